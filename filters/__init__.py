@@ -1,0 +1,1 @@
+"""Candidate masks to scores and verdicts."""

@@ -1,0 +1,1 @@
+"""The subcommands of `miner`, one module per room. Heavy imports stay inside the functions."""

@@ -1,0 +1,1 @@
+"""Readers of the corpora as their publishers distribute them."""

@@ -1,0 +1,107 @@
+"""Files of OUT: whole or not there, on a local disk or behind any fsspec URL."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from typing import IO, Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+
+class Store:
+    """A folder whose files appear whole or not at all.
+
+    Local files are written under a temporary name, synced and renamed. Object stores publish an
+    object only when its upload ends, so there no rename is needed.
+
+    Args:
+        url: local path or fsspec URL (`s3://bucket/out`, `memory://out`).
+    """
+
+    def __init__(self, url: str | os.PathLike[str]):
+        self.url = os.fspath(url)
+        self.fs, self.root = fsspec.core.url_to_fs(self.url)
+        self.local = isinstance(self.fs, LocalFileSystem)
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
+        return Store, (self.url,)
+
+    def path(self, name: str) -> str:
+        """Full path of a file as its file system spells it."""
+        return f"{self.root.rstrip('/')}/{name}"
+
+    def exists(self, name: str) -> bool:
+        """Whether the file is there, whole."""
+        return self.fs.exists(self.path(name))
+
+    def names(self, folder: str, suffix: str = "") -> list[str]:
+        """Sorted names, relative to the store, of the files directly in `folder`."""
+        if not self.fs.isdir(self.path(folder)):
+            return []
+        self.fs.invalidate_cache(self.path(folder))
+        found = (
+            p.rstrip("/").rsplit("/", 1)[-1] for p in self.fs.ls(self.path(folder), detail=False)
+        )
+        return sorted(f"{folder}/{n}" for n in found if n.endswith(suffix) and ".tmp-" not in n)
+
+    @contextlib.contextmanager
+    def writer(self, name: str) -> Iterator[IO[bytes]]:
+        """Binary file that appears under `name` when the block ends, and never if it raises."""
+        path = self.path(name)
+        self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        if not self.local:
+            buffer = io.BytesIO()
+            yield buffer
+            self.fs.pipe_file(path, buffer.getvalue())
+            return
+        temporary = f"{path}.tmp-{uuid.uuid4().hex[:8]}"
+        try:
+            with open(temporary, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a whole file."""
+        with self.writer(name) as file:
+            file.write(data)
+
+    def read(self, name: str) -> bytes:
+        """Read a whole file."""
+        return self.fs.cat_file(self.path(name))
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write JSON: sorted keys, two spaces, UTF-8."""
+        text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+        self.write(name, text.encode() + b"\n")
+
+    def read_json(self, name: str) -> Any:
+        """Read JSON."""
+        return json.loads(self.read(name))
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write a parquet file (zstd)."""
+        with self.writer(name) as file:
+            pq.write_table(table, file, compression="zstd")
+
+    def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a parquet file, or some of its columns."""
+        return pq.read_table(self.path(name), columns=columns, filesystem=self.fs)
+
+    def remove(self, name: str) -> None:
+        """Remove a file or folder; nothing happens when it is not there."""
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm(self.path(name), recursive=True)

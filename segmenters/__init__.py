@@ -1,0 +1,1 @@
+"""Images and phrases to candidate masks."""

@@ -1,0 +1,71 @@
+"""What every segmenter is: encode an image once, then answer any number of prompts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompt:
+    """One thing to look for in one picture.
+
+    Attributes:
+        concept: canonical concept name (a key of `ner.concepts.concepts()`).
+        kind: "object" (wants single instances) or "stuff" (wants a region).
+        wordings: phrases to prompt with, best first, never empty.
+    """
+
+    concept: str
+    kind: str
+    wordings: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """The answer to one prompt.
+
+    Attributes:
+        concept: as asked.
+        prompt: the wording that was used.
+        mask: bool (H, W) at the size of the image, or None when there is none.
+        labels: int32 (H, W), 0 background, 1..n single objects, None for stuff. Where given,
+            `mask` equals `labels > 0`.
+        confidence: the segmenter's own confidence, 0..1.
+        reason: why there is no mask: "empty", "unsupported", "out_of_support", or None.
+        scores: further named scores of the segmenter (finite floats).
+    """
+
+    concept: str
+    prompt: str
+    mask: np.ndarray | None
+    labels: np.ndarray | None = None
+    confidence: float = 0.0
+    reason: str | None = None
+    scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+class Segmenter(Protocol):
+    """A text-prompted (or closed-vocabulary) segmenter."""
+
+    name: str
+
+    def supports(self, concept: str) -> bool:
+        """Whether the segmenter can answer for this concept at all."""
+        ...
+
+    def encode(self, image: np.ndarray, mpp: float | None) -> Any:
+        """Encode one image for any number of prompts.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            mpp: um per pixel, None when unknown.
+        """
+        ...
+
+    def segment(self, encoded: Any, prompts: Sequence[Prompt]) -> list[Candidate]:
+        """Answer each prompt, in order; one candidate per prompt, never fewer."""
+        ...

@@ -1,0 +1,39 @@
+"""Masks as COCO run-length encodings, boxes and instances."""
+
+from __future__ import annotations
+
+import numpy as np
+from pycocotools import mask as coco
+
+
+def encode(mask: np.ndarray) -> str:
+    """COCO compressed RLE counts of a mask.
+
+    Args:
+        mask: bool or uint8 (H, W).
+
+    Returns:
+        The counts as text; the size is the mask's (height, width).
+    """
+    return coco.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"].decode("ascii")
+
+
+def decode(counts: str, height: int, width: int) -> np.ndarray:
+    """Mask of COCO compressed RLE counts, bool (height, width)."""
+    return coco.decode({"size": [height, width], "counts": counts.encode("ascii")}).astype(bool)
+
+
+def encode_labels(labels: np.ndarray) -> list[str]:
+    """RLE counts of every object of a label map, in the order of the labels.
+
+    Args:
+        labels: int (H, W), 0 background.
+    """
+    return [encode(labels == i) for i in np.unique(labels) if i]
+
+
+def bbox(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Bounding box x1, y1, x2, y2 (end-exclusive) of a non-empty mask, bool (H, W)."""
+    ys = np.flatnonzero(mask.any(axis=1))
+    xs = np.flatnonzero(mask.any(axis=0))
+    return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1

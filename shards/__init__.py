@@ -1,0 +1,1 @@
+"""Accepted samples to WebDataset shards, and back: loaders, validation, exporters."""

@@ -1,0 +1,17 @@
+"""Settings of the shards."""
+
+from miner.settings import Settings
+
+
+class ShardsConfig(Settings):
+    """How samples are packed.
+
+    Attributes:
+        max_bytes: target size of one tar.
+        splits: share of the groups per split.
+        keep_negatives: write rows that only have negatives.
+    """
+
+    max_bytes: int = 256_000_000
+    splits: dict[str, float] = {"train": 0.9, "val": 0.05, "test": 0.05}
+    keep_negatives: bool = False
