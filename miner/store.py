@@ -47,9 +47,8 @@ class Store:
         if not self.fs.isdir(self.path(folder)):
             return []
         self.fs.invalidate_cache(self.path(folder))
-        found = (
-            p.rstrip("/").rsplit("/", 1)[-1] for p in self.fs.ls(self.path(folder), detail=False)
-        )
+        paths = self.fs.ls(self.path(folder), detail=False)
+        found = (path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
         return sorted(f"{folder}/{n}" for n in found if n.endswith(suffix) and ".tmp-" not in n)
 
     @contextlib.contextmanager

@@ -150,4 +150,6 @@ class Stage(Protocol):
     requires: ClassVar[Mapping[str, Sequence[str]]]  # table -> columns read
     adds: ClassVar[Mapping[str, Sequence[str]]]  # table -> columns written
 
-    def __call__(self, unit: Unit) -> Unit: ...
+    def __call__(self, unit: Unit) -> Unit:
+        """Return the unit with what this stage adds."""
+        ...

@@ -77,5 +77,5 @@ def _row(row: Mapping[str, str]) -> Concept:
 def concepts() -> Mapping[str, Concept]:
     """All concepts by canonical name, in the order of the file."""
     source = importlib.resources.files("ner") / "data" / "concepts.tsv"
-    with source.open(encoding="utf-8", newline="") as lines:
+    with source.open(encoding="utf-8") as lines:
         return {row["name"]: _row(row) for row in csv.DictReader(lines, delimiter="\t")}

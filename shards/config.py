@@ -1,5 +1,7 @@
 """Settings of the shards."""
 
+import pydantic
+
 from miner.settings import Settings
 
 
@@ -13,5 +15,7 @@ class ShardsConfig(Settings):
     """
 
     max_bytes: int = 256_000_000
-    splits: dict[str, float] = {"train": 0.9, "val": 0.05, "test": 0.05}
+    splits: dict[str, float] = pydantic.Field(
+        default_factory=lambda: {"train": 0.9, "val": 0.05, "test": 0.05}
+    )
     keep_negatives: bool = False
