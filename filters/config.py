@@ -1,13 +1,137 @@
 """Settings of the filters."""
 
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pydantic
+
+from filters.scores import SCORES
 from miner.settings import Settings
+
+
+class ClipConfig(Settings):
+    """The agreement model.
+
+    Attributes:
+        model: "embedded", a folder, or a hub id of a CLIP or SigLIP model; null: no agreement
+            scores and no image embeddings.
+        revision: commit of a hub id.
+        device: torch device.
+        batch_size: crops in one forward call.
+    """
+
+    model: str | None = "embedded"
+    revision: str | None = None
+    device: str = "cpu"
+    batch_size: int = pydantic.Field(32, ge=1)
+
+
+class JudgeConfig(Settings):
+    """A vision model behind an OpenAI-compatible server, asked about each outlined crop.
+
+    Attributes:
+        base_url: address of the server's `/v1`.
+        model: model name as the server knows it.
+        api_key_env: environment variable with the key; its value is never stored.
+        cache: folder in which replies are kept by content.
+        budget: most requests in one process; later candidates stay unjudged, with a note.
+        timeout_s: limit of one request.
+        retries: repetitions after a failed request.
+        concurrency: requests in flight.
+    """
+
+    base_url: str
+    model: str
+    api_key_env: str = "OPENAI_API_KEY"
+    cache: str = "runs/judge"
+    budget: int = pydantic.Field(10_000, ge=0)
+    timeout_s: float = pydantic.Field(60.0, gt=0)
+    retries: int = pydantic.Field(2, ge=0)
+    concurrency: int = pydantic.Field(4, ge=1)
+
+
+class GeometryConfig(Settings):
+    """When a mask cannot be right whatever it shows.
+
+    Attributes:
+        max_area_fraction: a mask that covers more of the picture is the picture.
+        min_area_px: a smaller mask is a speck.
+        max_speck_fraction: largest share of the area in specks.
+        max_border_fraction: largest share of single objects cut by the border; a single object
+            is judged by the share of its outline on the border.
+        size_factor: objects may be this many times smaller or larger than the concept table says.
+        max_density_per_mm2: more objects than this do not fit side by side.
+        same_mask_iou: two phrases with masks this alike got the same answer.
+        min_inside_fraction: a part must lie this far inside of what it is a part of.
+    """
+
+    max_area_fraction: float = pydantic.Field(0.97, gt=0, le=1)
+    min_area_px: int = pydantic.Field(16, ge=1)
+    max_speck_fraction: float = pydantic.Field(0.5, gt=0, le=1)
+    max_border_fraction: float = pydantic.Field(0.9, gt=0, le=1)
+    size_factor: float = pydantic.Field(2.0, ge=1)
+    max_density_per_mm2: float = pydantic.Field(40_000.0, gt=0)
+    same_mask_iou: float = pydantic.Field(0.95, gt=0, le=1)
+    min_inside_fraction: float = pydantic.Field(0.2, ge=0, le=1)
 
 
 class FilterConfig(Settings):
     """Which masks are kept.
 
     Attributes:
-        precision: stated share of accepted masks with IoU >= .5 against the truth.
+        precision: wanted share of accepted masks with IoU >= .5 against the truth, on the
+            labelled data of the calibration: a fixed threshold per concept family.
+        fdr: wanted expected share of wrong masks among the accepted of this very run. Only one
+            of the two can be set; with neither, and no raw thresholds, precision is 0.9.
+        at_least: raw thresholds: score name -> smallest value that passes.
+        at_most: raw thresholds: score name -> largest value that passes.
+        absent_below: a negated or decoy phrase is confirmed absent when its mask scores below.
+        support_alpha: pictures whose stain is rarer than this among the references are out of
+            support; 0 switches the verdict off.
+        references: "embedded", or a file written by `miner calibrate`.
+        decision: "embedded", or a file written by `miner calibrate`.
+        biomedparse_table: BiomedParse's `target_dist.json`; null: its test is not run.
+        geometry: limits of the geometric verdicts.
+        clip: the agreement model.
+        judge: the vision-model judge; not asked when left out.
     """
 
-    precision: float = 0.9
+    EXCLUSIVE: ClassVar[tuple[str, str]] = ("precision", "fdr")
+
+    precision: float | None = pydantic.Field(None, gt=0, lt=1)
+    fdr: float | None = pydantic.Field(None, gt=0, lt=1)
+    at_least: dict[str, float] = {}
+    at_most: dict[str, float] = {}
+    absent_below: float = pydantic.Field(0.2, ge=0, le=1)
+    support_alpha: float = pydantic.Field(0.002, ge=0, lt=1)
+    references: str = "embedded"
+    decision: str = "embedded"
+    biomedparse_table: str | None = None
+    geometry: GeometryConfig = GeometryConfig()
+    clip: ClipConfig = ClipConfig()
+    judge: JudgeConfig | None = None
+
+    @pydantic.field_validator("at_least", "at_most")
+    @classmethod
+    def _known_scores(cls, value: dict[str, float]) -> dict[str, float]:
+        known = {*SCORES, "confidence", "score"}
+        for name in value:
+            if name not in known:
+                raise ValueError(f"no score is called {name!r}; there are {', '.join(sorted(known))}")
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _one_target(self) -> FilterConfig:
+        if self.precision is not None and self.fdr is not None:
+            raise ValueError("precision and fdr are both set; either one replaces the other")
+        return self
+
+    @property
+    def target(self) -> tuple[str, float] | None:
+        """What the user asked for: ("precision", p), ("fdr", a), or None for raw thresholds."""
+        if self.fdr is not None:
+            return "fdr", self.fdr
+        if self.precision is not None:
+            return "precision", self.precision
+        return None if self.at_least or self.at_most else ("precision", 0.9)
