@@ -17,11 +17,13 @@ class Prompt:
         concept: canonical concept name (a key of `ner.concepts.concepts()`).
         kind: "object" (wants single instances) or "stuff" (wants a region).
         wordings: phrases to prompt with, best first, never empty.
+        site: organ the captions name, None when they do not or differ.
     """
 
     concept: str
     kind: str
     wordings: tuple[str, ...]
+    site: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +51,11 @@ class Candidate:
 
 
 class Segmenter(Protocol):
-    """A text-prompted (or closed-vocabulary) segmenter."""
+    """A text-prompted (or closed-vocabulary) segmenter.
+
+    A segmenter whose candidates carry `scores` names them in a `score_names` attribute, so that
+    every unit has the same columns.
+    """
 
     name: str
 

@@ -26,10 +26,37 @@ def decode(counts: str, height: int, width: int) -> np.ndarray:
 def encode_labels(labels: np.ndarray) -> list[str]:
     """RLE counts of every object of a label map, in the order of the labels.
 
+    One pass over the map, however many objects it has: its runs are sorted by object, and each
+    object's runs are compressed by pycocotools.
+
     Args:
         labels: int (H, W), 0 background.
     """
-    return [encode(labels == i) for i in np.unique(labels) if i]
+    height, width = labels.shape
+    flat = np.asarray(labels).ravel(order="F")
+    starts = np.flatnonzero(np.concatenate(([True], flat[1:] != flat[:-1])))
+    lengths = np.diff(np.append(starts, flat.size))
+    values = flat[starts]
+    order = np.argsort(values, kind="stable")
+    order = order[values[order] > 0]
+    edges = np.flatnonzero(np.diff(values[order])) + 1
+    return [
+        _compress(starts[runs], lengths[runs], height, width)
+        for runs in np.split(order, edges)
+        if runs.size
+    ]
+
+
+def _compress(starts: np.ndarray, lengths: np.ndarray, height: int, width: int) -> str:
+    """Compressed counts of one object from its runs in Fortran order, ascending."""
+    ends = starts + lengths
+    counts = np.empty(2 * len(starts) + 1, dtype=np.int64)
+    counts[0:-1:2] = starts - np.concatenate(([0], ends[:-1]))
+    counts[1::2] = lengths
+    counts[-1] = height * width - ends[-1]
+    size = [height, width]
+    packed = coco.frPyObjects({"size": size, "counts": counts.tolist()}, height, width)
+    return packed["counts"].decode("ascii")
 
 
 def bbox(mask: np.ndarray) -> tuple[int, int, int, int]:

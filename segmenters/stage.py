@@ -1,0 +1,203 @@
+"""The segmenting stage: what is asked of every picture, and what the segmenters answer."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from miner.unit import ASK, CANDIDATES, Unit
+from segmenters import registry
+from segmenters.asks import asks
+from segmenters.config import SegmentConfig
+from segmenters.protocol import Candidate, Prompt, Segmenter
+from segmenters.regions import bbox, encode, encode_labels
+
+log = logging.getLogger(__name__)
+
+
+class Segment:
+    """Ask every segmenter for every structure the captions name.
+
+    Each picture is decoded once and encoded once per segmenter, however many captions and
+    phrases it has. Every question leaves a row in `candidates`, also where there is no mask.
+
+    Args:
+        config: which segmenters, how many decoys.
+        threads: threads of torch and OpenCV; results do not depend on how many workers run.
+        keep_negatives: also ask about pictures whose captions only deny things.
+
+    Raises:
+        Refused: a segmenter's model is missing or does not fit.
+    """
+
+    requires: ClassVar[Mapping[str, Sequence[str]]] = {
+        "samples": ("image_id", "mentions", "facts", "status"),
+        "images": ("image_id", "data", "mpp", "mpp_source"),
+    }
+    adds: ClassVar[Mapping[str, Sequence[str]]] = {
+        "images": ("asks",),
+        "candidates": tuple(CANDIDATES.names),
+    }
+
+    def __init__(self, config: SegmentConfig, threads: int = 1, keep_negatives: bool = False):
+        self.config = config
+        self.keep_negatives = keep_negatives
+        self.segmenters = registry.build(config, threads)
+        self.score_names = sorted(
+            {name for s in self.segmenters for name in getattr(s, "score_names", ())}
+        )
+
+    def __call__(self, unit: Unit) -> Unit:
+        """Return the unit with `asks` on its images and its candidates."""
+        captions = _captions_by_image(unit.samples)
+        all_asks: list[list[dict[str, Any]]] = []
+        rows: list[dict[str, Any]] = []
+        mpps = unit.images["mpp"].to_pylist()
+        sources = unit.images["mpp_source"].to_pylist()
+        for i, image_id in enumerate(unit.images["image_id"].to_pylist()):
+            mentions, facts = captions.get(image_id, ([], []))
+            asked = self._asks(mentions, facts, image_id)
+            all_asks.append(asked)
+            if mpps[i] is None and self.config.assume_mpp is not None:
+                mpps[i], sources[i] = self.config.assume_mpp, "assumed"
+            if asked:
+                data = unit.images["data"][i].as_py()
+                site = _site(facts)
+                prompts = [
+                    Prompt(a["concept"], a["kind"], tuple(a["wordings"]), site) for a in asked
+                ]
+                for segmenter, answers in self._answers(data, mpps[i], prompts, image_id):
+                    rows += [
+                        _row(image_id, ask, segmenter, answer)
+                        for ask, answer in zip(asked, answers, strict=True)
+                    ]
+        unit = unit.with_columns(
+            "images",
+            {
+                "asks": pa.array(all_asks, pa.list_(ASK)),
+                "mpp": pa.array(mpps, pa.float64()),
+                "mpp_source": pa.array(sources, pa.string()),
+            },
+        )
+        return Unit(unit.samples, unit.images, self._table(rows))
+
+    def _asks(
+        self, mentions: list[dict[str, Any]], facts: list[dict[str, Any]], image_id: str
+    ) -> list[dict[str, Any]]:
+        if not mentions:
+            return []
+        found = asks(mentions, facts, self._supported, self.config, image_id)
+        if self.keep_negatives or any("positive" in ask["roles"] for ask in found):
+            return found
+        return []
+
+    def _supported(self, concept: str) -> bool:
+        return any(segmenter.supports(concept) for segmenter in self.segmenters)
+
+    def _answers(
+        self, data: bytes | None, mpp: float | None, prompts: Sequence[Prompt], image_id: str
+    ) -> list[tuple[str, list[Candidate]]]:
+        """One list of candidates per segmenter, each as long as `prompts`."""
+        try:
+            image = _decode(data)
+        except (OSError, ValueError) as error:
+            log.warning("%s: unreadable: %s", image_id, error)
+            return [(s.name, _refusals(prompts, "unreadable")) for s in self.segmenters]
+        return [(s.name, _ask(s, image, mpp, prompts, image_id)) for s in self.segmenters]
+
+    def _table(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+        named = {name for row in rows for name in row["scores"]}
+        names = sorted({*self.score_names, *named} - set(CANDIDATES.names))
+        arrays = [pa.array([row[f.name] for row in rows], f.type) for f in CANDIDATES]
+        table = pa.Table.from_arrays(arrays, schema=CANDIDATES)
+        for name in names:
+            values = [row["scores"].get(name) for row in rows]
+            table = table.append_column(name, pa.array(values, pa.float64()))
+        return table
+
+
+def _captions_by_image(
+    samples: pa.Table,
+) -> dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Mentions and facts of the captions still in play, by image."""
+    found: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
+    columns = [n for n in ("image_id", "status", "mentions", "facts") if n in samples.column_names]
+    for row in samples.select(columns).to_pylist():
+        if row["status"] is None:
+            mentions, facts = found.setdefault(row["image_id"], ([], []))
+            mentions += row["mentions"] or []
+            facts += row.get("facts") or []
+    return found
+
+
+def _site(facts: Sequence[Mapping[str, Any]]) -> str | None:
+    """The organ, where the captions of a picture name exactly one."""
+    sites = {fact["value"] for fact in facts if fact["kind"] == "site"}
+    return sites.pop() if len(sites) == 1 else None
+
+
+def _decode(data: bytes | None) -> np.ndarray:
+    """RGB picture, uint8 (H, W, 3), of the publisher's bytes."""
+    if data is None:
+        raise ValueError("no data")
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _refusals(prompts: Sequence[Prompt], reason: str) -> list[Candidate]:
+    return [Candidate(p.concept, p.wordings[0], None, reason=reason) for p in prompts]
+
+
+def _ask(
+    segmenter: Segmenter,
+    image: np.ndarray,
+    mpp: float | None,
+    prompts: Sequence[Prompt],
+    image_id: str,
+) -> list[Candidate]:
+    """Candidates of one segmenter, in the order of the prompts.
+
+    A picture on which a model fails must not end the run: its questions get a reason.
+    """
+    asked = [p for p in prompts if segmenter.supports(p.concept)]
+    answers: dict[str, Candidate] = {}
+    if asked:
+        try:
+            found = segmenter.segment(segmenter.encode(image, mpp), asked)
+        except Exception as error:
+            log.warning("%s: %s failed: %s", image_id, segmenter.name, error)
+            found = _refusals(asked, f"failed:{type(error).__name__}")
+        answers = {p.concept: c for p, c in zip(asked, found, strict=True)}
+    unsupported = dict(
+        zip((p.concept for p in prompts), _refusals(prompts, "unsupported"), strict=True)
+    )
+    return [answers.get(p.concept, unsupported[p.concept]) for p in prompts]
+
+
+def _row(
+    image_id: str, ask: Mapping[str, Any], segmenter: str, answer: Candidate
+) -> dict[str, Any]:
+    mask = answer.mask if answer.mask is not None and answer.mask.any() else None
+    labels = answer.labels if mask is not None else None
+    scores = {k: float(v) for k, v in answer.scores.items() if np.isfinite(v)}
+    return {
+        "image_id": image_id,
+        "concept": ask["concept"],
+        "kind": ask["kind"],
+        "roles": ask["roles"],
+        "prompt": answer.prompt,
+        "segmenter": segmenter,
+        "counts": encode(mask) if mask is not None else None,
+        "instances": encode_labels(labels) if labels is not None else [],
+        "bbox": list(bbox(mask)) if mask is not None else None,
+        "area_px": int(mask.sum()) if mask is not None else 0,
+        "confidence": float(answer.confidence),
+        "reason": answer.reason or ("empty" if mask is None else None),
+        "scores": scores,
+    }
