@@ -1,0 +1,172 @@
+"""The stain segmenter: every concept that colour, thresholds and shape can tell."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from segmenters.protocol import Candidate, Prompt
+from segmenters.stain import classes, colour, nuclei, regions, scale
+
+# um per pixel at which nuclei are outlined: 15 pixels across.
+NUCLEUS_MPP = 0.5
+# Chance that the mask has an IoU of .5 or more.
+CONFIDENCE = {
+    "nucleus": 0.6,
+    "lymphocyte": 0.3,
+    "neutrophil": 0.2,
+    "epithelial nucleus": 0.4,
+    "stromal nucleus": 0.3,
+    "gland": 0.4,
+    "lumen": 0.4,
+    "stroma": 0.5,
+    "epithelium": 0.5,
+    "necrosis": 0.2,
+    "fat": 0.5,
+    "mucin": 0.2,
+    "red blood cell": 0.4,
+}
+NUCLEAR = ("lymphocyte", "neutrophil", "epithelial nucleus", "stromal nucleus")
+
+
+class Encoded:
+    """One picture and what is derived from it, each map computed once and on demand."""
+
+    def __init__(self, image: np.ndarray, mpp: float | None) -> None:
+        """Estimate stains and scale.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            mpp: um per pixel, None when unknown.
+        """
+        self.shape: tuple[int, int] = image.shape[:2]
+        self.white = colour.white_point(image)
+        if mpp is None:
+            red = colour.optical_density(image, self.white)[..., 0]
+            self.scale = scale.estimate(image, red)
+        else:
+            self.scale = scale.Scale(float(np.clip(mpp, 0.05, 10.0)), "given")
+        # A picture coarser than 1 um gains nothing from more than doubling it.
+        factor = min(self.scale.mpp / NUCLEUS_MPP, 2.0)
+        self.small = scale.resize_to(image, factor)
+        self.mpp = self.scale.mpp * self.shape[0] / self.small.shape[0]
+        self.density = colour.optical_density(self.small, self.white)
+        self.stains = colour.estimate(self.density, self.white)
+        self.amounts = colour.unmix(self.density, self.stains)
+
+    @functools.cached_property
+    def nuclei(self) -> np.ndarray:
+        """Nuclei at `NUCLEUS_MPP`, int32 labels."""
+        mask = nuclei.nuclear_mask(self.density[..., 0], self.mpp)
+        return nuclei.split(mask, self.mpp)
+
+    @functools.cached_property
+    def kinds(self) -> dict[str, np.ndarray]:
+        """Kinds of nuclei, bool (n,) each."""
+        measured = classes.measure(self.nuclei, self.density[..., 0], self.amounts, self.mpp)
+        return classes.classify(measured)
+
+    @functools.cached_property
+    def field(self) -> regions.Field:
+        """The maps of the region rules."""
+        factor = self.mpp / regions.REGION_MPP
+        height, width = self.nuclei.shape
+        size = (max(8, round(width * factor)), max(8, round(height * factor)))
+
+        def shrink(values: np.ndarray) -> np.ndarray:
+            return cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+
+        nuclear = shrink((self.nuclei > 0).astype(np.float32))
+        return regions.field(shrink(self.density), shrink(self.amounts), nuclear)
+
+    @functools.cached_property
+    def epithelium(self) -> np.ndarray:
+        """Epithelium at the region scale, bool."""
+        return regions.epithelium(self.field)
+
+    @functools.cached_property
+    def lumina(self) -> np.ndarray:
+        """Lumina at the region scale, int32 labels."""
+        return regions.lumina(self.field)
+
+    @functools.cached_property
+    def red_cells(self) -> np.ndarray:
+        """Red cells at the region scale, bool."""
+        return regions.red_cells(self.field)
+
+
+def _objects(encoded: Encoded, concept: str) -> np.ndarray:
+    """Label map of an object concept at its working scale, int32."""
+    if concept == "nucleus":
+        return encoded.nuclei
+    if concept in NUCLEAR:
+        keep = np.concatenate([[False], encoded.kinds[concept]])
+        names = np.zeros(len(keep), np.int32)
+        names[keep] = np.arange(1, keep.sum() + 1, dtype=np.int32)
+        return names[encoded.nuclei]
+    if concept == "lumen":
+        return encoded.lumina
+    if concept == "gland":
+        return regions.glands(encoded.field, encoded.lumina, encoded.epithelium)
+    return nuclei.split(encoded.red_cells, regions.REGION_MPP)
+
+
+def _region(encoded: Encoded, concept: str) -> np.ndarray:
+    """Mask of a stuff concept at its working scale, bool."""
+    field = encoded.field
+    if concept == "epithelium":
+        return encoded.epithelium
+    if concept == "fat":
+        return regions.fat(field)
+    if concept == "mucin":
+        return regions.mucin(field)
+    if concept == "necrosis":
+        return regions.necrosis(field) & ~encoded.epithelium
+    other = encoded.epithelium | (encoded.lumina > 0) | encoded.red_cells | regions.fat(field)
+    return regions.stroma(field, other)
+
+
+class StainSegmenter:
+    """Colour deconvolution, local thresholds, watershed and shape; single-threaded."""
+
+    name = "stain"
+    stuff = ("stroma", "epithelium", "necrosis", "fat", "mucin")
+
+    def supports(self, concept: str) -> bool:
+        """Whether there is a rule for this concept."""
+        return concept in CONFIDENCE
+
+    def encode(self, image: np.ndarray, mpp: float | None) -> Encoded:
+        """Estimate stains and scale; the rest is computed when it is asked for.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            mpp: um per pixel, None when unknown.
+        """
+        return Encoded(image, mpp)
+
+    def segment(self, encoded: Encoded, prompts: Sequence[Prompt]) -> list[Candidate]:
+        """Answer each prompt, in order."""
+        return [self._answer(encoded, prompt) for prompt in prompts]
+
+    def _answer(self, encoded: Encoded, prompt: Prompt) -> Candidate:
+        concept, wording = prompt.concept, prompt.wordings[0]
+        if not self.supports(concept):
+            return Candidate(concept, wording, None, reason="unsupported")
+        labels = None
+        if concept in self.stuff:
+            mask = scale.mask_to(_region(encoded, concept), encoded.shape)
+        else:
+            labels = scale.labels_to(_objects(encoded, concept), encoded.shape)
+            mask = labels > 0
+        scores = {
+            "mpp": round(encoded.scale.mpp, 4),
+            "mpp_estimated": float(encoded.scale.source != "given"),
+            "stain_fallbacks": float(encoded.stains.fallbacks),
+        }
+        if not mask.any():
+            return Candidate(concept, wording, None, reason="empty", scores=scores)
+        return Candidate(concept, wording, mask, labels, CONFIDENCE[concept], None, scores)
