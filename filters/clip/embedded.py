@@ -1,0 +1,100 @@
+"""The small CLIP that comes with the package, behind the interface of every encoder."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+
+from filters.clip.network import MULTIPLE, STRIDE, SmallClip
+from filters.clip.regions import ring
+
+LONG_SIDE_PX = 640
+CROP_PX = 96
+
+
+def to_tensor(pictures: np.ndarray) -> torch.Tensor:
+    """Pictures uint8 (n, H, W, 3) as float32 (n, 3, H, W), -1..1."""
+    array = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32)
+    return torch.from_numpy(array / 127.5 - 1.0)
+
+
+def fit(image: np.ndarray, long_side_px: int) -> np.ndarray:
+    """The picture scaled down to a longer side, both sides multiples of `MULTIPLE`."""
+    height, width = image.shape[:2]
+    scale = min(1.0, long_side_px / max(height, width))
+    size = [max(2, round(side * scale / MULTIPLE)) * MULTIPLE for side in (width, height)]
+    if size == [width, height]:
+        return image
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(image, (size[0], size[1]), interpolation=method)
+
+
+class EmbeddedClip:
+    """The small CLIP.
+
+    Attributes:
+        crop_px: side of the crops that `crops` takes.
+        logit_scale: factor from cosines to logits.
+    """
+
+    def __init__(self, threads: int = 1, long_side_px: int | None = None) -> None:
+        torch.set_num_threads(threads)
+        self.crop_px = CROP_PX
+        self._long_side_px = long_side_px or LONG_SIDE_PX
+        self._net = SmallClip().eval()
+        self._net.load_state_dict(_weights())
+        self.logit_scale = self._net.scale.exp().item()
+
+    @torch.inference_mode()
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Embeddings of texts, float32 (n, d), L2-normalised."""
+        return self._net.text(texts).numpy()
+
+    @torch.inference_mode()
+    def dense(self, image: np.ndarray) -> np.ndarray:
+        """Dense features of a picture uint8 (H, W, 3): float32 (rows, columns, c)."""
+        features = self._net.image(to_tensor(fit(image, self._long_side_px)[None]))
+        return features[0].permute(1, 2, 0).contiguous().numpy()
+
+    @torch.inference_mode()
+    def regions(self, dense: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Embeddings of regions, float32 (n, d), L2-normalised.
+
+        Args:
+            dense: what `dense` returned.
+            weights: float32 (n, rows, columns), 0..1, none of them all zero.
+        """
+        flat = dense.reshape(-1, dense.shape[2])
+        around = np.stack([ring(one) for one in weights])
+        empty = around.sum(axis=(1, 2)) <= 0
+        around[empty] = weights[empty]
+        pooled = [
+            torch.from_numpy(w.reshape(len(w), -1) @ flat / w.sum(axis=(1, 2))[:, None])
+            for w in (weights, around)
+        ]
+        return self._net.image.embed(pooled[0], pooled[1]).numpy()
+
+    @torch.inference_mode()
+    def crops(self, crops: np.ndarray) -> np.ndarray:
+        """Embeddings of crops uint8 (n, crop_px, crop_px, 3), float32 (n, d), L2-normalised."""
+        mean = self._net.image(to_tensor(crops)).mean(dim=(2, 3))
+        return self._net.image.embed(mean, mean).numpy()
+
+    @property
+    def stride_px(self) -> int:
+        """Pixels of the scaled picture per cell of the dense features."""
+        return STRIDE
+
+
+def _weights() -> dict[str, torch.Tensor]:
+    from safetensors.torch import load
+
+    source = importlib.resources.files("filters.clip") / "data" / "small_clip.safetensors"
+    if not source.is_file():
+        torch.manual_seed(0)
+        return SmallClip().state_dict()
+    return {name: value.float() for name, value in load(source.read_bytes()).items()}

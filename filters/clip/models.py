@@ -1,0 +1,23 @@
+"""From the configuration to an encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from filters.clip.config import ClipConfig
+from filters.clip.embedded import EmbeddedClip
+from miner.errors import Refused
+
+if TYPE_CHECKING:
+    from filters.clip.agreement import Encoder
+
+
+def load(config: ClipConfig, threads: int) -> Encoder:
+    """The encoder that the configuration names.
+
+    Raises:
+        Refused: it does not exist or is of no known class.
+    """
+    if config.model == "embedded":
+        return EmbeddedClip(threads, config.long_side_px)
+    raise Refused(f"filters.clip.model: {config.model} is not a CLIP that can be loaded")
