@@ -1,1 +1,26 @@
-"""Accepted samples to WebDataset shards, and back: loaders, validation, exporters."""
+"""Accepted samples to WebDataset shards, and back: loaders, validation, exporters.
+
+What trainers use is here by name and imported on first use, so that `import shards` is cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shards.features import FEATURES
+    from shards.load import GroundedCaptions, collate
+
+_PLACES = {
+    "FEATURES": "shards.features",
+    "GroundedCaptions": "shards.load",
+    "collate": "shards.load",
+}
+__all__ = ["FEATURES", "GroundedCaptions", "collate"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    raise AttributeError(f"module 'shards' has no attribute {name!r}")

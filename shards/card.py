@@ -1,0 +1,341 @@
+"""The dataset card of a run, the croissant metadata and the sample's schema.
+
+Neither paths nor times enter, so that the same run gives the same bytes anywhere.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow.compute as pc
+
+from miner.store import Store
+from shards.pack import FOLDER, ShardInfo
+from shards.sample import json_schema
+
+CITATIONS: Mapping[str, tuple[str, str]] = {
+    "quilt": (
+        "QUILT-1M",
+        "Ikezogwo et al., Quilt-1M: One Million Image-Text Pairs for Histopathology, NeurIPS 2023",
+    ),
+    "pathcap": (
+        "PathCap",
+        "Sun et al., PathAsst: A Generative Foundation AI Assistant towards Artificial General "
+        "Intelligence of Pathology, AAAI 2024",
+    ),
+    "pathgen": (
+        "PathGen-1.6M",
+        "Sun et al., PathGen-1.6M: 1.6 Million Pathology Image-text Pairs Generation through "
+        "Multi-agent Collaboration, ICLR 2025",
+    ),
+    "arch": (
+        "ARCH",
+        "Gamper and Rajpoot, Multiple Instance Captioning: Learning Representations from "
+        "Histopathology Textbooks and Articles, CVPR 2021",
+    ),
+}
+PACKAGES = ("histomine", "numpy", "opencv-python-headless", "pyarrow", "pycocotools", "torch")
+
+
+def write_card(
+    store: Store,
+    infos: Sequence[ShardInfo],
+    config: Any,
+    quality: Mapping[str, Any] | None = None,
+) -> None:
+    """Write `README.md`, `croissant.json` and `sample.schema.json` under shards/.
+
+    Call it after the ledger and before the manifest, which signs these files.
+
+    Args:
+        store: OUT.
+        infos: all shards.
+        config: the run's `miner.config.Config`.
+        quality: audited precision: `precision`, `low`, `high` (0..1), `method`, and optionally
+            `concepts`: the same by concept. None says that nobody audited it.
+    """
+    counts = _counts(store, infos)
+    kinds = {c.name or c.kind: c.kind for c in config.corpora}
+    facts = {
+        "counts": counts,
+        "corpora": [
+            {"name": name, "kind": kind, "rows": counts["statuses"].get(name, {})}
+            for name, kind in sorted(kinds.items())
+        ],
+        "thresholds": _without_paths(config.filters.model_dump(mode="json")),
+        "quality": quality,
+        "versions": _versions(),
+        "digest": config.digest(),
+        "seed": config.seed,
+    }
+    store.write(f"{FOLDER}/README.md", _readme(infos, facts).encode())
+    croissant = json.dumps(_croissant(infos, facts), indent=2, ensure_ascii=False)
+    store.write(f"{FOLDER}/croissant.json", croissant.encode() + b"\n")
+    store.write_json(f"{FOLDER}/sample.schema.json", json_schema())
+
+
+def _without_paths(value: Any) -> Any:
+    """Settings in which a path is its last part; hub ids (`owner/name`) stay."""
+    if isinstance(value, dict):
+        return {k: _without_paths(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_paths(v) for v in value]
+    is_path = isinstance(value, str) and (value.count("/") > 1 or value[:1] in ("/", ".", "~"))
+    return value.rstrip("/").rsplit("/", 1)[-1] if is_path else value
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _counts(store: Store, infos: Iterable[ShardInfo]) -> dict[str, Any]:
+    """Samples, regions, concepts, licences by reading the index files and the ledger."""
+    splits: dict[str, Counter[str]] = defaultdict(Counter)
+    concepts: dict[str, Counter[str]] = defaultdict(Counter)
+    licenses: Counter[tuple[str, str]] = Counter()
+    groups: set[str] = set()
+    columns = ["corpus", "license", "group", "concepts", "areas_px"]
+    for info in infos:
+        splits[info.split].update(samples=info.samples, regions=info.regions, bytes=info.bytes)
+        table = store.read_table(info.index, columns)
+        groups.update(table["group"].to_pylist())
+        rows = zip(table["corpus"].to_pylist(), table["license"].to_pylist(), strict=True)
+        licenses.update(rows)
+        names = pc.list_flatten(table["concepts"]).to_pylist()
+        areas = pc.list_flatten(table["areas_px"]).to_pylist()
+        for name, area in zip(names, areas, strict=True):
+            concepts[name].update(regions=1, area_px=area)
+    return {
+        "splits": {k: dict(v) for k, v in splits.items()},
+        "concepts": {k: dict(v) for k, v in sorted(concepts.items())},
+        "licenses": {f"{c}: {x or 'not stated'}": n for (c, x), n in sorted(licenses.items())},
+        "groups": len(groups),
+        "statuses": _statuses(store),
+    }
+
+
+def _statuses(store: Store) -> dict[str, dict[str, int]]:
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for name in store.names("ledger/samples", ".parquet"):
+        table = store.read_table(name, ["corpus", "status"])
+        for corpus, status in zip(*(table[c].to_pylist() for c in table.column_names), strict=True):
+            found[corpus][status] += 1
+    return {corpus: dict(sorted(counts.items())) for corpus, counts in sorted(found.items())}
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    cells = [[_cell(v) for v in row] for row in rows]
+    lines = [list(head), ["---"] * len(head), *cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:,}" if isinstance(value, int) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _front_matter(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
+    samples = sum(i.samples for i in infos)
+    size = "n<1K"
+    for low, name in ((1_000, "1K<n<10K"), (10_000, "10K<n<100K"), (100_000, "100K<n<1M")):
+        size = name if samples >= low else size
+    size = "1M<n<10M" if samples >= 1_000_000 else size
+    splits = sorted({i.split for i in infos})
+    lines = [
+        "---",
+        "license: other",
+        "license_name: see-sources",
+        "language: [en]",
+        "pretty_name: Histomine grounded captions",
+        "task_categories: [image-segmentation, image-to-text, visual-question-answering]",
+        "tags: [pathology, histology, grounded-captions, pseudo-labels, webdataset]",
+        f"size_categories: [{size}]",
+        "configs:",
+        "  - config_name: default",
+        "    data_files:",
+    ]
+    for split in splits:
+        lines += [f"      - split: {split}", f'        path: "{split}-*.tar"']
+    return "\n".join([*lines, "---"])
+
+
+def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
+    counts = facts["counts"]
+    splits = [
+        (name, c["samples"], c["regions"], f"{c['bytes'] / 1e6:.1f}")
+        for name, c in sorted(counts["splits"].items())
+    ]
+    concepts = [
+        (name, c["regions"], f"{c['area_px'] / max(c['regions'], 1):,.0f}")
+        for name, c in sorted(counts["concepts"].items(), key=lambda kv: (-kv[1]["regions"], kv[0]))
+    ]
+    statuses = sorted({s for c in counts["statuses"].values() for s in c})
+    ledger = [
+        (corpus, sum(c.values()), *(c.get(s, 0) for s in statuses))
+        for corpus, c in counts["statuses"].items()
+    ]
+    sources = [
+        f"- **{CITATIONS[c['kind']][0]}** (`{c['name']}`): {CITATIONS[c['kind']][1]}"
+        if c["kind"] in CITATIONS
+        else f"- `{c['name']}` ({c['kind']}): cite as its publisher asks"
+        for c in facts["corpora"]
+    ]
+    licenses = [f"- {text} ({n:,} samples)" for text, n in counts["licenses"].items()]
+    samples, regions = sum(i.samples for i in infos), sum(i.regions for i in infos)
+    parts = [
+        _front_matter(infos, facts),
+        "# Grounded captions mined by Histomine",
+        f"{samples:,} pathology image-caption pairs whose phrases point to {regions:,} masks, from "
+        f"{len(facts['corpora'])} {'corpus' if len(facts['corpora']) == 1 else 'corpora'} and "
+        f"{counts['groups']:,} groups (video, article, patient or slide; no group is in two "
+        "splits). The masks are pseudo-labels: a segmenter drew them, tests kept them.",
+        "## Contents",
+        _table(("split", "samples", "masks", "MB"), splits),
+        _table(("concept", "masks", "mean area (px)"), concepts),
+        "## From caption row to sample",
+        "Every row of the corpora ends in exactly one state.",
+        _table(("corpus", "rows", *statuses), ledger) if ledger else "No ledger was there.",
+        "## Quality",
+        *_quality(facts),
+        "## Reading",
+        "Each `{split}-{n}.tar` holds `{key}.jpg` or `{key}.png` (the publisher's bytes) and "
+        "`{key}.json`, described by `sample.schema.json`. The parquet beside a tar is its index "
+        "with byte offsets. `manifest.json` has the sha256 of every file.",
+        "```python\n"
+        "import webdataset as wds\n"
+        f'ds = wds.WebDataset("{infos[0].name if infos else "train-000000.tar"}", '
+        "shardshuffle=False)\n\n"
+        "from shards import GroundedCaptions, FEATURES  # pip install histomine\n"
+        f'ds = GroundedCaptions("OUT", split="{infos[0].split if infos else "train"}")\n'
+        "```",
+        'Give `features=FEATURES` to `datasets.load_dataset("webdataset", …)`: types that it '
+        "infers from the first samples lose what differs later.",
+        "## Sources and licences",
+        "The licence of every sample is in its `license` field; the pictures and captions stay "
+        "under the terms of their publishers.",
+        "\n".join(licenses) or "- none",
+        "Please cite the sources:",
+        "\n".join(sources) or "- none",
+        "## Made with",
+        _table(("package", "version"), facts["versions"].items()),
+        f"Configuration `{facts['digest'][:16]}`, seed {facts['seed']}.",
+        "## Limits",
+        "Not for diagnosis. Masks can be wrong, captions can be wrong, and absence of a mention "
+        "is no absence in the picture; `negatives` lists what was checked to be absent.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _quality(facts: Mapping[str, Any]) -> list[str]:
+    quality, thresholds = facts["quality"], facts["thresholds"]
+    target, fdr = thresholds.get("precision"), thresholds.get("fdr")
+    parts = []
+    if quality:
+        parts.append(
+            f"Precision (mask right at IoU .5): **{quality['precision']:.3f}**, 95% interval "
+            f"{quality['low']:.3f} to {quality['high']:.3f} ({quality['method']})."
+        )
+        if quality.get("concepts"):
+            rows = [
+                (name, f"{q['precision']:.3f}", f"{q['low']:.3f} to {q['high']:.3f}")
+                for name, q in sorted(quality["concepts"].items())
+            ]
+            parts.append(_table(("concept", "precision", "95% interval"), rows))
+    else:
+        parts.append(
+            "Precision and its interval: **not audited**. `miner audit` and `miner release` fill "
+            "this in; the figures below are what the thresholds were chosen for."
+        )
+    if fdr is not None:
+        parts.append(f"Masks were accepted at a stated false discovery rate of {fdr}.")
+    elif target is not None:
+        parts.append(f"Thresholds were chosen for a stated precision of {target}.")
+    else:
+        parts.append("Thresholds are those of the decision file, per concept.")
+    parts.append("All settings of the filters:")
+    parts.append("```json\n" + json.dumps(thresholds, indent=2, sort_keys=True) + "\n```")
+    return parts
+
+
+def _croissant(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Croissant 1.0 metadata: the tars as files, one record set over their JSON members."""
+    files = [
+        {
+            "@type": "cr:FileObject",
+            "@id": i.name,
+            "name": i.name,
+            "contentUrl": i.name,
+            "contentSize": f"{i.bytes} B",
+            "encodingFormat": "application/x-tar",
+            "sha256": i.sha256,
+        }
+        for i in infos
+    ]
+    members = {
+        "@type": "cr:FileSet",
+        "@id": "samples",
+        "name": "samples",
+        "containedIn": [{"@id": i.name} for i in infos],
+        "encodingFormat": "application/json",
+        "includes": "*.json",
+    }
+    fields = [
+        {
+            "@type": "cr:Field",
+            "@id": f"sample/{name}",
+            "name": name,
+            "description": text,
+            "dataType": kind,
+            "source": {"fileSet": {"@id": "samples"}, "extract": {"jsonPath": f"$.{name}"}},
+        }
+        for name, kind, text in (
+            ("key", "sc:Text", "key of the sample"),
+            ("corpus", "sc:Text", "name of the corpus"),
+            ("caption", "sc:Text", "caption as published"),
+            ("license", "sc:Text", "licence of picture and caption"),
+            ("width", "sc:Integer", "width of the picture in pixels"),
+            ("height", "sc:Integer", "height of the picture in pixels"),
+        )
+    ]
+    context = {
+        "@language": "en",
+        "@vocab": "https://schema.org/",
+        "cr": "http://mlcommons.org/croissant/",
+        "sc": "https://schema.org/",
+        "dct": "http://purl.org/dc/terms/",
+        "conformsTo": "dct:conformsTo",
+        "recordSet": "cr:recordSet",
+        "field": "cr:field",
+        "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+        "extract": "cr:extract",
+        "fileSet": "cr:fileSet",
+        "includes": "cr:includes",
+        "jsonPath": "cr:jsonPath",
+        "source": "cr:source",
+    }
+    return {
+        "@context": context,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": "histomine-grounded-captions",
+        "description": "Pathology captions whose phrases point to mined masks.",
+        "license": sorted(facts["counts"]["licenses"]),
+        "version": facts["digest"][:16],
+        "citeAs": "; ".join(
+            CITATIONS[c["kind"]][1] for c in facts["corpora"] if c["kind"] in CITATIONS
+        ),
+        "distribution": [*files, members],
+        "recordSet": [
+            {"@type": "cr:RecordSet", "@id": "sample", "name": "sample", "field": fields}
+        ],
+    }

@@ -1,0 +1,128 @@
+"""The index of a run's shards: which samples there are, where, and which pass a filter.
+
+Nothing here opens a tar.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from miner.errors import Refused
+from miner.store import Store
+from shards.pack import INDEX, MANIFEST, index_name, manifest_bytes
+
+
+class Damaged(Refused):
+    """A file under shards/ is not what the manifest says."""
+
+
+def read_manifest(store: Store) -> dict[str, Any]:
+    """Read and check `shards/manifest.json`.
+
+    Raises:
+        Damaged: it is missing, or not what was written.
+    """
+    try:
+        data = store.read(MANIFEST)
+    except FileNotFoundError:
+        raise Damaged(f"{store.url}: no {MANIFEST}: not an OUT folder, or unfinished") from None
+    try:
+        manifest = json.loads(data)
+        sound = manifest_bytes(manifest) == data
+    except (ValueError, AttributeError):
+        sound = False
+    if not sound:
+        raise Damaged(f"{MANIFEST}: changed since it was written (its own hash does not fit)")
+    return manifest
+
+
+def read_index(
+    store: Store, split: str | None = None, columns: list[str] | None = None
+) -> tuple[pa.Table, list[dict[str, Any]]]:
+    """Index of all shards of a split, in order, with `shard`: the number of the shard.
+
+    Args:
+        store: OUT.
+        split: name of the split, None for all.
+        columns: which columns, None for all.
+
+    Returns:
+        The table, and the manifest's entries of the shards it counts.
+
+    Raises:
+        Damaged: a file is missing or does not fit the manifest.
+        Refused: there is no such split.
+    """
+    entries = read_manifest(store)["shards"]
+    splits = sorted({e["split"] for e in entries})
+    if split is not None:
+        entries = [e for e in entries if e["split"] == split]
+        if not entries:
+            raise Refused(f"{store.url}: no split {split!r}; there are {', '.join(splits)}")
+    tables = []
+    for number, entry in enumerate(entries):
+        name = index_name(entry["name"])
+        try:
+            table = store.read_table(name, columns)
+        except FileNotFoundError:
+            raise Damaged(f"{name}: missing, the manifest lists it") from None
+        except (pa.ArrowException, OSError) as error:
+            raise Damaged(f"{name}: not readable: {str(error).splitlines()[0]}") from None
+        if table.num_rows != entry["samples"]:
+            raise Damaged(f"{name}: {table.num_rows} rows, the manifest says {entry['samples']}")
+        shard = pa.array(np.full(table.num_rows, number, np.int32))
+        tables.append(table.append_column("shard", shard))
+    if not tables:
+        wanted = INDEX if columns is None else pa.schema([INDEX.field(c) for c in columns])
+        return wanted.append(pa.field("shard", pa.int32())).empty_table(), []
+    return pa.concat_tables(tables).combine_chunks(), entries
+
+
+def select(
+    index: pa.Table,
+    concepts: Collection[str] | None = None,
+    min_score: float | None = None,
+    max_q_value: float | None = None,
+    strata: Collection[str] | None = None,
+) -> np.ndarray:
+    """Rows of the index that pass, ascending int64 (n,).
+
+    A sample passes when one of its regions meets all of the region conditions at once, and when
+    it lies in one of the strata.
+
+    Args:
+        index: as `read_index` returns it.
+        concepts: region condition: names of concepts.
+        min_score: region condition: lowest score; a region without one fails.
+        max_q_value: region condition: highest q-value; a region without one fails.
+        strata: names such as `site=kidney` or `corpus=quilt`.
+    """
+    keep = np.ones(index.num_rows, bool)
+    if concepts is not None or min_score is not None or max_q_value is not None:
+        rows = pc.list_parent_indices(index["concepts"]).to_numpy()
+        good = np.ones(len(rows), bool)
+        if concepts is not None:
+            names = pa.array(sorted(concepts), pa.string())
+            good &= pc.is_in(pc.list_flatten(index["concepts"]), names).to_numpy()
+        with np.errstate(invalid="ignore"):
+            if min_score is not None:
+                good &= _numbers(index["scores"]) >= min_score
+            if max_q_value is not None:
+                good &= _numbers(index["q_values"]) <= max_q_value
+        keep &= np.isin(np.arange(index.num_rows), rows[good])
+    if strata is not None:
+        rows = pc.list_parent_indices(index["strata"]).to_numpy()
+        names = pa.array(sorted(strata), pa.string())
+        good = pc.is_in(pc.list_flatten(index["strata"]), names).to_numpy()
+        keep &= np.isin(np.arange(index.num_rows), rows[good])
+    return np.flatnonzero(keep)
+
+
+def _numbers(column: pa.ChunkedArray) -> np.ndarray:
+    return pc.fill_null(pc.list_flatten(column), float("nan")).to_numpy()

@@ -1,0 +1,128 @@
+"""Map-style torch dataset over the shards of a run: random access without unpacking."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import torch
+
+from miner.store import Store
+from shards.decode import decode_image, decode_masks
+from shards.index import Damaged, read_index, select
+from shards.read import ShardReader
+
+_COLUMNS = ("image_offset", "image_size", "image_crc32", "json_offset", "json_size", "json_crc32")
+
+
+class GroundedCaptions(torch.utils.data.Dataset):
+    """Grounded captions with decoded masks.
+
+    An item is a dict: `key`; `image` uint8 tensor (H, W, 3), RGB; `masks` uint8 tensor (n, H, W)
+    with 0 and 1, one per region; `concepts`, the n names; `caption`; `sample`, the whole grounded
+    sample. With `decode=False` there are the bytes `jpg` or `png` in place of image and masks.
+
+    Args:
+        out: OUT of a run: a folder or fsspec URL.
+        split: name of the split, None for all.
+        concepts: keep samples with a region of these concepts; see `shards.index.select`.
+        min_score: keep samples with a region of at least this score.
+        max_q_value: keep samples with a region of at most this q-value.
+        strata: keep samples of one of these strata, for example `site=kidney`.
+        decode: decode image and masks.
+        transform: applied to every item, last.
+        cache: local folder for the tars of a remote OUT.
+        check: compare every member with the checksum in the index.
+
+    Raises:
+        Damaged: manifest, index or tars do not fit together (tars: on first access).
+        Refused: no such split.
+    """
+
+    def __init__(
+        self,
+        out: str | os.PathLike[str],
+        split: str | None = None,
+        *,
+        concepts: Collection[str] | None = None,
+        min_score: float | None = None,
+        max_q_value: float | None = None,
+        strata: Collection[str] | None = None,
+        decode: bool = True,
+        transform: Callable[[dict[str, Any]], Any] | None = None,
+        cache: str | None = None,
+        check: bool = True,
+    ):
+        store = Store(out)
+        index, shards = read_index(store, split)
+        rows = select(index, concepts, min_score, max_q_value, strata)
+        self.index = index.take(rows)
+        self._at = {name: self.index[name].to_numpy() for name in (*_COLUMNS, "shard")}
+        self._decode = decode
+        self._transform = transform
+        self._check = check
+        self._reader = ShardReader(store, shards, cache)
+
+    def __len__(self) -> int:
+        return self.index.num_rows
+
+    def __getitem__(self, i: int) -> Any:
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"sample {i} of {len(self)}")
+        shard = int(self._at["shard"][i])
+        sample = json.loads(self._member(shard, "json", i))
+        image = self._member(shard, "image", i)
+        item: dict[str, Any] = {"key": sample["key"]}
+        if self._decode:
+            item |= _decoded(image, sample)
+        else:
+            item[self.index["format"][i].as_py()] = image
+        item |= {
+            "concepts": [r["concept"] for r in sample["regions"]],
+            "caption": sample["caption"],
+            "sample": sample,
+        }
+        return self._transform(item) if self._transform else item
+
+    def side(self, i: int, name: str) -> bytes:
+        """Bytes of a side file of sample i, by its extension."""
+        for member in self.index["members"][i].as_py():
+            if member["name"] == name:
+                shard = int(self._at["shard"][i])
+                crc = member["crc32"] if self._check else None
+                return self._reader.read(shard, member["offset"], member["size"], crc)
+        raise KeyError(f"sample {self.index['key'][i]} has no side file {name!r}")
+
+    def _member(self, shard: int, name: str, i: int) -> bytes:
+        at = self._at
+        crc = int(at[f"{name}_crc32"][i]) if self._check else None
+        offset, size = int(at[f"{name}_offset"][i]), int(at[f"{name}_size"][i])
+        return self._reader.read(shard, offset, size, crc)
+
+
+def _decoded(image: bytes, sample: dict[str, Any]) -> dict[str, torch.Tensor]:
+    try:
+        pixels = decode_image(image)
+        masks = decode_masks([r["rle"] for r in sample["regions"]], *pixels.shape[:2])
+    except ValueError as error:
+        raise Damaged(f"sample {sample['key']}: {error}") from None
+    return {"image": torch.from_numpy(pixels), "masks": torch.from_numpy(masks)}
+
+
+def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Batch items with any number of masks and any sizes.
+
+    Returns:
+        `images`: uint8 tensor (B, H, W, 3) when all sizes are equal, else a list of tensors;
+        `masks`: list of uint8 tensors (n, H, W); every other field as a list.
+    """
+    images = [item["image"] for item in items]
+    same = len({image.shape for image in images}) == 1
+    rest = [name for name in items[0] if name not in ("image", "masks")]
+    return {
+        "images": torch.stack(images) if same else images,
+        "masks": [item["masks"] for item in items],
+        **{name: [item[name] for item in items] for name in rest},
+    }

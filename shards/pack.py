@@ -1,0 +1,300 @@
+"""Samples to tar shards: deterministic bytes, an index beside each tar, the manifest last.
+
+A shard appears whole or not at all. The manifest is the commit mark: shards without one are an
+unfinished run. It carries the hash of every other file of the folder and of itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from miner.store import Store
+from shards.config import ShardsConfig
+from shards.sample import IMAGE_FORMATS, KEY, dump
+from shards.tar import BLOCK, END, header, padding
+
+FOLDER = "shards"
+MANIFEST = f"{FOLDER}/manifest.json"
+EXTENSION = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
+_CHUNK = 1 << 20  # bytes handed to the hash and the file at once
+
+INDEX = pa.schema(
+    [
+        ("key", pa.string()),
+        ("corpus", pa.string()),
+        ("row", pa.int64()),
+        ("image", pa.string()),
+        ("group", pa.string()),
+        ("license", pa.string()),
+        ("format", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("mpp", pa.float64()),
+        ("image_offset", pa.int64()),
+        ("image_size", pa.int64()),
+        ("image_crc32", pa.uint32()),
+        ("json_offset", pa.int64()),
+        ("json_size", pa.int64()),
+        ("json_crc32", pa.uint32()),
+        (
+            "members",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("name", pa.string()),
+                        ("offset", pa.int64()),
+                        ("size", pa.int64()),
+                        ("crc32", pa.uint32()),
+                    ]
+                )
+            ),
+        ),
+        ("concepts", pa.list_(pa.string())),  # of the regions, in their order
+        ("scores", pa.list_(pa.float64())),
+        ("q_values", pa.list_(pa.float64())),
+        ("areas_px", pa.list_(pa.int64())),
+        ("segmenters", pa.list_(pa.string())),
+        ("strata", pa.list_(pa.string())),
+        ("negatives", pa.list_(pa.string())),
+        ("mentions", pa.int32()),
+    ]
+)
+
+Item = (
+    tuple[Mapping[str, Any], bytes, str] | tuple[Mapping[str, Any], bytes, str, Mapping[str, bytes]]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardInfo:
+    """One finished shard, as the manifest lists it."""
+
+    name: str  # train-000000.tar
+    split: str
+    sha256: str
+    bytes: int
+    samples: int
+    regions: int
+    index_sha256: str
+    index_bytes: int
+
+    @property
+    def index(self) -> str:
+        """Name of the index in the store."""
+        return index_name(self.name)
+
+
+def index_name(tar: str) -> str:
+    """Name in the store of the index of a tar."""
+    return f"{FOLDER}/{tar.removesuffix('.tar')}.parquet"
+
+
+def pack(
+    samples: Iterable[Item], store: Store, split: str, config: ShardsConfig
+) -> list[ShardInfo]:
+    """Write `shards/{split}-{000000}.tar` and `.parquet`, streaming.
+
+    Args:
+        samples: (sample, publisher's image bytes, "jpg" or "png"), and optionally a dict of side
+            files by extension; written in this order.
+        store: OUT.
+        split: name of the split.
+        config: target size of a tar.
+
+    Raises:
+        ValueError: a key with a dot, twice the same key in a shard, an empty image, ...
+    """
+    source = iter(samples)
+    infos: list[ShardInfo] = []
+    pending = next(source, None)
+    while pending is not None:
+        name = f"{split}-{len(infos):06d}.tar"
+        writer = _Shard(split)
+        with store.writer(f"{FOLDER}/{name}") as file:
+            while pending is not None and writer.fits(pending, config.max_bytes):
+                writer.add(file, pending)
+                pending = next(source, None)
+            writer.close(file)
+        index = writer.index()
+        store.write(index_name(name), index)
+        infos.append(writer.info(name, index))
+    return infos
+
+
+def write_manifest(store: Store, infos: Iterable[ShardInfo], run: str = "") -> None:
+    """Write `shards/manifest.json`, the commit mark; call it last.
+
+    Args:
+        store: OUT.
+        infos: all shards of all splits.
+        run: hash of the configuration that the shards belong to.
+
+    Raises:
+        ValueError: a key is in two shards.
+    """
+    shards = sorted((dataclasses.asdict(i) for i in infos), key=lambda s: s["name"])
+    _need_distinct_keys(store, [s["name"] for s in shards])
+    expected = {f"{FOLDER}/{s['name']}" for s in shards} | {index_name(s["name"]) for s in shards}
+    for name in store.names(FOLDER):
+        if re.search(r"-\d{6}\.(tar|parquet)$", name) and name not in expected:
+            store.remove(name)  # left over from a run that packed more shards
+    others = [n for n in store.names(FOLDER) if n not in expected and n != MANIFEST]
+    manifest = {
+        "format": 1,
+        "run": run,
+        "shards": shards,
+        "files": {
+            n.removeprefix(f"{FOLDER}/"): hashlib.sha256(store.read(n)).hexdigest() for n in others
+        },
+        "samples": sum(s["samples"] for s in shards),
+        "regions": sum(s["regions"] for s in shards),
+    }
+    store.write(MANIFEST, manifest_bytes(manifest))
+
+
+def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
+    """Canonical bytes of a manifest, with the hash of the rest of it in `sha256`."""
+    rest = {k: v for k, v in manifest.items() if k != "sha256"}
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**rest, "sha256": digest}, indent=2, sort_keys=True).encode() + b"\n"
+
+
+class _Shard:
+    """One tar on its way to disk: hash, offsets and index rows so far."""
+
+    def __init__(self, split: str):
+        self._split = split
+        self._hash = hashlib.sha256()
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._offset = 0
+        self._regions = 0
+        self._keys: set[str] = set()
+        self._rows: list[dict[str, Any]] = []
+
+    def fits(self, item: Item, max_bytes: int) -> bool:
+        """Whether one more sample stays below the target; the first always does."""
+        return not self._rows or self._offset + len(item[1]) <= max_bytes
+
+    def add(self, file: Any, item: Item) -> None:
+        sample, image, extension = item[:3]
+        sides = item[3] if len(item) == 4 else {}
+        key = sample["key"]
+        _check(key, image, extension, sides, self._keys, sample["split"], self._split)
+        self._keys.add(key)
+        text = dump(sample)
+        row = _index_row(sample, extension)
+        row["image_offset"], row["image_crc32"] = self._member(f"{key}.{extension}", image)
+        row["json_offset"], row["json_crc32"] = self._member(f"{key}.json", text)
+        row["image_size"], row["json_size"] = len(image), len(text)
+        row["members"] = [
+            {"name": name, "size": len(sides[name]), "offset": at, "crc32": crc}
+            for name in sorted(sides)
+            for at, crc in [self._member(f"{key}.{name}", sides[name])]
+        ]
+        self._rows.append(row)
+        self._regions += len(sample["regions"])
+        if self._held >= _CHUNK:
+            self._flush(file)
+
+    def close(self, file: Any) -> None:
+        self._parts.append(END)
+        self._offset += len(END)
+        self._flush(file)
+
+    def index(self) -> bytes:
+        """The index as a parquet file."""
+        buffer = io.BytesIO()
+        table = pa.Table.from_pylist(self._rows, INDEX)
+        pq.write_table(table, buffer, compression="zstd", store_schema=False)
+        return buffer.getvalue()
+
+    def info(self, name: str, index: bytes) -> ShardInfo:
+        return ShardInfo(
+            name=name,
+            split=self._split,
+            sha256=self._hash.hexdigest(),
+            bytes=self._offset,
+            samples=len(self._rows),
+            regions=self._regions,
+            index_sha256=hashlib.sha256(index).hexdigest(),
+            index_bytes=len(index),
+        )
+
+    def _member(self, name: str, data: bytes) -> tuple[int, int]:
+        """Queue a member; returns the offset of its data and their checksum."""
+        head, tail = header(name, len(data)), padding(len(data))
+        self._parts += (head, data, tail)
+        at = self._offset + BLOCK
+        size = BLOCK + len(data) + len(tail)
+        self._offset += size
+        self._held += size
+        return at, zlib.crc32(data)
+
+    def _flush(self, file: Any) -> None:
+        chunk = b"".join(self._parts)
+        self._parts.clear()
+        self._held = 0
+        self._hash.update(chunk)
+        file.write(chunk)
+
+
+def _check(
+    key: str,
+    image: bytes,
+    extension: str,
+    sides: Mapping[str, bytes],
+    keys: set[str],
+    split: str,
+    expected_split: str,
+) -> None:
+    if not KEY.fullmatch(key):
+        raise ValueError(f"key {key!r}: letters, digits, - and _ only, at most 90")
+    if key in keys:
+        raise ValueError(f"key {key}: twice in a shard")
+    if extension not in IMAGE_FORMATS or not image:
+        raise ValueError(f"key {key}: needs jpg or png bytes, got {len(image)} of {extension!r}")
+    if split != expected_split:
+        raise ValueError(f"key {key}: split {split!r} in a shard of {expected_split!r}")
+    for name, data in sides.items():
+        if not EXTENSION.fullmatch(name) or name in (*IMAGE_FORMATS, "json") or not data:
+            raise ValueError(f"key {key}: side file {name!r} of {len(data)} bytes")
+
+
+def _index_row(sample: Mapping[str, Any], extension: str) -> dict[str, Any]:
+    regions = sample["regions"]
+    return {
+        **{n: sample[n] for n in ("key", "corpus", "row", "image", "group", "license")},
+        **{n: sample[n] for n in ("width", "height", "mpp", "strata")},
+        "format": extension,
+        "concepts": [r["concept"] for r in regions],
+        "scores": [r["score"] for r in regions],
+        "q_values": [r["q_value"] for r in regions],
+        "areas_px": [r["area_px"] for r in regions],
+        "segmenters": [r["segmenter"] for r in regions],
+        "negatives": sorted({n["concept"] for n in sample["negatives"]}),
+        "mentions": len(sample["mentions"]),
+    }
+
+
+def _need_distinct_keys(store: Store, names: Iterable[str]) -> None:
+    def keys() -> Iterator[pa.ChunkedArray]:
+        for name in names:
+            yield store.read_table(index_name(name), ["key"])["key"]
+
+    chunks = [c for column in keys() for c in column.chunks]
+    if chunks:
+        counts = pa.chunked_array(chunks).value_counts()
+        twice = [c["values"].as_py() for c in counts if c["counts"].as_py() > 1]
+        if twice:
+            raise ValueError(f"{len(twice)} keys are in two shards, first {twice[0]}")

@@ -1,0 +1,284 @@
+"""The grounded sample: one caption, its mentions, and the masks they point to.
+
+This is the one neutral truth of a run; exporters render every dialect from it. `SampleModel` is the
+published schema, `grounded_sample` builds a sample, `dump` gives its canonical bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import pydantic
+
+from filters.scores import SCORES
+
+KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
+IMAGE_FORMATS = ("jpg", "png")
+# Score columns that become the dicts `clip`, `ks`, `geometry` of a region, without the prefix.
+SCORE_GROUPS = ("clip", "ks", "geometry")
+# Kinds of caption facts that name a stratum of the sample.
+STRATA = ("site", "stain", "magnification", "specimen", "diagnosis")
+
+
+class _Model(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class RleModel(_Model):
+    """COCO compressed run-length encoding; `size` is height, width."""
+
+    size: list[int] = pydantic.Field(min_length=2, max_length=2)
+    counts: str
+
+
+class MentionModel(_Model):
+    """A structure named in the caption; offsets are characters, end-exclusive."""
+
+    start: int = pydantic.Field(ge=0)
+    end: int = pydantic.Field(gt=0)
+    text: str
+    concept: str
+    kind: Literal["object", "stuff"]
+    polarity: Literal["affirmed", "negated", "uncertain"]
+    sources: list[str]
+    groundable: bool
+    reason: str | None
+    regions: list[int]
+    turn: int = pydantic.Field(default=0, ge=0)
+
+
+class RegionModel(_Model):
+    """The mask of one concept; `bbox` is x1, y1, x2, y2 in pixels, end-exclusive."""
+
+    concept: str
+    kind: Literal["object", "stuff"]
+    rle: RleModel
+    instances: list[RleModel]
+    bbox: list[int] = pydantic.Field(min_length=4, max_length=4)
+    area_px: int = pydantic.Field(gt=0)
+    segmenter: str
+    prompt: str
+    confidence: float | None
+    score: float | None
+    clip: dict[str, float | None]
+    ks: dict[str, float | None]
+    geometry: dict[str, float | None]
+    biomedparse_p: float | None
+    q_value: float | None
+
+
+class NegativeModel(_Model):
+    """Something that is not in the picture, and why; a decoy has no span."""
+
+    concept: str
+    why: Literal["negated", "decoy", "site"]
+    start: int | None
+    end: int | None
+
+
+class FactModel(_Model):
+    """Site, stain, magnification, ... as the caption states it."""
+
+    kind: str
+    value: str
+    start: int | None
+    end: int | None
+
+
+class TurnModel(_Model):
+    """One turn of a dialogue."""
+
+    role: str
+    text: str
+
+
+class SampleModel(_Model):
+    """`{key}.json` of a shard. Every field is always there, but `turn` (only beside `turns`)."""
+
+    key: str = pydantic.Field(pattern=r"^[A-Za-z0-9_-]{1,90}$")
+    corpus: str
+    row: int = pydantic.Field(ge=0)
+    image: str
+    image_sha256: str | None
+    group: str
+    license: str
+    source: str
+    split: str
+    caption: str
+    turns: list[TurnModel]
+    width: int = pydantic.Field(gt=0)
+    height: int = pydantic.Field(gt=0)
+    mpp: float | None
+    mpp_source: Literal["slide", "magnification", "assumed", "none"]
+    mentions: list[MentionModel]
+    regions: list[RegionModel]
+    negatives: list[NegativeModel]
+    facts: list[FactModel]
+    strata: list[str]
+    members: list[str]
+
+
+def grounded_sample(
+    sample_row: Mapping[str, Any],
+    image_row: Mapping[str, Any],
+    candidate_rows: Iterable[Mapping[str, Any]],
+    split: str,
+    negatives: Sequence[Mapping[str, Any]],
+    members: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Build the grounded sample of one caption row.
+
+    Args:
+        sample_row: row of the samples table with `mentions`, and `facts` where there are any.
+        image_row: row of the images table; its `data` is not used.
+        candidate_rows: kept candidates of that image; of several for one concept the one with
+            the best score stays, and those no affirmed mention points to are left out.
+        split: name of the split.
+        negatives: dicts with `concept`, `why` (negated, decoy, site), and `start`, `end` or None.
+        members: extensions of side files that ride along.
+    """
+    height, width = int(image_row["height"]), int(image_row["width"])
+    best = _best_by_concept(candidate_rows)
+    regions: list[dict[str, Any]] = []
+    place: dict[str, int] = {}
+    mentions = []
+    for m in sample_row.get("mentions") or ():
+        concept = m["concept"]
+        grounded = m["polarity"] == "affirmed" and m.get("groundable") is not False
+        if grounded and concept in best and concept not in place:
+            place[concept] = len(regions)
+            regions.append(_region(best[concept], height, width))
+        mentions.append(
+            {
+                "start": int(m["start"]),
+                "end": int(m["end"]),
+                "text": m["text"],
+                "concept": concept,
+                "kind": m["kind"],
+                "polarity": m["polarity"],
+                "sources": sorted(m.get("sources") or ()),
+                "groundable": m.get("groundable") is not False,
+                "reason": m.get("reason"),
+                "regions": [place[concept]] if grounded and concept in place else [],
+            }
+            | ({} if m.get("turn") is None else {"turn": int(m["turn"])})
+        )
+    facts = [
+        {
+            "kind": f["kind"],
+            "value": f["value"],
+            "start": _int(f.get("start")),
+            "end": _int(f.get("end")),
+        }
+        for f in sample_row.get("facts") or ()
+    ]
+    corpus = sample_row["corpus"]
+    return {
+        "key": sample_row["sample_id"],
+        "corpus": corpus,
+        "row": int(sample_row["row"]),
+        "image": sample_row["image"],
+        "image_sha256": image_row.get("sha256"),
+        "group": sample_row.get("group") or "",
+        "license": sample_row.get("license") or "",
+        "source": sample_row.get("source") or "",
+        "split": split,
+        "caption": sample_row.get("caption") or "",
+        "turns": [{"role": t["role"], "text": t["text"]} for t in sample_row.get("turns") or ()],
+        "width": width,
+        "height": height,
+        "mpp": _float(image_row.get("mpp")),
+        "mpp_source": image_row.get("mpp_source") or "none",
+        "mentions": mentions,
+        "regions": regions,
+        "negatives": [
+            {
+                "concept": n["concept"],
+                "why": n["why"],
+                "start": _int(n.get("start")),
+                "end": _int(n.get("end")),
+            }
+            for n in negatives
+        ],
+        "facts": facts,
+        "strata": strata(corpus, facts),
+        "members": sorted(members),
+    }
+
+
+def strata(corpus: str, facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Sorted `kind=value` names of the strata a sample belongs to; `unknown` is one as well."""
+    names = {f"corpus={corpus}"}
+    for kind in STRATA:
+        values = {f["value"] for f in facts if f["kind"] == kind} or {"unknown"}
+        names.update(f"{kind}={value}" for value in values)
+    return sorted(names)
+
+
+def dump(sample: Mapping[str, Any]) -> bytes:
+    """Canonical bytes of a sample: sorted keys, no spaces, UTF-8; raises on NaN."""
+    text = json.dumps(
+        sample, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
+    return text.encode()
+
+
+def json_schema() -> dict[str, Any]:
+    """The published JSON Schema of the sample."""
+    schema = SampleModel.model_json_schema()
+    schema["title"] = "GroundedSample"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _best_by_concept(rows: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    best: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        if not row.get("counts"):
+            continue
+        other = best.get(row["concept"])
+        if other is None or _rank(row) < _rank(other):
+            best[row["concept"]] = row
+    return best
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[float, float, str]:
+    score, confidence = _float(row.get("score")), _float(row.get("confidence"))
+    return (-(score or 0.0), -(confidence or 0.0), row["segmenter"])
+
+
+def _region(row: Mapping[str, Any], height: int, width: int) -> dict[str, Any]:
+    size = [height, width]
+    return {
+        "concept": row["concept"],
+        "kind": row["kind"],
+        "rle": {"size": size, "counts": row["counts"]},
+        "instances": [{"size": size, "counts": c} for c in row.get("instances") or ()],
+        "bbox": [int(v) for v in row["bbox"]],
+        "area_px": int(row["area_px"]),
+        "segmenter": row["segmenter"],
+        "prompt": row["prompt"],
+        "confidence": _float(row.get("confidence")),
+        "score": _float(row.get("score")),
+        **{group: _scores(row, group) for group in SCORE_GROUPS},
+        "biomedparse_p": _float(row.get("biomedparse_p")),
+        "q_value": _float(row.get("q_value")),
+    }
+
+
+def _scores(row: Mapping[str, Any], group: str) -> dict[str, float | None]:
+    prefix = f"{group}_"
+    names = sorted(n for n in SCORES if n.startswith(prefix))
+    return {n.removeprefix(prefix): _float(row.get(n)) for n in names}
+
+
+def _float(value: Any) -> float | None:
+    """Float of a number, so that JSON writes 1.0 and not 1; null for null and non-finite."""
+    return None if value is None or not math.isfinite(value) else round(float(value), 6)
+
+
+def _int(value: Any) -> int | None:
+    return None if value is None else int(value)
