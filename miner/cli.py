@@ -6,9 +6,12 @@ import sys
 
 import typer
 
+from miner.commands import run
 from miner.errors import Refused
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for room in (run,):
+    room.register(app)
 
 
 def main() -> None:

@@ -48,12 +48,12 @@ def commit(store: Store, unit_id: str, unit: Unit) -> dict[str, Any]:
 def marks(store: Store) -> dict[str, dict[str, Any]]:
     """Marks of all committed units by unit_id."""
     names = store.names("units", suffix=".json")
-    return {name.removeprefix("units/").removesuffix(".json"): store.read_json(name) for name in names}
+    return {
+        name.removeprefix("units/").removesuffix(".json"): store.read_json(name) for name in names
+    }
 
 
-def read_table(
-    store: Store, unit_id: str, name: str, columns: list[str] | None = None
-) -> pa.Table:
+def read_table(store: Store, unit_id: str, name: str, columns: list[str] | None = None) -> pa.Table:
     """One table of a committed unit, or some columns of it.
 
     Raises:
@@ -92,4 +92,3 @@ def _without_unused_bytes(images: pa.Table, unit: Unit) -> pa.Table:
     )
     data = pc.if_else(needed, images["data"], pa.scalar(None, images["data"].type))
     return images.set_column(images.column_names.index("data"), "data", data)
-

@@ -1,0 +1,100 @@
+"""`miner run`, `miner status`, `miner evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    config: Annotated[str, typer.Argument(help="YAML file, or one that ships: quickstart.yaml")],
+    out: Annotated[str | None, typer.Option(help="output folder or URL")] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="KIND=PATH; replaces the configured list")
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="a.b=c")] = None,
+    workers: Annotated[int | None, typer.Option(help="actors per group of stages")] = None,
+    ray: Annotated[bool, typer.Option("--ray/--no-ray", help="on Ray, or in one process")] = True,
+) -> None:
+    """Mine corpora into shards; run again to resume."""
+    import os
+
+    from miner.config import load_config
+    from miner.threads import environment
+
+    settings = load_config(config, set_ or [], corpus or [], out, workers)
+    os.environ.update(environment(settings.runner.threads))  # before numpy and torch load
+
+    from rich.console import Console
+
+    from miner.layout import REPORT
+    from miner.progress import reporting
+    from miner.run import run as mine
+    from miner.summary import print_summary
+
+    with reporting(Console(stderr=True)) as progress:
+        outcome = mine(settings, progress, use_ray=ray)
+    console = Console()
+    print_summary(outcome.store, console)
+    if outcome.finished_before:
+        console.print("Nothing was left to do.")
+    console.print(f"Report: {outcome.store.path(REPORT)}", soft_wrap=True)
+    console.print(f"Next:   miner validate {settings.out}", soft_wrap=True)
+
+
+def status(out: Annotated[str, typer.Argument(help="output folder or URL of a run")]) -> None:
+    """Say how far a run is, from its files alone."""
+    from rich.console import Console
+
+    from miner.errors import Refused
+    from miner.layout import RUN
+    from miner.store import Store
+    from miner.summary import print_status
+
+    store = Store(out)
+    if not store.exists(RUN):
+        raise Refused(f"{out}: no {RUN} in it; not an output of miner run")
+    rows = store.read_json(RUN)["rows"]
+    print_status(store, sum(rows.values()), Console())
+
+
+def evaluate(
+    out: Annotated[str, typer.Argument(help="output folder or URL of a finished run")],
+    masks: Annotated[Path, typer.Option(help="<corpus>/<image>/<entity>.png label maps")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="write the figures here too")
+    ] = None,
+) -> None:
+    """Compare mined regions with expert masks."""
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from miner.evaluate import evaluate as compare
+    from miner.store import Store
+
+    found = compare(Store(out), masks)
+    if json_file is not None:
+        json_file.write_text(json.dumps(found, indent=2) + "\n")
+    table = Table(
+        "concept", "mined", "judged", "Dice", "IoU", "precision at IoU .5", "95% interval"
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, row in [*found["concepts"].items(), ("all", found["all"])]:
+        figures = ["-"] * 4
+        if row["judged"]:
+            interval = f"{row['precision_low']:.2f}-{row['precision_high']:.2f}"
+            numbers = (row["dice"], row["iou"], row["precision"])
+            figures = [*(f"{v:.3f}" for v in numbers), interval]
+        table.add_row(name, str(row["mined"]), str(row["judged"]), *figures)
+    Console().print(table)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (run, status, evaluate):
+        app.command()(command)

@@ -1,0 +1,6 @@
+"""Names of the files in OUT that more than one module knows."""
+
+RUN = "run.json"  # resolved configuration, hash, versions, seed
+FINISHED = "finished.json"  # digest of what shards and ledger were made of; written last
+MANIFEST = "shards/manifest.json"  # per shard sha256 and counts
+REPORT = "report/index.html"

@@ -1,0 +1,109 @@
+"""Progress of a run: a live bar on a terminal, one line per unit otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+
+class Silent:
+    """Says nothing."""
+
+    def start(self, units: int, captions: int, done_units: int, done_captions: int) -> None:
+        """Ignore the plan."""
+
+    def unit(self, mark: dict[str, Any]) -> None:
+        """Ignore a unit."""
+
+    def barrier(self) -> None:
+        """Ignore the barrier."""
+
+
+class Lines:
+    """One line per unit on standard error, for logs."""
+
+    def start(self, units: int, captions: int, done_units: int, done_captions: int) -> None:
+        """Begin counting."""
+        self.units, self.captions = units, captions
+        self.done_units, self.done = done_units, done_captions
+        self.masks = 0
+        self.first, self.began = done_captions, time.monotonic()
+        self._say(f"{units} units, {captions} captions; {done_units} units done before")
+
+    def unit(self, mark: dict[str, Any]) -> None:
+        """Report a unit."""
+        self.done_units += 1
+        self.done += mark["tables"]["samples"]["rows"]
+        self.masks += mark["masks"]
+        rate = (self.done - self.first) / max(time.monotonic() - self.began, 1e-9)
+        left = (self.captions - self.done) / rate
+        self._say(
+            f"{mark['unit_id']} [{self.done_units}/{self.units}] {self.done} captions,"
+            f" {rate:.1f}/s, {left:.0f} s left, {self.masks} candidate masks"
+        )
+
+    def barrier(self) -> None:
+        """Report the barrier."""
+        self._say("verdicts, duplicates, shards, ledger, report")
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class Bar:
+    """A live bar on a terminal."""
+
+    def __init__(self, progress: Progress):
+        self.progress = progress
+
+    def start(self, units: int, captions: int, done_units: int, done_captions: int) -> None:
+        """Draw the bar."""
+        self.masks, self.done = 0, done_captions
+        self.first, self.began = done_captions, time.monotonic()
+        self.task = self.progress.add_task(
+            "mining", total=units, completed=done_units, note=f"{captions} captions"
+        )
+
+    def unit(self, mark: dict[str, Any]) -> None:
+        """Advance the bar."""
+        self.done += mark["tables"]["samples"]["rows"]
+        self.masks += mark["masks"]
+        rate = (self.done - self.first) / max(time.monotonic() - self.began, 1e-9)
+        note = f"{rate:.1f} captions/s, {self.masks} candidate masks"
+        self.progress.update(self.task, advance=1, note=note)
+
+    def barrier(self) -> None:
+        """Say what comes next."""
+        self.progress.update(self.task, note="verdicts, duplicates, shards, report")
+
+
+@contextlib.contextmanager
+def reporting(console: Console) -> Iterator[Bar | Lines]:
+    """A bar where `console` is a terminal, lines otherwise."""
+    if not console.is_terminal:
+        yield Lines()
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("units"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield Bar(progress)

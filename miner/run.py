@@ -1,0 +1,181 @@
+"""`miner run` from start to end: plan, units, barrier; running it again resumes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import platform
+import re
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from typing import Any, Protocol
+
+from miner import __version__
+from miner.config import Config, difference
+from miner.errors import Refused
+from miner.finish import finish, is_finished
+from miner.layout import RUN
+from miner.plan import Plan, UnitRef, make_plan
+from miner.stages import NAMES
+from miner.store import Store
+from miner.units import marks as read_marks
+
+PACKAGES = (
+    "faiss-cpu",
+    "numpy",
+    "opencv-python-headless",
+    "pyarrow",
+    "ray",
+    "scikit-image",
+    "spacy",
+    "torch",
+    "transformers",
+)
+
+
+class Progress(Protocol):
+    """Told what happens; see `miner.progress`."""
+
+    def start(self, units: int, captions: int, done_units: int, done_captions: int) -> None:
+        """The plan is made."""
+        ...
+
+    def unit(self, mark: dict[str, Any]) -> None:
+        """A unit is committed."""
+        ...
+
+    def barrier(self) -> None:
+        """All units are committed; verdicts, duplicates and shards come next."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a call of `run` found and did.
+
+    Attributes:
+        store: OUT.
+        new_units: units made by this call.
+        finished_before: nothing was left to do.
+    """
+
+    store: Store
+    new_units: int
+    finished_before: bool
+
+
+def run(config: Config, progress: Progress, use_ray: bool = True) -> Outcome:
+    """Mine what is not mined yet, then write shards, ledger and report.
+
+    Args:
+        config: of the run.
+        progress: told about every unit.
+        use_ray: spread the units over Ray; else one after the other in this process.
+
+    Raises:
+        Refused: OUT belongs to another configuration, a corpus or model is missing.
+    """
+    store = Store(config.out)
+    _check_out(store, config)
+    plan = make_plan(config.corpora, config.runner.unit_rows, store)
+    _check_corpora(store, plan)
+    store.write_json(RUN, describe(config, plan))
+
+    marks = read_marks(store)
+    refs = list(plan.refs())
+    pending = [ref for ref in refs if ref.unit_id not in marks]
+    if not pending and is_finished(store, config, marks):
+        return Outcome(store, 0, True)
+    progress.start(
+        len(refs),
+        sum(ref.rows for ref in refs),
+        len(refs) - len(pending),
+        sum(ref.rows for ref in refs if ref.unit_id in marks),
+    )
+    for mark in _units(config, pending, use_ray):
+        progress.unit(mark)
+    progress.barrier()
+    finish(store, config, read_marks(store))
+    write_report(store)
+    return Outcome(store, len(pending), False)
+
+
+def write_report(store: Store) -> None:
+    """Write report/index.html and report/audit.ipynb of a finished OUT."""
+    from miner.report import write_report as write
+
+    write(store)
+
+
+def _units(config: Config, pending: Iterable[UnitRef], use_ray: bool) -> Iterator[dict[str, Any]]:
+    pending = list(pending)
+    if not pending:
+        return
+    if use_ray:
+        from miner.runner import cluster, run_units
+
+        with cluster(config) as workers:
+            yield from run_units(config, pending, min(workers, len(pending)))
+        return
+    from miner.work import Worker
+
+    worker = Worker(config, NAMES)
+    for ref in pending:
+        yield worker.process(ref, None)
+
+
+def describe(config: Config, plan: Plan) -> dict[str, Any]:
+    """Content of run.json: the resolved configuration without secrets, hash, versions, seed."""
+    versions = {"histomine": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return {
+        "config": _without_secrets(config.model_dump(mode="json")),
+        "identity": config.identity(),
+        "hash": config.digest(),
+        "seed": config.seed,
+        "rows": dict(plan.rows),
+        "versions": versions,
+    }
+
+
+def _without_secrets(value: Any) -> Any:
+    """The value with user:password parts of URLs cut out."""
+    if isinstance(value, dict):
+        return {k: _without_secrets(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(v) for v in value]
+    if isinstance(value, str):
+        return re.sub(r"(\w+://)[^/@\s]+@", r"\1", value)
+    return value
+
+
+def _check_out(store: Store, config: Config) -> None:
+    """Refuse an OUT that is something else than this run."""
+    if not store.fs.exists(store.root):
+        return
+    if not store.fs.isdir(store.root):
+        raise Refused(f"out: {store.url} is a file")
+    if not store.exists(RUN):
+        strange = [p for p in store.fs.ls(store.root, detail=False) if not p.endswith("/plan")]
+        if strange:
+            raise Refused(f"out: {store.url} is not empty and not an output of miner run")
+        return
+    lines = difference(store.read_json(RUN)["identity"], config.identity())
+    if lines:
+        raise Refused(
+            f"out: {store.url} was made with another configuration: {'; '.join(lines)};"
+            " choose another --out"
+        )
+
+
+def _check_corpora(store: Store, plan: Plan) -> None:
+    """Refuse corpora that are not those that OUT was begun with."""
+    if store.exists(RUN):
+        lines = difference(store.read_json(RUN)["rows"], dict(plan.rows))
+        if lines:
+            raise Refused(
+                f"out: {store.url} was begun with other corpora: rows of {'; '.join(lines)};"
+                " choose another --out"
+            )

@@ -1,0 +1,133 @@
+"""Units through chained Ray actors. The only module that imports ray.
+
+Each group of stages is a pool of actors. A unit is submitted to one actor of every pool at once:
+the object reference that the first returns is the argument of the second, so units wait in Ray and
+not here. `in_flight` units per worker are underway; commits happen in the actors of the last pool.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from miner.config import Config
+from miner.errors import Refused
+from miner.plan import UnitRef
+from miner.stages import groups
+from miner.threads import environment
+from miner.work import Worker
+
+# A worker that dies (out of memory, lost node) is started again and its unit tried again.
+MAX_RETRIES = 2
+
+
+@contextlib.contextmanager
+def cluster(config: Config) -> Iterator[int]:
+    """Join the cluster at RAY_ADDRESS, or start a local Ray; yields the number of workers."""
+    runtime_env = {"env_vars": environment(config.runner.threads)}
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    joined = ray.is_initialized() or "RAY_ADDRESS" in os.environ
+    if joined:
+        ray.init(runtime_env=runtime_env, ignore_reinit_error=True, **quiet)
+    else:
+        # Ray's workers run at nice 15 by default and lose to any other load.
+        os.environ.setdefault("RAY_worker_niceness", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        wanted = config.runner.workers or os.cpu_count() or 1
+        cpus = sum(r.num_cpus for r, _ in groups(config)) * wanted
+        ray.init(
+            address="local",
+            num_cpus=max(1, int(-(-cpus // 1))),
+            include_dashboard=False,
+            runtime_env=runtime_env,
+            **quiet,
+        )
+    try:
+        yield config.runner.workers or _fitting(config)
+    finally:
+        if not joined:
+            ray.shutdown()
+
+
+def _fitting(config: Config) -> int:
+    """How many workers of every group fit into the cluster at once."""
+    have = ray.cluster_resources()
+    fits = []
+    for resource, key in (("num_cpus", "CPU"), ("num_gpus", "GPU")):
+        need = sum(getattr(r, resource) for r, _ in groups(config))
+        if need:
+            fits.append(int(have.get(key, 0) / need))
+    workers = min(fits, default=1)
+    if workers < 1:
+        raise Refused(f"runner.resources: the cluster has {have}, one worker needs more")
+    return workers
+
+
+def run_units(config: Config, refs: Iterable[UnitRef], workers: int) -> Iterator[dict[str, Any]]:
+    """Run and commit units; yields each one's mark as it finishes, in any order.
+
+    Raises:
+        Refused: a stage cannot be built (missing model, wrong setting).
+    """
+    pools: list[list[Any]] = []
+    for resources, names in groups(config):
+        actor = ray.remote(Worker).options(
+            num_cpus=resources.num_cpus,
+            num_gpus=resources.num_gpus,
+            max_restarts=-1,
+            max_task_retries=MAX_RETRIES,
+        )
+        pools.append([actor.remote(config, names) for _ in range(workers)])
+    load = [[0] * workers for _ in pools]
+    underway: dict[Any, list[int]] = {}
+    pending = iter(refs)
+    try:
+        while True:
+            room = workers * config.runner.in_flight - len(underway)
+            for ref in itertools.islice(pending, max(room, 0)):
+                value: Any = None
+                chosen = []
+                for pool, busy in zip(pools, load, strict=True):
+                    at = min(range(workers), key=busy.__getitem__)
+                    busy[at] += 1
+                    chosen.append(at)
+                    value = pool[at].process.remote(ref, value)
+                underway[value] = chosen
+            if not underway:
+                return
+            done, _ = ray.wait(list(underway), num_returns=1)
+            for future in done:
+                for busy, at in zip(load, underway.pop(future), strict=True):
+                    busy[at] -= 1
+                yield _result(future)
+    finally:
+        for actor in itertools.chain(*pools):
+            ray.kill(actor)
+
+
+def _result(future: Any) -> dict[str, Any]:
+    try:
+        return ray.get(future)
+    except RayTaskError as error:
+        raise error.as_instanceof_cause() from None
+    except RayError as error:
+        cause = _refusal(error)
+        if cause is not None:
+            raise cause from None
+        raise
+
+
+def _refusal(error: RayError) -> Refused | None:
+    """The one-line refusal inside the report of an actor that could not start, if there is one."""
+    for line in str(error).splitlines():
+        _, found, message = line.partition("miner.errors.Refused: ")
+        if found:
+            return Refused(message)
+    return None

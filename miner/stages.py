@@ -1,0 +1,53 @@
+"""The stages in pipeline order, and how neighbours are grouped into workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from miner.config import Config, Resources
+from miner.unit import Stage
+
+Name = Literal["extract", "segment", "score"]
+NAMES: tuple[Name, ...] = get_args(Name)
+
+
+def _extract(config: Config) -> Stage:
+    from ner.stage import ExtractMentions
+
+    return ExtractMentions(config.ner)
+
+
+def _segment(config: Config) -> Stage:
+    from segmenters.stage import Segment
+
+    return Segment(config.segment, threads=config.runner.threads)
+
+
+def _score(config: Config) -> Stage:
+    from filters.stage import Score
+
+    return Score(config.filters, threads=config.runner.threads)
+
+
+BUILD: dict[Name, Callable[[Config], Stage]] = {
+    "extract": _extract,
+    "segment": _segment,
+    "score": _score,
+}
+
+
+def groups(config: Config) -> list[tuple[Resources, tuple[Name, ...]]]:
+    """Neighbouring stages that reserve the same resources share a worker.
+
+    On CPUs alone that is one group: a unit then crosses no process border between stages, which
+    on few cores is worth more than a pipeline.
+    """
+    result: list[tuple[Resources, tuple[Name, ...]]] = []
+    for name in NAMES:
+        wanted = config.runner.resources.get(name, Resources())
+        if result and result[-1][0] == wanted:
+            result[-1] = (wanted, (*result[-1][1], name))
+        else:
+            result.append((wanted, (name,)))
+    return result

@@ -1,0 +1,71 @@
+import pytest
+
+from miner.config import check_config, difference, load_config
+from miner.errors import Refused
+
+QUILT = {"kind": "quilt", "path": "a/quilt"}
+
+
+def test_shipped_quickstart_loads_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load_config("configs/quickstart.yaml")
+    assert [c.kind for c in config.corpora] == ["quilt", "pathcap", "pathgen"]
+    assert config.out == "runs/quickstart"
+
+
+def test_set_corpus_out_and_workers_replace_what_the_file_says():
+    config = load_config(
+        "quickstart.yaml", ["seed=3", "runner.unit_rows=7"], ["pathcap=x"], "elsewhere", 5
+    )
+    assert (config.seed, config.runner.unit_rows, config.runner.workers) == (3, 7, 5)
+    assert [(c.kind, c.path) for c in config.corpora] == [("pathcap", "x")]
+    assert config.out == "elsewhere"
+
+
+def test_precision_and_fdr_replace_each_other_on_the_command_line():
+    config = load_config("quickstart.yaml", ["filters.precision=0.8", "filters.fdr=0.1"])
+    assert (config.filters.precision, config.filters.fdr) == (None, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ("filters.presicion=0.9", "filters.presicion: unknown setting; did you mean precision?"),
+        ("shard.max_bytes=1", "shard: unknown setting; did you mean shards?"),
+        ("runner.threads=many", "runner.threads: "),
+        ("corpora.7.path=x", "7 is not an index below 3"),
+        ("seed", "expected a.b=c"),
+        ("corpora.0.kind=quild", "corpora.0"),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_line_that_names_it(change, hint):
+    with pytest.raises(Refused) as caught:
+        load_config("quickstart.yaml", [change])
+    assert hint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["- a\n- b\n", "a: [", "\xff"])
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, content):
+    file = tmp_path / "x.yaml"
+    file.write_bytes(content.encode("latin-1"))
+    with pytest.raises(Refused, match=r"x\.yaml"):
+        load_config(str(file))
+
+
+def test_identity_ignores_paths_and_workers_but_not_thresholds():
+    a = check_config({"corpora": [QUILT], "out": "x", "runner": {"workers": 1}}, "a")
+    b = check_config(
+        {"corpora": [{**QUILT, "path": "b"}], "out": "y", "runner": {"workers": 3}}, "b"
+    )
+    c = check_config({"corpora": [QUILT], "filters": {"precision": 0.8}}, "c")
+    assert a.digest() == b.digest() != c.digest()
+
+
+def test_difference_names_the_leaf():
+    assert difference({"a": {"b": 1, "c": [1]}}, {"a": {"b": 2, "c": [1]}}) == ["a.b: 1 -> 2"]
+
+
+def test_two_corpora_of_one_name_are_refused():
+    with pytest.raises(Refused, match="distinct names"):
+        check_config({"corpora": [QUILT, QUILT]}, "x")
