@@ -1,7 +1,7 @@
 """The plan: deterministic work units over the corpora, as byte ranges of the publishers' files.
 
     plan/{corpus}.json                    mark: tables and their fingerprints, rows, units, problems
-    plan/{corpus}/scan-{00000}.parquet    while a plan is made: where each row is (removed at the end)
+    plan/{corpus}/scan-{00000}.parquet    while a plan is made: where each row is
     plan/{corpus}/units-{00000}.parquet   one row group per unit: row, table, offset, length
     plan/{corpus}/zip-{00}.npy            index of a zip with pictures
 
@@ -101,9 +101,7 @@ class Plan:
             for part in range(0, units, PART_UNITS):
                 with self._store.fs.open(self._store.path(_part(name, part)), "rb") as file:
                     metadata = pq.ParquetFile(file).metadata
-                    sizes = [
-                        metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)
-                    ]
+                    sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
                 for number, rows in enumerate(sizes, start=part):
                     yield UnitRef(f"{name}-{number:06d}", name, number, rows, self._tokens[name])
 
@@ -163,7 +161,7 @@ def _token(mark: dict[str, Any]) -> str:
 
 
 def _plan_corpus(source: Reader, name: str, unit_rows: int, store: Store) -> None:
-    wanted = {
+    wanted: dict[str, Any] = {
         "version": VERSION,
         "unit_rows": unit_rows,
         "tables": [[t, *source.folder.fingerprint(t)] for t in source.tables],
@@ -187,7 +185,8 @@ def _plan_corpus(source: Reader, name: str, unit_rows: int, store: Store) -> Non
 def _scan(source: Reader, name: str, tables: list[Any], store: Store) -> list[str]:
     """Store where every row is, in pieces; pieces of an interrupted scan are kept."""
     fingerprint = json.dumps([VERSION, tables])
-    number, state = 0, {"table": 0, "next": 0, "problems": []}
+    number = 0
+    state: dict[str, Any] = {"table": 0, "next": 0, "problems": []}
     while store.exists(scan_name := f"plan/{name}/scan-{number:05d}.parquet"):
         with store.fs.open(store.path(scan_name), "rb") as file:
             metadata = pq.ParquetFile(file).schema_arrow.metadata or {}
@@ -231,9 +230,9 @@ def _units(name: str, unit_rows: int, store: Store) -> dict[str, Any]:
     """Group the scanned rows into units and store them, part by part."""
     scans = [n for n in store.names(f"plan/{name}", suffix=".parquet") if "/scan-" in n]
     scanned = pa.concat_tables([store.read_table(n) for n in scans])
-    for part in store.names(f"plan/{name}", suffix=".parquet"):
-        if "/units-" in part:
-            store.remove(part)
+    for stale in store.names(f"plan/{name}", suffix=".parquet"):
+        if "/units-" in stale:
+            store.remove(stale)
     group = scanned["group"].to_numpy()
     image = scanned["image"].to_numpy()
     order = arrange(group, image, scanned["order"].to_numpy())
@@ -262,7 +261,7 @@ def _units(name: str, unit_rows: int, store: Store) -> dict[str, Any]:
 
 
 def arrange(group: np.ndarray, image: np.ndarray, within: np.ndarray) -> np.ndarray:
-    """Order of rows: groups as they first appear, pictures in a group by `within`, then as they first appear.
+    """Order of rows: groups as they first appear, their pictures by `within`, then as they appear.
 
     Args:
         group: uint64 (n,), hash of what stays together.

@@ -1,0 +1,89 @@
+"""Rows and pictures of a work unit, as the tables that walk through the pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from miner.corpora.config import AnyCorpus
+from miner.corpora.rows import Picture, Place, Reader, Row, sample_id
+from miner.store import Store
+from miner.unit import IMAGES, SAMPLES, Unit
+
+
+def build_unit(
+    reader: Reader, config: AnyCorpus, name: str, places: Sequence[Place], store: Store
+) -> Unit:
+    """Read a unit's rows and pictures; a bad row gets a status and a reason.
+
+    Args:
+        reader: the corpus.
+        config: its settings.
+        name: its name in the ledger.
+        places: the unit's rows, those of a picture together.
+        store: OUT, where the indexes of zips lie.
+    """
+    rows = reader.rows(list(places))
+    for row in rows:
+        if not row.caption.strip() and not row.turns:
+            row.fail("no_entity", "empty_caption")
+        if len(row.caption) > config.max_caption_chars:
+            row.fail("excluded", "caption_too_long")
+            row.caption = row.caption[: config.max_caption_chars]
+        row.caption = row.caption.replace("\0", " ")  # same length, and no consumer chokes on it
+    alive = [row for row in rows if row.status is None]
+    pictures = reader.pictures(alive, store) if alive else {}
+    for row in alive:
+        picture = pictures[row.image]
+        if picture.status is not None:
+            row.fail(picture.status, picture.reason or "unreadable_image")
+        for key, value in picture.meta.items():
+            row.meta.setdefault(key, value)
+    return Unit(samples=_samples(rows, config, name), images=_images(rows, pictures, config, name))
+
+
+def _samples(rows: Sequence[Row], config: AnyCorpus, name: str) -> pa.Table:
+    records = [
+        {
+            "sample_id": sample_id(name, row.row, row.image, row.caption),
+            "corpus": name,
+            "row": row.row,
+            "image": row.image,
+            "image_id": f"{name}/{row.image}",
+            "group": row.group or row.image,
+            "license": str(row.meta.pop("license", "") or config.license),
+            "source": row.source or config.source or name,
+            "caption": row.caption,
+            "turns": row.turns,
+            "meta": json.dumps(row.meta, ensure_ascii=False, sort_keys=True),
+            "status": row.status,
+            "reason": row.reason,
+        }
+        for row in rows
+    ]
+    return pa.Table.from_pylist(records, schema=SAMPLES)
+
+
+def _images(
+    rows: Sequence[Row], pictures: dict[str, Picture], config: AnyCorpus, name: str
+) -> pa.Table:
+    records = []
+    for image in dict.fromkeys(row.image for row in rows):
+        picture = pictures.get(image, Picture())
+        assumed = picture.mpp is None and config.assumed_mpp is not None and picture.data
+        records.append(
+            {
+                "image_id": f"{name}/{image}",
+                "data": picture.data,
+                "format": picture.format or None,
+                "width": picture.width or None,
+                "height": picture.height or None,
+                "mpp": config.assumed_mpp if assumed else picture.mpp,
+                "mpp_source": "assumed" if assumed else picture.mpp_source,
+                "sha256": hashlib.sha256(picture.data).hexdigest() if picture.data else None,
+            }
+        )
+    return pa.Table.from_pylist(records, schema=IMAGES)

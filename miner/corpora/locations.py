@@ -1,0 +1,153 @@
+"""Where pictures lie: folders and zips, asked by file name."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Sequence
+
+from miner.corpora import archive
+from miner.corpora.files import Folder
+from miner.errors import Refused
+from miner.store import Store
+
+# A picture file larger than this is no picture a caption corpus has.
+MAX_FILE_BYTES = 1 << 30
+
+
+class Locations:
+    """Folders and zips that are searched for pictures, in order; folders first.
+
+    A folder is searched itself and in its subfolders, one deep, as publishers' zips unpack.
+
+    Args:
+        root: the corpus's folder.
+        paths: configured places; empty discovers them.
+        names: folders looked for when discovering; "" is the root itself.
+        field: configuration field, for messages.
+        key: prefix of the stored indexes (`plan/{corpus}`).
+
+    Raises:
+        Refused: a configured place is not there.
+    """
+
+    def __init__(
+        self, root: Folder, paths: Sequence[str], names: Sequence[str], field: str, key: str
+    ):
+        self.field = field
+        self.key = key
+        self.folders: list[Folder] = []
+        self.zips: list[Folder] = []
+        for place in [root.sub(p, field) for p in paths] if paths else _discover(root, names):
+            if place.isfile():
+                self.zips.append(place)
+            elif place.isdir():
+                self.folders.append(place)
+            else:
+                raise Refused(f"{field}: {place.url}: no such folder or zip")
+        nested = [
+            Folder(f.url.rstrip("/") + "/" + name, field)
+            for f in self.folders
+            for name, is_dir in _subfolders(f)
+            if is_dir
+        ]
+        known = {f.path() for f in self.folders}
+        self.folders += [f for f in nested if f.path() not in known]
+        self._archives: list[archive.Archive] | None = None
+
+    def prepare(self, store: Store) -> None:
+        """Index the zips, unless an index of the same file is stored."""
+        for at, place in enumerate(self.zips):
+            print_, mark = place.fingerprint(), f"{self.key}/zip-{at:02d}.json"
+            if store.exists(mark) and store.read_json(mark)["fingerprint"] == print_:
+                continue
+            index = archive.build_index(place, self.field)
+            archive.save_index(store, f"{self.key}/zip-{at:02d}.npy", index)
+            store.write_json(mark, {"fingerprint": print_, "members": len(index)})
+
+    def archives(self, store: Store) -> list[archive.Archive]:
+        """The zips, opened through their stored indexes."""
+        if self._archives is None:
+            self._archives = [
+                archive.Archive(z, archive.load_index(store, f"{self.key}/zip-{at:02d}.npy"))
+                for at, z in enumerate(self.zips)
+            ]
+        return self._archives
+
+    def read(self, names: Iterable[str], store: Store) -> dict[str, bytes | str]:
+        """Pictures by name: their bytes, or as text the reason why not.
+
+        Reasons: `missing_image`, `unreadable_file`, `bad_name` and those of
+        `miner.corpora.archive.Archive.read`.
+        """
+        result: dict[str, bytes | str] = {}
+        wanted = []
+        for name in dict.fromkeys(names):
+            if not name or "/" in name or "\0" in name or name in (".", ".."):
+                result[name] = "bad_name"
+            else:
+                wanted.append(name)
+        for folder in self.folders:
+            left = [n for n in wanted if n not in result]
+            result.update(_read_local(folder, left) if folder.local else _read_far(folder, left))
+        for zipped in self.archives(store):
+            for name in wanted:
+                if name not in result:
+                    try:
+                        data = zipped.read(name, MAX_FILE_BYTES)
+                    except archive.BadMember as error:
+                        result[name] = str(error)
+                    else:
+                        if data is not None:
+                            result[name] = data
+        return {n: result.get(n, "missing_image") for n in [*result, *wanted]}
+
+
+def _discover(root: Folder, names: Sequence[str]) -> list[Folder]:
+    entries = root.entries()
+    folders = {n for n, is_dir in entries if is_dir}
+    found = [root.sub(n) if n else root for n in names if n in folders or not n]
+    zips = [n for n, is_dir in entries if not is_dir and n.lower().endswith(".zip")]
+    return found + [Folder(root.url.rstrip("/") + "/" + n, root.field) for n in zips]
+
+
+def _subfolders(folder: Folder) -> list[tuple[str, bool]]:
+    """Subfolders of a folder, without listing hundreds of thousands of files into memory."""
+    if not folder.local:
+        return [e for e in folder.entries() if e[1]]
+    with os.scandir(folder.path()) as scan:
+        return sorted((e.name, True) for e in scan if e.is_dir())
+
+
+def _read_local(folder: Folder, names: list[str]) -> dict[str, bytes | str]:
+    result: dict[str, bytes | str] = {}
+    for name in names:
+        try:
+            path = folder.path(name)
+            with open(path, "rb") as file:
+                if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
+                    result[name] = "unreadable_file"
+                else:
+                    result[name] = file.read()
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            # A name too long for the file system is a name that is not there.
+            if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+                continue
+            result[name] = "unreadable_file"
+    return result
+
+
+def _read_far(folder: Folder, names: list[str]) -> dict[str, bytes | str]:
+    """All at once: object stores answer many requests as fast as one."""
+    paths = {folder.path(n): n for n in names}
+    answers = folder.fs.cat(list(paths), on_error="return") if paths else {}
+    result: dict[str, bytes | str] = {}
+    for path, answer in answers.items():
+        name = paths.get(path) or paths.get("/" + path.lstrip("/")) or path.rsplit("/", 1)[-1]
+        if isinstance(answer, bytes):
+            result[name] = answer
+        elif not isinstance(answer, FileNotFoundError):
+            result[name] = "unreadable_file"
+    return result

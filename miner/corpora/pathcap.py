@@ -1,0 +1,118 @@
+"""PathCap: a JSON list of figure panels with the figures' legends."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from miner.corpora.config import PathCapConfig, corpus_name
+from miner.corpora.files import corpus_folder
+from miner.corpora.images import check
+from miner.corpora.locations import Locations
+from miner.corpora.records import NotAList, json_records
+from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
+from miner.corpora.tables import ByteRanges, find_tables, pictures_of
+from miner.errors import Refused
+from miner.store import Store
+
+_PANEL = re.compile(r"_(\d{1,3})$")
+_PMID = re.compile(r"(?:PMC)?\d{4,}")
+
+
+def figure_of(image: str) -> tuple[str, str | None]:
+    """Figure that a panel `{PMID}_{figure stem}[_{k}].jpg` belongs to, and k."""
+    stem = image.rsplit(".", 1)[0] if "." in image else image
+    panel = _PANEL.search(stem)
+    # `{PMID}_{number}` is a figure of its own, not panel `number` of nothing.
+    if panel and "_" in stem[: panel.start()]:
+        return stem[: panel.start()], panel.group(1)
+    return stem, None
+
+
+class PathCap:
+    """Reader of `data.json`; see `miner.corpora.rows.Reader`.
+
+    Raises:
+        Refused: no data.json, or a configured place is missing.
+    """
+
+    def __init__(self, config: PathCapConfig):
+        self.config = config
+        name = corpus_name(config)
+        self.folder, file = corpus_folder(config.path, name)
+        self.tables = find_tables(self.folder, file, ("data.json", "data*.json"), "data.json")
+        self.images = Locations(
+            self.folder,
+            config.image_paths,
+            ("images", ""),
+            f"corpora.{name}.image_paths",
+            f"plan/{name}",
+        )
+        self._ranges = ByteRanges(self.folder, self.tables)
+
+    def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
+        """Rows of a table; panels of a figure belong together.
+
+        Raises:
+            Refused: the file is no JSON list.
+        """
+        with self.folder.open(self.tables[table]) as file:
+            try:
+                for record in json_records(file, start, problems):
+                    value = record.value if isinstance(record.value, dict) else {}
+                    image = _image(value)
+                    group = hash64(figure_of(image)[0])
+                    yield Entry(record.offset, record.length, group, hash64(image))
+            except NotAList:
+                raise Refused(
+                    f"{self.folder.field}: {self.folder.path(self.tables[table])}: expected a JSON "
+                    'list of {"img", "caption"}, found something else'
+                ) from None
+
+    def rows(self, places: list[Place]) -> list[Row]:
+        """Parse records; panels that repeat their figure's legend say so."""
+        rows = []
+        for place, value in zip(places, self._ranges.json(places), strict=True):
+            row = Row(place.row, source="PathCap PubMed Central")
+            rows.append(row)
+            if isinstance(value, str):
+                row.fail("unreadable", value)
+                continue
+            row.image, bad_image = clean(_image(value))
+            caption = value.get("caption")
+            row.caption, bad_caption = clean(caption if isinstance(caption, str) else "")
+            figure, panel = figure_of(row.image)
+            article = _PMID.match(row.image)
+            row.group = article.group() if article else figure
+            row.meta = {"figure": figure}
+            if panel is not None:
+                row.meta["panel"] = panel
+            for field in sorted(set(value) - {"img", "image", "caption"}):
+                if isinstance(value[field], str | int | float | bool):
+                    row.meta[clean(field)[0]] = (
+                        clean(value[field])[0] if isinstance(value[field], str) else value[field]
+                    )
+            if caption is not None and not isinstance(caption, str):
+                row.fail("unreadable", "caption_is_no_text")
+            if bad_image or bad_caption:
+                row.fail("unreadable", "bad_utf8")
+        shared = Counter((r.meta.get("figure"), r.caption) for r in rows if r.caption)
+        for row in rows:
+            panels = shared[(row.meta.get("figure"), row.caption)]
+            if panels > 1:
+                row.meta["panels_with_this_caption"] = panels
+        return rows
+
+    def prepare(self, store: Store) -> None:
+        """Index zips."""
+        self.images.prepare(store)
+
+    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
+        """Read and check pictures."""
+        return pictures_of(rows, self.images, store, lambda d: check(d, self.config.max_pixels))
+
+
+def _image(value: dict[str, object]) -> str:
+    name = value.get("img", value.get("image"))
+    return name.rsplit("/", 1)[-1] if isinstance(name, str) else ""

@@ -1,0 +1,210 @@
+"""PathGen-1.6M: a JSON list of slide positions with machine-written captions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from miner.corpora.config import PathGenConfig, corpus_name
+from miner.corpora.files import Folder, corpus_folder
+from miner.corpora.images import check, decode, encode
+from miner.corpora.locations import Locations
+from miner.corpora.records import NotAList, json_records
+from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
+from miner.corpora.slides import Slide, find_slide
+from miner.corpora.tables import ByteRanges, find_tables
+from miner.errors import Refused
+from miner.store import Store
+
+_PATIENT = re.compile(r"TCGA-\w\w-\w{4}")
+_WHITE = 220
+
+
+class PathGen:
+    """Reader of `PathGen-1.6M.json`; see `miner.corpora.rows.Reader`.
+
+    Slides need not be there to plan; a missing one costs its rows.
+
+    Raises:
+        Refused: no JSON file, or a configured place is missing.
+    """
+
+    def __init__(self, config: PathGenConfig):
+        self.config = config
+        name = corpus_name(config)
+        self.folder, file = corpus_folder(config.path, name)
+        self.tables = find_tables(
+            self.folder, file, ("PathGen*.json", "[Pp]ath[Gg]en*.json"), "PathGen-1.6M.json"
+        )
+        self.slides = _slide_folders(self.folder, config, f"corpora.{name}.slide_paths")
+        self.patches = Locations(
+            self.folder,
+            config.patch_paths,
+            ("patches", "images"),
+            f"corpora.{name}.patch_paths",
+            f"plan/{name}",
+        )
+        self._ranges = ByteRanges(self.folder, self.tables)
+
+    def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
+        """Rows of a table, to be ordered by slide and position.
+
+        Raises:
+            Refused: the file is no JSON list.
+        """
+        with self.folder.open(self.tables[table]) as file:
+            try:
+                for record in json_records(file, start, problems):
+                    value = record.value if isinstance(record.value, dict) else {}
+                    slide, position = _slide_id(value), _position(value)
+                    x, y = position or (0, 0)
+                    # Rows of tiles one below the other: the order in which a slide reads fastest.
+                    order = (min(max(y, 0), 2**30) << 31) | min(max(x, 0), 2**30)
+                    image = hash64(slide, str(x), str(y))
+                    yield Entry(record.offset, record.length, hash64(slide), image, order)
+            except NotAList:
+                raise Refused(
+                    f"{self.folder.field}: {self.folder.path(self.tables[table])}: expected a JSON "
+                    'list of {"wsi_id", "position", "caption"}, found something else'
+                ) from None
+
+    def rows(self, places: list[Place]) -> list[Row]:
+        """Parse records."""
+        rows = []
+        for place, value in zip(places, self._ranges.json(places), strict=True):
+            row = Row(place.row)
+            rows.append(row)
+            if isinstance(value, str):
+                row.fail("unreadable", value)
+            else:
+                self._fill(row, value)
+        return rows
+
+    def _fill(self, row: Row, value: dict[str, Any]) -> None:
+        slide, bad_slide = clean(_slide_id(value))
+        caption = value.get("caption")
+        row.caption, bad_caption = clean(caption if isinstance(caption, str) else "")
+        patient = _PATIENT.match(slide)
+        row.group = patient.group() if patient else slide
+        row.source = "PathGen-1.6M TCGA" if patient else "PathGen-1.6M"
+        position = _position(value)
+        file_id = value.get("file_id")
+        file_id = file_id if isinstance(file_id, str) and "/" not in file_id else ""
+        if position is None:
+            row.image = slide
+            row.fail("unreadable", "bad_position")
+        else:
+            row.image = f"{slide}_{position[0]}_{position[1]}"
+            row.meta = {"wsi_id": slide, "x": position[0], "y": position[1]}
+            row.where = (slide, file_id, *position)
+            if max(map(abs, position)) > 2**30:
+                row.fail("unreadable", "outside_slide")
+        if not slide:
+            row.fail("unreadable", "no_wsi_id")
+        if "/" in slide:
+            row.fail("unreadable", "bad_name")
+        if caption is not None and not isinstance(caption, str):
+            row.fail("unreadable", "caption_is_no_text")
+        if bad_slide or bad_caption:
+            row.fail("unreadable", "bad_utf8")
+
+    def prepare(self, store: Store) -> None:
+        """Index zips of pre-cut patches."""
+        self.patches.prepare(store)
+
+    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
+        """Pre-cut patches where there are any, else regions of slides, each slide opened once."""
+        result: dict[str, Picture] = {}
+        if self.patches.folders or self.patches.zips:
+            names = [r.image + s for r in rows for s in (".jpg", ".png", ".jpeg")]
+            found = self.patches.read(names, store)
+            for row in rows:
+                for suffix in (".jpg", ".png", ".jpeg"):
+                    data = found[row.image + suffix]
+                    if isinstance(data, bytes):
+                        result.setdefault(row.image, self._precut(data))
+                    elif data != "missing_image":
+                        result.setdefault(row.image, Picture(status="unreadable", reason=data))
+        by_slide: dict[tuple[str, str], dict[str, tuple[int, int]]] = {}
+        for row in rows:
+            if row.image not in result:
+                slide, file_id, x, y = row.where
+                by_slide.setdefault((slide, file_id), {})[row.image] = (x, y)
+        for (slide, file_id), wanted in by_slide.items():
+            result.update(self._from_slide(slide, file_id, wanted))
+        return result
+
+    def _precut(self, data: bytes) -> Picture:
+        picture = check(data, self.config.max_pixels)
+        if picture.data is not None and self._is_white(decode(picture.data)):
+            return Picture(status="excluded", reason="white_patch")
+        return picture
+
+    def _from_slide(
+        self, wsi_id: str, file_id: str, wanted: dict[str, tuple[int, int]]
+    ) -> dict[str, Picture]:
+        place = find_slide(self.slides, wsi_id, file_id)
+        if place is None:
+            return dict.fromkeys(wanted, Picture(status="unreadable", reason="missing_slide"))
+        try:
+            slide = Slide(place)
+        except OSError:
+            return dict.fromkeys(wanted, Picture(status="unreadable", reason="slide_failed"))
+        result = {}
+        size, format_ = self.config.patch_px, self.config.patch_format
+        failed = False
+        try:
+            for name, (x, y) in wanted.items():
+                # OpenSlide refuses everything after its first failure on a slide.
+                patch = "slide_failed" if failed else slide.patch(x, y, size)
+                if isinstance(patch, str):
+                    failed = failed or patch == "slide_failed"
+                    result[name] = Picture(status="unreadable", reason=patch)
+                elif self._is_white(patch):
+                    result[name] = Picture(status="excluded", reason="white_patch")
+                else:
+                    result[name] = Picture(
+                        data=encode(patch, format_, self.config.patch_quality),
+                        format=format_,
+                        width=size,
+                        height=size,
+                        mpp=slide.mpp,
+                        mpp_source="slide" if slide.mpp else "none",
+                        meta={"scanner": slide.scanner} if slide.scanner else {},
+                    )
+        finally:
+            slide.close()
+        return result
+
+    def _is_white(self, pixels: np.ndarray) -> bool:
+        return float((pixels.min(axis=2) > _WHITE).mean()) > self.config.max_white
+
+
+def _slide_folders(root: Folder, config: PathGenConfig, field: str) -> list[Folder]:
+    if not config.slide_paths:
+        names = [n for n, is_dir in root.entries() if is_dir]
+        return [root.sub(n) for n in ("slides", "wsi", "WSI", "wsis", "svs") if n in names] + [root]
+    folders = [root.sub(p, field) for p in config.slide_paths]
+    for folder in folders:
+        if not folder.isdir():
+            raise Refused(f"{field}: {folder.url}: no such folder")
+    return folders
+
+
+def _slide_id(value: dict[str, Any]) -> str:
+    name = next((value[k] for k in ("wsi_id", "WSI_id", "WSI_ID", "slide_id") if k in value), "")
+    return name if isinstance(name, str) else ""
+
+
+def _position(value: dict[str, Any]) -> tuple[int, int] | None:
+    position = value.get("position")
+    if not isinstance(position, list | tuple) or len(position) != 2:
+        return None
+    try:
+        x, y = (int(float(p)) if not isinstance(p, int) else p for p in position)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return x, y

@@ -1,0 +1,167 @@
+"""QUILT-1M: a CSV of video, tweet and article captions, and picture files."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from miner.corpora.config import QuiltConfig, corpus_name
+from miner.corpora.files import corpus_folder
+from miner.corpora.images import check
+from miner.corpora.locations import Locations
+from miner.corpora.records import csv_header, csv_records
+from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
+from miner.corpora.tables import ByteRanges, checked, find_tables, pictures_of
+from miner.store import Store
+
+MAGNIFICATION = {0: "low", 1: "medium", 2: "high"}
+# Side cells larger than this, or nested deeper than a list of lists of dicts, are not parsed.
+MAX_REPR_CHARS = 200_000
+_VIDEO = re.compile(r"_(?:image|roi)_")
+_REPRS = ("pathology", "roi_text", "noisy_text", "corrected_text", "med_umls_ids")
+
+
+class Quilt:
+    """Reader of `quilt_1M_lookup.csv`; see `miner.corpora.rows.Reader`.
+
+    Raises:
+        Refused: no table with columns `caption` and `image_path`, or a configured place is missing.
+    """
+
+    def __init__(self, config: QuiltConfig):
+        self.config = config
+        name = corpus_name(config)
+        self.folder, file = corpus_folder(config.path, name)
+        self.tables = find_tables(
+            self.folder, file, ("quilt_1M_lookup.csv", "*lookup*.csv"), "quilt_1M_lookup.csv"
+        )
+        self.columns: list[dict[str, int]] = []
+        self.starts: list[int] = []
+        for table in self.tables:
+            with self.folder.open(table) as lines:
+                names, start = csv_header(lines)
+            self.columns.append(
+                checked(self.folder, table, names, ("caption", "image_path"), "QUILT-1M")
+            )
+            self.starts.append(start)
+        self.images = Locations(
+            self.folder,
+            config.image_paths,
+            ("images", "quilt_1m", "quilt_1M", ""),
+            f"corpora.{name}.image_paths",
+            f"plan/{name}",
+        )
+        self._ranges = ByteRanges(self.folder, self.tables)
+
+    def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
+        """Rows of a table; captions of a picture belong together."""
+        at = self.columns[table]["image_path"]
+        with self.folder.open(self.tables[table]) as file:
+            for offset, length, cells, _ in csv_records(file, start or self.starts[table]):
+                name = cells[at] if cells and at < len(cells) else ""
+                image = hash64(name.rsplit("/", 1)[-1])
+                yield Entry(offset, length, image, image)
+
+    def rows(self, places: list[Place]) -> list[Row]:
+        """Parse rows of the CSV."""
+        return [
+            self._row(p, record) for p, record in zip(places, self._ranges.csv(places), strict=True)
+        ]
+
+    def prepare(self, store: Store) -> None:
+        """Index zips."""
+        self.images.prepare(store)
+
+    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
+        """Read and check pictures."""
+        return pictures_of(rows, self.images, store, lambda d: check(d, self.config.max_pixels))
+
+    def _row(self, place: Place, cells: list[str] | str) -> Row:
+        row = Row(place.row)
+        if isinstance(cells, str):
+            return row.fail("unreadable", cells)
+        columns = self.columns[place.table]
+
+        def cell(name: str) -> str:
+            at = columns.get(name, -1)
+            return cells[at] if 0 <= at < len(cells) else ""
+
+        row.image, bad_image = clean(cell("image_path").rsplit("/", 1)[-1])
+        row.caption, bad_caption = clean(cell("caption"))
+        row.group = _VIDEO.split(row.image, maxsplit=1)[0]
+        if row.group == row.image:
+            row.group = row.image.rsplit(".", 1)[0]
+        row.source = f"QUILT-1M {cell('subset')}".strip()
+        row.meta = _side_columns(cell)
+        if len(cells) != len(columns):
+            return row.fail("unreadable", "wrong_number_of_fields")
+        if bad_image or bad_caption:
+            return row.fail("unreadable", "bad_utf8")
+        if row.meta.get("not_histology") and self.config.exclude_not_histology:
+            row.fail("excluded", "not_histology")
+        row.mpp = self.config.magnification_mpp.get(row.meta.get("magnification", ""))
+        return row
+
+
+def _side_columns(cell: Any) -> dict[str, Any]:
+    meta: dict[str, Any] = {}
+    for name in ("subset", "split"):
+        if _given(cell(name)):
+            meta[name] = clean(cell(name))[0]
+    for name in _REPRS:
+        value = parse_repr(cell(name))
+        if value:
+            meta[name] = value
+    magnification = _number(cell("magnification"))
+    if magnification in MAGNIFICATION:
+        meta["magnification"] = MAGNIFICATION[int(magnification)]
+    for name in ("not_histology", "single_wsi"):
+        flag = _number(cell(name))
+        if flag is not None:
+            meta[name] = bool(flag)
+    return meta
+
+
+def _given(text: str) -> bool:
+    return text.strip().lower() not in ("", "nan", "none", "null")
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return {"true": 1.0, "false": 0.0}.get(text.strip().lower())
+    return value if math.isfinite(value) else None
+
+
+def parse_repr(text: str) -> list[Any]:
+    """A cell with a Python repr as a list; a bare string is a list of one.
+
+    Of UMLS entries only the `entity` names are kept. Cells too large to parse give an empty list.
+    """
+    if not _given(text) or len(text) > MAX_REPR_CHARS:
+        return []
+    text = clean(text)[0].replace("\0", "")
+    try:
+        value = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return [text.strip()] if text.strip()[:1] not in "[{(" else []
+    if isinstance(value, list | tuple):
+        return _flat(value)
+    return [str(value)]
+
+
+def _flat(values: Any) -> list[str]:
+    result: list[str] = []
+    for value in values:
+        if isinstance(value, list | tuple):
+            result += _flat(value)
+        elif isinstance(value, dict):
+            if _given(str(value.get("entity", ""))):
+                result.append(str(value["entity"]).strip())
+        elif value is not None and _given(str(value)):
+            result.append(str(value).strip())
+    return result

@@ -1,0 +1,164 @@
+"""A caption row as the readers hand it on, and where the plan found it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from miner.corpora.files import Folder
+from miner.store import Store
+
+
+class Entry(NamedTuple):
+    """Where a row is, and what it belongs to.
+
+    Attributes:
+        offset: first byte of the record in its table (or a row number, as the reader likes).
+        length: bytes of the record.
+        group: hash of what should stay together (slide, figure, picture).
+        image: hash of the picture's name; rows of one picture are never parted.
+        order: sorts pictures within a group.
+        locator: what the reader needs beside the offset, or None.
+    """
+
+    offset: int
+    length: int
+    group: int
+    image: int
+    order: int = 0
+    locator: str | None = None
+
+
+class Place(NamedTuple):
+    """A row of the plan.
+
+    Attributes:
+        row: row number in the publisher's tables, from 0.
+        table: index of the table.
+        offset: as in `Entry`.
+        length: as in `Entry`.
+        locator: as in `Entry`.
+    """
+
+    row: int
+    table: int
+    offset: int
+    length: int
+    locator: str | None
+
+
+@dataclasses.dataclass
+class Row:
+    """A caption row. `status` and `reason` are None while it is in play.
+
+    Attributes:
+        row: row number in the publisher's tables, from 0.
+        image: picture's name as published.
+        caption: as published.
+        group: rows of one group never straddle a split.
+        source: where the publisher has it from.
+        meta: the publisher's side columns, JSON values.
+        status: `unreadable`, `excluded`, `no_entity` or None.
+        reason: why.
+        turns: role and text of a text in turns.
+        mpp: um per pixel that the row states, or None.
+        where: how the reader finds the picture.
+    """
+
+    row: int
+    image: str = ""
+    caption: str = ""
+    group: str = ""
+    source: str = ""
+    meta: dict[str, Any] = dataclasses.field(default_factory=dict)
+    status: str | None = None
+    reason: str | None = None
+    turns: list[dict[str, str]] | None = None
+    mpp: float | None = None
+    where: Any = None
+
+    def fail(self, status: str, reason: str) -> Row:
+        """Take the row out of play, unless it is out already."""
+        if self.status is None:
+            self.status, self.reason = status, reason
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture as published, checked, or why there is none.
+
+    Attributes:
+        data: the publisher's bytes, None when there is no usable picture.
+        format: jpg or png.
+        width: pixels, 0 when unknown.
+        height: pixels, 0 when unknown.
+        mpp: um per pixel, or None.
+        mpp_source: slide, magnification, assumed or none.
+        status: None, or what becomes of its rows.
+        reason: why.
+        meta: facts about the picture for its rows (scanner, ...).
+    """
+
+    data: bytes | None = None
+    format: str = ""
+    width: int = 0
+    height: int = 0
+    mpp: float | None = None
+    mpp_source: str = "none"
+    status: str | None = None
+    reason: str | None = None
+    meta: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Reader(Protocol):
+    """One corpus.
+
+    Attributes:
+        folder: the publisher's files.
+        tables: names of the files that hold the rows, in the order of the row numbers.
+    """
+
+    folder: Folder
+    tables: tuple[str, ...]
+
+    def scan(self, table: int, start: int, problems: list[str]) -> Iterable[Entry]:
+        """Rows of a table from byte `start`, which is 0 or the end of an entry."""
+        ...
+
+    def rows(self, places: list[Place]) -> list[Row]:
+        """Parse rows; a bad one comes with a status and a reason."""
+        ...
+
+    def prepare(self, store: Store) -> None:
+        """Build and store what finding pictures needs (zip indexes)."""
+        ...
+
+    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
+        """Pictures of rows, by name, each opened and checked once."""
+        ...
+
+
+def hash64(*parts: str) -> int:
+    """Stable 64-bit hash of some texts."""
+    text = "\0".join(parts).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+
+
+def sample_id(name: str, row: int, image: str, caption: str) -> str:
+    """Identity of a row: corpus, row number and six hex digits of what it says."""
+    text = f"{image}\0{caption}".encode("utf-8", "surrogatepass")
+    return f"{name}-{row:08d}-{hashlib.sha256(text).hexdigest()[:6]}"
+
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def clean(text: str) -> tuple[str, bool]:
+    """Text that UTF-8 can hold, and whether something had to be replaced."""
+    if _SURROGATE.search(text):
+        return _SURROGATE.sub("�", text), True
+    return text, False
