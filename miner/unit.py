@@ -33,6 +33,7 @@ MENTION = pa.struct(
         ("kind", pa.string()),  # object | stuff
         ("polarity", pa.string()),  # affirmed | negated | uncertain
         ("sources", pa.list_(pa.string())),  # lexicon, scispacy, llm
+        ("votes", pa.list_(pa.string())),  # "source:polarity", sorted
         ("groundable", pa.bool_()),
         ("reason", pa.string()),  # why it is not groundable, else null
         ("turn", pa.int32()),  # index into turns, null for a plain caption

@@ -30,6 +30,9 @@ class Concept:
         prompts: wordings for segmenters, best first; the name when empty.
         biomedparse: BiomedParse's target names it maps to.
         umls: UMLS concept identifier, or None.
+        head: how it behaves as the head of a phrase: "" stands alone; "empty" stands alone and
+            keeps the adjective before it ("pleomorphic cells"); "bound" is nothing without a
+            modifier ("necrotic areas", but not "areas"); "tumor" is tissue or disease, by context.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Concept:
     prompts: tuple[str, ...] = ()
     biomedparse: tuple[str, ...] = ()
     umls: str | None = None
+    head: Literal["", "empty", "bound", "tumor"] = ""
 
     @property
     def wordings(self) -> tuple[str, ...]:
@@ -70,6 +74,7 @@ def _row(row: Mapping[str, str]) -> Concept:
         prompts=_list(row["prompts"]),
         biomedparse=_list(row["biomedparse"]),
         umls=row["umls"] or None,
+        head=row["head"],  # type: ignore[arg-type]
     )
 
 

@@ -1,0 +1,254 @@
+"""From words to phrases: which noun phrases name a structure, and where they begin and end.
+
+A shallow chunker. Table hits (longest match) and classed words stand in a row; a row is cut into
+noun phrases whose last noun decides what the phrase names:
+
+* an adjective after a noun starts a new phrase ("cells | large nuclei"), unless a hyphen binds it
+  to the noun ("tumor-infiltrating lymphocytes");
+* a plural noun does not modify the noun after it ("lymphocytes | plasma cells");
+* modifiers of identity stay in the phrase, looks and amounts on its left edge go;
+* an empty head ("cells", "areas") keeps the adjective next to it;
+* a light noun ("formation") goes after a noun and stays after an adjective;
+* adjectives before "and" that have no noun of their own join the phrase after it
+  ("epithelial and myoepithelial cells").
+
+Phrases whose last noun is a disease, an organ or an attribute are no structures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+from ner.tokens import COMMAS, HYPHENS, SOFT, WORD
+from ner.vocabulary import (
+    AMOUNT,
+    AND,
+    CHUNK,
+    CONCEPT,
+    CUE,
+    FACT,
+    IDENTITY,
+    LIGHT,
+    LOOK,
+    NOUN,
+    OR,
+    SITE,
+    Entry,
+    Vocabulary,
+    Word,
+)
+
+
+class Item(NamedTuple):
+    """A table hit or classed word: words first:last of the text."""
+
+    first: int
+    last: int
+    entry: Entry
+    plural: bool
+
+
+class Phrase(NamedTuple):
+    """A noun phrase over the words first:last; `entry` is its last noun's."""
+
+    first: int
+    last: int
+    entry: Entry
+    concept: str
+
+
+@dataclasses.dataclass(slots=True)
+class Reading:
+    """A text cut into words, with what was recognised in it.
+
+    Attributes:
+        text: the text as given.
+        starts: character offset of each word.
+        ends: end-exclusive character offset of each word.
+        words: each word, looked up.
+        phrases: structures, in order, without overlaps.
+        facts: phrases that state site, diagnosis, stain, magnification or specimen.
+        cues: polarity cues, in order.
+    """
+
+    text: str
+    starts: list[int]
+    ends: list[int]
+    words: list[Word]
+    phrases: list[Phrase]
+    facts: list[Phrase]
+    cues: list[Item]
+
+    def gap(self, word: int) -> str:
+        """Return what stands between a word and the one after it."""
+        return self.text[self.ends[word] : self.starts[word + 1]]
+
+
+def read(text: str, vocabulary: Vocabulary) -> Reading:
+    """Return the words, phrases, facts and cues of a text."""
+    spans = [found.span() for found in WORD.finditer(text)]
+    starts = [span[0] for span in spans]
+    ends = [span[1] for span in spans]
+    known = vocabulary._cache
+    look_up = vocabulary.word
+    table = [known.get(text[a:b]) or look_up(text[a:b]) for a, b in spans]
+    reading = Reading(text, starts, ends, table, [], [], [])
+    _chunk(reading, _items(reading))
+    return reading
+
+
+def _items(reading: Reading) -> list[Item]:
+    """Longest matches from left to right, else single classed words."""
+    text, starts, ends, table = reading.text, reading.starts, reading.ends, reading.words
+    count = len(table)
+    items: list[Item] = []
+    i = 0
+    while i < count:
+        word = table[i]
+        if not word.active:
+            i += 1
+            continue
+        entry, last = word.entry, i + 1
+        node, j = word.node, i + 1
+        while node and j < count and text[ends[j - 1] : starts[j]] in _BINDING:
+            here = node.get(table[j].lemma)
+            if here is None:
+                break
+            j += 1
+            if here.entry is not None:
+                entry, last = here.entry, j
+            node = here.next
+        if entry is None:
+            i += 1
+            continue
+        if entry.kind == CUE:
+            reading.cues.append(Item(i, last, entry, False))
+        items.append(Item(i, last, entry, table[last - 1].plural))
+        i = last
+    return items
+
+
+_BINDING = SOFT | {"'", "\u2019", "' ", "\u2019 ", "&", " & ", ".", ". "} - {"\n", "\r\n", "\t"}
+
+
+def _chunk(reading: Reading, items: list[Item]) -> None:
+    """Group items into phrases and facts of the reading."""
+    text, starts, ends = reading.text, reading.starts, reading.ends
+    row: list[Item] = []
+    nouns = False
+    loose: list[Item] | None = None  # adjectives without a noun, left open for a coordination
+    for item in items:
+        kind = item.entry.kind
+        if row:
+            before = row[-1]
+            gap = text[ends[item.first - 1] : starts[item.first]] if item.first else ""
+            if before.last != item.first or gap not in SOFT or kind > CHUNK:
+                loose = _close(reading, row, nouns, loose)
+                row, nouns = [], False
+            elif nouns and kind < NOUN:
+                if gap in HYPHENS:
+                    nouns = False
+                else:
+                    loose = _close(reading, row, nouns, loose)
+                    row, nouns = [], False
+            elif nouns and before.plural and kind != LIGHT:
+                loose = _close(reading, row, nouns, loose)
+                row, nouns = [], False
+        if kind > CHUNK:
+            if kind == FACT:
+                reading.facts.append(Phrase(item.first, item.last, item.entry, ""))
+            continue
+        row.append(item)
+        nouns = nouns or kind > NOUN
+    if row:
+        _close(reading, row, nouns, loose)
+
+
+def _close(
+    reading: Reading, row: list[Item], nouns: bool, loose: list[Item] | None
+) -> list[Item] | None:
+    """Finish one row: a phrase, a fact, or loose adjectives, which are returned."""
+    if not nouns:
+        return _joined(reading, loose, row)
+    while row[-1].entry.kind < NOUN:
+        row.pop()
+    head = row[-1]
+    if head.entry.kind == LIGHT:
+        if len(row) == 1:
+            return None
+        if row[-2].entry.kind > NOUN:
+            row.pop()
+            head = row[-1]
+    entry = head.entry
+    first = _left_edge(row)
+    loose = _joined(reading, loose, row) if loose else None
+    if loose and len(row) > 1 and loose[0].entry.kind == IDENTITY:
+        first = loose[0].first
+    while first and reading.gap(first - 1) in HYPHENS:
+        first -= 1
+    if entry.kind in (CONCEPT, LIGHT):
+        concept = _concept(row)
+        if concept is not None and not _is_disease(reading, row, first):
+            reading.phrases.append(Phrase(first, head.last, entry, concept))
+    if entry.fact:
+        reading.facts.append(Phrase(first, head.last, entry, ""))
+    for item in row[:-1]:
+        if item.entry.fact == "site" and item is not head:
+            reading.facts.append(Phrase(item.first, item.last, item.entry, ""))
+    return None
+
+
+def _joined(reading: Reading, loose: list[Item] | None, row: list[Item]) -> list[Item]:
+    """Return the adjectives before "and" or a comma together with those of the row."""
+    if loose:
+        between = row[0].first - loose[-1].last
+        flags = reading.words[row[0].first - 1].flags
+        gap = reading.gap(loose[-1].last - 1)
+        if (between == 1 and flags & (AND | OR) and (gap in SOFT or gap in COMMAS)) or (
+            between == 0 and gap in COMMAS
+        ):
+            return [*loose, *row]
+    return row
+
+
+def _left_edge(row: list[Item]) -> int:
+    """First word of the phrase: the first modifier of identity, or the head."""
+    head = row[-1]
+    for item in row[:-1]:
+        if item.entry.kind >= IDENTITY:
+            return item.first
+    if head.entry.head in ("empty", "bound", "cell") and len(row) > 1:
+        before = row[-2]
+        if before.entry.kind == LOOK:
+            return before.first
+    return head.first
+
+
+def _concept(row: list[Item]) -> str | None:
+    """Canonical name of what the phrase names; None when it names nothing."""
+    entry = row[-1].entry
+    before = [item for item in row[:-1] if item.entry.kind != AMOUNT]
+    if entry.kind == LIGHT:
+        return (before[-1].entry.name or "structure") if before else None
+    if entry.head != "bound":
+        return entry.name
+    if not before:
+        return None
+    for item in reversed(before):
+        if item.entry.kind == CONCEPT or (item.entry.kind == IDENTITY and item.entry.name):
+            return item.entry.name
+        if item.entry.kind == SITE or item.entry.head:
+            return None if entry.name == "tissue" else entry.name
+    return entry.name
+
+
+def _is_disease(reading: Reading, row: list[Item], first: int) -> bool:
+    """Whether "tumor" names a disease ("a mesenchymal tumor") instead of the tissue shown."""
+    if row[-1].entry.head != "tumor":
+        return False
+    modified = first < row[-1].first
+    if row[0].first == 0:
+        return modified
+    before = reading.words[row[0].first - 1]
+    return before.lemma in ("a", "an") or (modified and before.lemma not in ("the", "this"))
