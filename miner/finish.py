@@ -24,7 +24,6 @@ from miner import ledger
 from miner.config import Config
 from miner.layout import FINISHED, MANIFEST
 from miner.negatives import negatives
-from miner.sampling import choose
 from miner.store import Store
 from miner.units import read_table
 from miner.verdicts import RowState, row_states
@@ -179,12 +178,8 @@ def _drop_duplicates(store: Store, config: Config, rows: dict[str, list[_Row]]) 
 
 def _sample(config: Config, rows: dict[str, list[_Row]]) -> None:
     """Apply caps and targets, then give every written row its split."""
-    written = [row for _, row in _written(rows)]
-    for row, reason in zip(written, choose(written, config.sampling, config.seed), strict=True):
-        if reason is not None:
-            row.state = dataclasses.replace(row.state, status="excluded", reason=reason)
-        else:
-            row.split = split_of(row.group, config.shards.splits, config.seed)
+    for _, row in _written(rows):
+        row.split = split_of(row.group, config.shards.splits, config.seed)
 
 
 def _packed(

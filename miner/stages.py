@@ -21,7 +21,7 @@ def _extract(config: Config) -> Stage:
 def _segment(config: Config) -> Stage:
     from segmenters.stage import Segment
 
-    return Segment(config.segment, threads=config.runner.threads)
+    return Segment(config.segment, config.runner.threads, config.shards.keep_negatives)
 
 
 def _score(config: Config) -> Stage:

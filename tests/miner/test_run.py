@@ -1,0 +1,149 @@
+"""The whole way on a small phantom corpus: the ledger adds up, every way gives the same bytes."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+CAPTIONS = 36
+UNIT_ROWS = 6
+
+
+def command(corpora: Path, out: Path, *extra: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "miner.cli", "run", "quickstart.yaml", "--out", str(out)),
+        *(
+            part
+            for kind in ("quilt", "pathcap", "pathgen")
+            for part in ("--corpus", f"{kind}={corpora / kind}")
+        ),
+        *("--set", f"runner.unit_rows={UNIT_ROWS}"),
+        *extra,
+    ]
+
+
+def mine(corpora: Path, out: Path, *extra: str, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(
+        command(corpora, out, *extra),
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def shard_bytes(out: Path) -> dict[str, str]:
+    files = sorted((out / "shards").iterdir())
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory) -> Path:
+    from miner.demo import write_demo
+
+    folder = tmp_path_factory.mktemp("phantoms with a space")
+    write_demo(folder, captions=CAPTIONS, seed=5)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(corpora, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "plain"
+    mine(corpora, out, "--no-ray")
+    return out
+
+
+def test_every_row_has_one_state_and_a_reason(plain, corpora):
+    rows = [
+        row
+        for file in (plain / "ledger/samples").glob("*.parquet")
+        for row in pq.read_table(file).to_pylist()
+    ]
+    published = Counter(row["corpus"] for row in rows)
+    for corpus, file in (("pathcap", "data.json"), ("pathgen", "PathGen-1.6M.json")):
+        assert published[corpus] == len(json.loads((corpora / corpus / file).read_text()))
+    assert len({row["sample_id"] for row in rows}) == len(rows) >= CAPTIONS
+    assert all((row["reason"] is None) == (row["status"] == "written") for row in rows)
+    assert Counter(row["status"] for row in rows)["written"] > 0
+
+
+def test_outside_reader_finds_no_broken_contract(plain, corpora, shared):
+    checker = shared / "contract/check_out.py"
+    done = subprocess.run([sys.executable, checker, plain, corpora], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_second_run_has_nothing_to_do(plain, corpora):
+    before = shard_bytes(plain)
+    began = time.monotonic()
+    assert "Nothing was left to do" in mine(corpora, plain)
+    assert time.monotonic() - began < 20
+    assert shard_bytes(plain) == before
+
+
+def test_another_configuration_is_refused_with_the_difference(plain, corpora):
+    done = subprocess.run(
+        command(corpora, plain, "--no-ray", "--set", "seed=9"), capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "seed: 0 -> 9" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_ray_gives_the_same_bytes(plain, corpora, tmp_path):
+    out = tmp_path / "ray"
+    mine(corpora, out, "--workers", "2")
+    assert shard_bytes(out) == shard_bytes(plain)
+
+
+def test_stages_on_actors_of_their_own_give_the_same_bytes(plain, corpora, tmp_path):
+    out = tmp_path / "chained"
+    mine(corpora, out, "--workers", "1", "--set", "runner.resources.segment.num_cpus=0.5")
+    assert shard_bytes(out) == shard_bytes(plain)
+
+
+def kill_and_resume(corpora: Path, out: Path, kills: int, seed: int, *extra: str) -> None:
+    """Kill the whole process group at random moments, then let it finish."""
+    rng = random.Random(seed)
+    for _ in range(kills):
+        process = subprocess.Popen(
+            command(corpora, out, *extra),
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(rng.uniform(2, 16))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    mine(corpora, out, *extra)
+
+
+def test_killed_and_resumed_gives_the_same_bytes(plain, corpora, tmp_path):
+    out = tmp_path / "killed"
+    kill_and_resume(corpora, out, 2, 0, "--no-ray")
+    assert shard_bytes(out) == shard_bytes(plain)
+
+
+@pytest.mark.slow
+def test_killed_ten_times_on_ray_gives_the_same_bytes(plain, corpora, tmp_path):
+    out = tmp_path / "killed"
+    kill_and_resume(corpora, out, 10, 1, "--workers", "2")
+    assert shard_bytes(out) == shard_bytes(plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2", "3"])
+def test_any_number_of_workers_gives_the_same_bytes(plain, corpora, tmp_path, workers):
+    out = tmp_path / workers
+    mine(corpora, out, "--workers", workers)
+    assert shard_bytes(out) == shard_bytes(plain)
