@@ -6,25 +6,9 @@ from typing import ClassVar
 
 import pydantic
 
+from filters.clip.config import ClipConfig
 from filters.scores import SCORES
 from miner.settings import Settings
-
-
-class ClipConfig(Settings):
-    """The agreement model.
-
-    Attributes:
-        model: "embedded", a folder, or a hub id of a CLIP or SigLIP model; null: no agreement
-            scores and no image embeddings.
-        revision: commit of a hub id.
-        device: torch device.
-        batch_size: crops in one forward call.
-    """
-
-    model: str | None = "embedded"
-    revision: str | None = None
-    device: str = "cpu"
-    batch_size: int = pydantic.Field(32, ge=1)
 
 
 class JudgeConfig(Settings):
@@ -58,8 +42,8 @@ class GeometryConfig(Settings):
         max_area_fraction: a mask that covers more of the picture is the picture.
         min_area_px: a smaller mask is a speck.
         max_speck_fraction: largest share of the area in specks.
-        max_border_fraction: largest share of single objects cut by the border; a single object
-            is judged by the share of its outline on the border.
+        max_border_fraction: largest share of an object's outline on the border; a disc cut in
+            half has .39.
         size_factor: objects may be this many times smaller or larger than the concept table says.
         max_density_per_mm2: more objects than this do not fit side by side.
         same_mask_iou: two phrases with masks this alike got the same answer.
@@ -69,7 +53,7 @@ class GeometryConfig(Settings):
     max_area_fraction: float = pydantic.Field(0.97, gt=0, le=1)
     min_area_px: int = pydantic.Field(16, ge=1)
     max_speck_fraction: float = pydantic.Field(0.5, gt=0, le=1)
-    max_border_fraction: float = pydantic.Field(0.9, gt=0, le=1)
+    max_border_fraction: float = pydantic.Field(0.4, gt=0, le=1)
     size_factor: float = pydantic.Field(2.0, ge=1)
     max_density_per_mm2: float = pydantic.Field(40_000.0, gt=0)
     same_mask_iou: float = pydantic.Field(0.95, gt=0, le=1)
@@ -93,7 +77,7 @@ class FilterConfig(Settings):
         decision: "embedded", or a file written by `miner calibrate`.
         biomedparse_table: BiomedParse's `target_dist.json`; null: its test is not run.
         geometry: limits of the geometric verdicts.
-        clip: the agreement model.
+        clip: the agreement model; null: no agreement scores.
         judge: the vision-model judge; not asked when left out.
     """
 
@@ -101,24 +85,26 @@ class FilterConfig(Settings):
 
     precision: float | None = pydantic.Field(None, gt=0, lt=1)
     fdr: float | None = pydantic.Field(None, gt=0, lt=1)
-    at_least: dict[str, float] = {}
-    at_most: dict[str, float] = {}
+    at_least: dict[str, float] = pydantic.Field(default_factory=dict)
+    at_most: dict[str, float] = pydantic.Field(default_factory=dict)
     absent_below: float = pydantic.Field(0.2, ge=0, le=1)
     support_alpha: float = pydantic.Field(0.002, ge=0, lt=1)
     references: str = "embedded"
     decision: str = "embedded"
     biomedparse_table: str | None = None
     geometry: GeometryConfig = GeometryConfig()
-    clip: ClipConfig = ClipConfig()
+    clip: ClipConfig | None = ClipConfig()
     judge: JudgeConfig | None = None
 
     @pydantic.field_validator("at_least", "at_most")
     @classmethod
     def _known_scores(cls, value: dict[str, float]) -> dict[str, float]:
-        known = {*SCORES, "confidence", "score"}
+        known = {*SCORES, "confidence"}
         for name in value:
             if name not in known:
-                raise ValueError(f"no score is called {name!r}; there are {', '.join(sorted(known))}")
+                raise ValueError(
+                    f"no score is called {name!r}; there are {', '.join(sorted(known))}"
+                )
         return value
 
     @pydantic.model_validator(mode="after")
@@ -135,3 +121,18 @@ class FilterConfig(Settings):
         if self.precision is not None:
             return "precision", self.precision
         return None if self.at_least or self.at_most else ("precision", 0.9)
+
+
+class DedupeConfig(Settings):
+    """Which pictures count as the same.
+
+    Attributes:
+        semantic: compare embeddings too, not only content hashes.
+        threshold: smallest cosine similarity of two duplicates.
+        model: "embedded", or a folder or hub id of a transformers vision model whose embeddings
+            are compared.
+    """
+
+    semantic: bool = True
+    threshold: float = pydantic.Field(0.97, gt=0, le=1)
+    model: str = "embedded"

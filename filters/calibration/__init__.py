@@ -1,0 +1,1 @@
+"""Labelled tiles to the two data files of the filters: references and decision."""

@@ -1,0 +1,241 @@
+"""Labelled tiles: pictures of which it is known where something is.
+
+Three layouts are read: a folder with `index.jsonl` (one row per tile, label maps per entity), a
+folder of corpora as published with `expert_masks/<corpus>/<image>/<entity>.png` beside them, and
+plain `images/` with `masks/<entity>/`. Label maps are PNGs, 0 background.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from miner.errors import Refused
+from ner.concepts import concepts
+
+FOLDS = 5
+HELD_OUT = 0  # neither the agreement model nor the embedded segmenter is trained on this fold
+
+# Plural or composed names of label maps; all others are concepts with underscores.
+ENTITIES: Mapping[str, str] = {
+    "nuclei": "nucleus",
+    "epithelial_nuclei": "epithelial nucleus",
+    "stromal_nuclei": "stromal nucleus",
+}
+# What tells the patient or slide in a tile's name, by set; the whole name where nothing does.
+GROUPS: Mapping[str, str] = {
+    "bcss": r"\d+",
+    "brca_m2c": r"TCGA-\w+-\w+",
+    "tnbc": r"\d+",
+    "rings": r"P\d+",
+    "ocdc": r"\d+",
+    "ebhi_seg": r".*(?=-\d+-400)",
+    "osteosarcoma": r".*(?=_\d+$)",
+}
+IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
+
+
+@dataclasses.dataclass(frozen=True)
+class Truth:
+    """One concept of a tile.
+
+    Attributes:
+        labels: int32 (H, W), 0 background, 1..n objects, or 1 for a region.
+        exhaustive: whether everything outside is known to be something else.
+    """
+
+    labels: np.ndarray
+    exhaustive: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """A picture and what is known of it.
+
+    Attributes:
+        name: unique.
+        source: data set, e.g. "tnbc" or "phantoms".
+        group: patient or slide; tiles of one group are never on both sides of a split.
+        image: uint8 (H, W, 3), RGB.
+        mpp: um per pixel, None when unknown.
+        truth: by canonical concept name.
+        complete: whether concepts that phantoms can show and `truth` lacks are surely absent.
+        site: organ, or None.
+    """
+
+    name: str
+    source: str
+    group: str
+    image: np.ndarray
+    mpp: float | None
+    truth: Mapping[str, Truth]
+    complete: bool = False
+    site: str | None = None
+
+    @property
+    def fold(self) -> int:
+        """0..FOLDS-1, a function of the group's name only."""
+        digest = hashlib.sha256(f"{self.source}/{self.group}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") % FOLDS
+
+
+def concept_of(entity: str) -> str | None:
+    """Canonical concept of a label map's name, None when the table has none."""
+    name = ENTITIES.get(entity, entity.replace("_", " ").lower())
+    table = concepts()
+    if name in table:
+        return name
+    return next((c.name for c in table.values() if name in c.forms), None)
+
+
+def read_folder(folder: str | os.PathLike[str]) -> Iterator[Labelled]:
+    """Labelled tiles of a folder in any of the three layouts, in a fixed order.
+
+    Raises:
+        Refused: no such folder, or none of the layouts.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise Refused(f"--masks {folder}: no such folder")
+    if (root / "index.jsonl").is_file():
+        return _indexed(root)
+    if (root / "expert_masks").is_dir():
+        return _published(root)
+    if (root / "images").is_dir() and (root / "masks").is_dir():
+        return _plain(root)
+    raise Refused(
+        f"--masks {folder}: expected index.jsonl, expert_masks/ beside corpora, or images/ and "
+        "masks/<entity>/"
+    )
+
+
+def phantoms(
+    count: int, seed: int, side_px: int = 384, slides: int | None = None
+) -> Iterator[Labelled]:
+    """Fresh phantom tiles of every organ in turn.
+
+    Args:
+        count: how many.
+        seed: of all of them; other seeds give other tiles.
+        side_px: side of a tile.
+        slides: number of groups they are spread over; one each when None.
+    """
+    from miner.demo import render
+
+    for i in range(count):
+        rng = np.random.default_rng([seed, i])
+        mpp = float(np.exp(rng.uniform(np.log(0.2), np.log(0.8))))
+        organ = list(render.ORGANS)[i % len(render.ORGANS)]
+        tile = render.tile(rng, side_px, mpp, organ)
+        truth = {
+            name: Truth(labels, True)
+            for entity, labels in tile.labels.items()
+            if (name := concept_of(entity)) is not None
+        }
+        group = f"{seed}-{i if slides is None else i % slides}"
+        yield Labelled(
+            f"phantoms/{seed}-{i}", "phantoms", group, tile.image, mpp, truth, True, organ
+        )
+
+
+def phantom_concepts() -> frozenset[str]:
+    """Concepts whose absence from a phantom's truth means that it is not there."""
+    from miner.demo import render
+
+    names = (concept_of(entity) for entity in render.ENTITIES)
+    return frozenset(name for name in names if name is not None)
+
+
+def _indexed(root: Path) -> Iterator[Labelled]:
+    for line in (root / "index.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        truth = {
+            name: Truth(_labels(root / known["mask"]), bool(known["exhaustive"]))
+            for entity, known in sorted(row["entities"].items())
+            if (name := concept_of(entity)) is not None
+        }
+        name = row["id"].split("/", 1)[1]
+        found = re.match(GROUPS.get(row["set"], r".*"), name)
+        group = found.group() if found else name
+        picture = _picture(root / row["file"])
+        site = row.get("organ")
+        yield Labelled(row["id"], row["set"], group, picture, row["mpp"], truth, False, site)
+
+
+def _published(root: Path) -> Iterator[Labelled]:
+    files = {
+        path.stem: path
+        for corpus in ("quilt", "pathcap", "pathgen")
+        for path in sorted((root / corpus).glob("images/*"))
+        if path.suffix.lower() in IMAGES
+    }
+    for folder in sorted((root / "expert_masks").glob("*/*")):
+        truth = {
+            name: Truth(_labels(path), True)
+            for path in sorted(folder.glob("*.png"))
+            if (name := concept_of(path.stem)) is not None
+        }
+        if not truth:
+            continue
+        size = next(iter(truth.values())).labels.shape
+        if folder.name in files:
+            picture, mpp = _picture(files[folder.name]), None
+        else:
+            picture, mpp = _patch(root / "pathgen" / "slides", folder.name, size)
+        if picture.shape[:2] == size:
+            group = folder.name.rsplit("_", 2)[0]
+            yield Labelled(folder.name, folder.parent.name, group, picture, mpp, truth)
+
+
+def _patch(slides: Path, name: str, size: tuple[int, ...]) -> tuple[np.ndarray, float | None]:
+    """A patch `{wsi_id}_{x}_{y}` at level 0 and its um per pixel."""
+    import openslide
+
+    wsi, x, y = name.rsplit("_", 2)
+    path = next(iter(sorted(slides.glob(f"{wsi}.*"))), None)
+    if path is None:
+        raise Refused(f"--masks {slides}: no slide {wsi}")
+    with openslide.OpenSlide(str(path)) as slide:
+        region = slide.read_region((int(x), int(y)), 0, (size[1], size[0]))
+        mpp = slide.properties.get(openslide.PROPERTY_NAME_MPP_X)
+    return np.asarray(region.convert("RGB")), float(mpp) if mpp else None
+
+
+def _plain(root: Path) -> Iterator[Labelled]:
+    for path in sorted((root / "images").iterdir()):
+        if path.suffix.lower() not in IMAGES:
+            continue
+        truth: dict[str, Truth] = {}
+        for folder in sorted((root / "masks").iterdir()):
+            name, labels = concept_of(folder.name), folder / f"{path.stem}.png"
+            if name is not None and labels.is_file():
+                truth[name] = Truth(_labels(labels), True)
+        if truth:
+            yield Labelled(path.stem, root.name, path.stem, _picture(path), None, truth)
+
+
+def _picture(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _labels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(np.int32)
+
+
+def rows_of(tiles: Iterator[Labelled]) -> list[dict[str, Any]]:
+    """What a set of tiles holds, for a summary: source, group and concepts of each."""
+    return [
+        {"name": t.name, "source": t.source, "group": t.group, "concepts": sorted(t.truth)}
+        for t in tiles
+    ]

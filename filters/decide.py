@@ -1,0 +1,333 @@
+"""Verdicts: a pure function of the stored scores, for all candidates of a run at once.
+
+No model runs and no picture is read here, so new thresholds give new verdicts in seconds. Every
+candidate that is not kept has exactly one reason, the first that applies:
+
+    (of the segmenter)    empty, unsupported, out_of_support, ...: there is no mask
+    decoy, negated        nobody affirms it; `failed` says how its mask fared
+    not_finite            a score is NaN or infinite
+    whole_image .. not_a_region    geometry, see `filters.geometry.verdicts`
+    outside_parent        lies outside of what it is a part of
+    out_of_support        the picture's stain is unlike every reference
+    undefined             neither agreement nor KS could be computed
+    at_least:NAME, at_most:NAME    a raw threshold
+    outscored             another segmenter's mask of the same concept scores higher
+    same_mask             another phrase got the same mask and scores higher
+    uncertifiable         no threshold reaches the stated precision on labelled data
+    low_score, high_fdr   below what the stated precision or rate needs
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+
+import numpy as np
+import pyarrow as pa
+
+from filters import fdr, geometry
+from filters.config import FilterConfig
+from filters.decision import Decision, load_decision
+from filters.families import family
+from filters.scores import CLIP, KS, SCORES
+from ner.concepts import concepts
+
+log = logging.getLogger(__name__)
+
+CONFIDENCE = "confidence"
+PASSED = ""  # what a mask has failed to which no filter objects
+
+# The picture's support alone says nothing about the mask.
+_ESSENTIAL = (*CLIP, *(name for name in KS if name != "ks_support"))
+
+
+@dataclasses.dataclass
+class Batch:
+    """The candidates of a run as parallel arrays of length n.
+
+    Attributes:
+        columns: every score, `confidence` and `area_px`: float64, NaN where undefined.
+        damaged: bool, a stored score is NaN or infinite.
+        image: object, image_id.
+        concept: object.
+        kind: object, "object" or "stuff".
+        family: object, see `filters.families`.
+        segmenter: object.
+        given: object, the segmenter's own reason or None.
+        positive: bool, some caption affirms it.
+        decoy: bool, asked as a decoy only.
+        has_mask: bool.
+    """
+
+    columns: dict[str, np.ndarray]
+    damaged: np.ndarray
+    image: np.ndarray
+    concept: np.ndarray
+    kind: np.ndarray
+    family: np.ndarray
+    segmenter: np.ndarray
+    given: np.ndarray
+    positive: np.ndarray
+    decoy: np.ndarray
+    has_mask: np.ndarray
+
+
+def read_batch(candidates: pa.Table) -> Batch:
+    """Turn a table (`miner.unit.CANDIDATES` and scores, in any order) into arrays."""
+    columns, damaged = _scores(candidates)
+    image, concept, kind, segmenter, given = (
+        np.array(candidates[name].to_pylist(), object)
+        for name in ("image_id", "concept", "kind", "segmenter", "reason")
+    )
+    roles = [set(r or ()) for r in candidates["roles"].to_pylist()]
+    table = concepts()
+    pairs = list(zip(concept, kind, strict=True))
+    families = {pair: family(table.get(pair[0]), pair[1]) for pair in sorted(set(pairs))}
+    unmarked = np.array([reason is None for reason in given], bool)
+    return Batch(
+        columns=columns,
+        damaged=damaged,
+        image=image,
+        concept=concept,
+        kind=kind,
+        family=np.array([families[pair] for pair in pairs], object),
+        segmenter=segmenter,
+        given=given,
+        positive=np.array(["positive" in r for r in roles], bool),
+        decoy=np.array([r == {"decoy"} for r in roles], bool),
+        has_mask=(columns["area_px"] > 0) & unmarked,
+    )
+
+
+def decide(candidates: pa.Table, images: pa.Table, config: FilterConfig) -> pa.Table:
+    """Give every candidate its verdict.
+
+    Args:
+        candidates: `miner.unit.CANDIDATES` and the score columns, in any order; masks themselves
+            (`counts`, `instances`) are not needed. `reason` is the segmenter's.
+        images: what is known of each picture; nothing of it is needed at present, since all that
+            verdicts rest on is stored with the candidates.
+        config: of the filters.
+
+    Returns:
+        The candidates, in the same order, with `score` (probability that IoU >= .5; null without a
+        mask), `calibration` (whose labelled data the score comes from: "concept:NAME",
+        "family:NAME" or "global"), `q_value` (null where it competes for nothing), `failed` (first
+        filter that a mask failed, whatever its role), `keep` and `reason` (null iff kept).
+
+    Raises:
+        Refused: the decision file cannot be read.
+    """
+    decision = cached_decision(config.decision)
+    batch = read_batch(candidates)
+    score, level = probabilities(batch, decision)
+    failed = np.full(candidates.num_rows, PASSED, object)
+    _rule_out(failed, batch, _Partners(batch, candidates), score, config)
+    estimate = estimate_fdr(batch, score, failed, config)
+    _threshold(failed, batch, score, level, estimate, decision, config)
+
+    reason = failed.copy()
+    reason[batch.has_mask & ~batch.positive] = "negated"
+    reason[batch.has_mask & batch.decoy] = "decoy"
+    return _with(
+        candidates,
+        {
+            "score": pa.array(score.round(6), pa.float64(), from_pandas=True),
+            "calibration": _texts(level, batch.has_mask),
+            "q_value": pa.array(estimate.q.round(6), pa.float64(), from_pandas=True),
+            "failed": _texts(failed, failed != PASSED),
+            "keep": pa.array(reason == PASSED, pa.bool_()),
+            "reason": _texts(reason, reason != PASSED),
+        },
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def cached_decision(path: str) -> Decision:
+    """`load_decision`, once per path."""
+    return load_decision(path)
+
+
+def probabilities(batch: Batch, decision: Decision) -> tuple[np.ndarray, np.ndarray]:
+    """Calibrated probability, float64 (n,), NaN without a mask, and name of the calibration."""
+    x = model_features(batch, decision)
+    pairs = list(zip(batch.concept, batch.family, strict=True))
+    levels = {pair: decision.level(*pair) for pair in sorted(set(pairs))}
+    level = np.array([levels[pair] for pair in pairs], object)
+    score = np.full(len(x), np.nan)
+    for name in sorted(set(levels.values())):
+        for which in sorted(set(batch.family)):
+            rows = (level == name) & (batch.family == which) & batch.has_mask
+            if rows.any():
+                model = decision.models.get(which, decision.models["global"])
+                score[rows] = decision.calibrations[name].probability(model.logit(x[rows]))
+    return score, level
+
+
+def model_features(batch: Batch, decision: Decision) -> np.ndarray:
+    """Inputs of the decision model, float64 (n, f); confidences of unseen segmenters are NaN."""
+    x = np.stack([batch.columns[name] for name in decision.features], axis=1)
+    if CONFIDENCE in decision.features:
+        unseen = ~np.isin(batch.segmenter.astype(str), decision.segmenters)
+        x[unseen, decision.features.index(CONFIDENCE)] = np.nan
+    return x
+
+
+def estimate_fdr(
+    batch: Batch, score: np.ndarray, failed: np.ndarray, config: FilterConfig
+) -> fdr.Estimate:
+    """Both false-discovery rates of the candidates that no filter ruled out."""
+    asked = np.array([reason != "unsupported" for reason in batch.given], bool)
+    target = config.target
+    return fdr.estimate(
+        score,
+        batch.family,
+        batch.positive & asked,
+        batch.decoy & asked,
+        failed == PASSED,
+        target[1] if target is not None and target[0] == "fdr" else None,
+    )
+
+
+def _rule_out(
+    failed: np.ndarray, batch: Batch, partners: _Partners, score: np.ndarray, config: FilterConfig
+) -> None:
+    """Everything but the stated precision or rate."""
+    columns = batch.columns
+
+    def fail(name: str, where: np.ndarray) -> None:
+        failed[where & (failed == PASSED)] = name
+
+    failed[~batch.has_mask] = [reason or "empty" for reason in batch.given[~batch.has_mask]]
+    fail("not_finite", batch.damaged)
+    shapes = geometry.verdicts(
+        columns, list(batch.concept), list(batch.kind), concepts(), config.geometry
+    )
+    for name in sorted(set(shapes) - {PASSED}):
+        fail(name, shapes == name)
+    whole = partners.find("inside_of")
+    loose = columns["geometry_inside"] < config.geometry.min_inside_fraction
+    # A part is measured by its whole only where the whole is the more believable of the two.
+    fail("outside_parent", loose & (_at(score, whole, np.nan) >= score))
+    fail("out_of_support", columns["ks_support"] < config.support_alpha)
+    defined = [np.isfinite(columns[name]) for name in _ESSENTIAL]
+    fail("undefined", ~np.any(defined, axis=0))
+    for word, limits in (("at_least", config.at_least), ("at_most", config.at_most)):
+        for name, limit in sorted(limits.items()):
+            # Written so that an undefined score passes no threshold.
+            passes = columns[name] >= limit if word == "at_least" else columns[name] <= limit
+            fail(f"{word}:{name}", ~passes)
+
+    _outscore(failed, batch, score)
+    twin = partners.find("overlap_with")
+    other, name = _at(score, twin, np.nan), _at(batch.concept, twin, "")
+    alike = columns["geometry_overlap"] >= config.geometry.same_mask_iou
+    standing = _at((failed == PASSED) & batch.positive, twin, False)
+    fail(
+        "same_mask",
+        alike & standing & ((other > score) | ((other == score) & (name < batch.concept))),
+    )
+
+
+def _threshold(
+    failed: np.ndarray,
+    batch: Batch,
+    score: np.ndarray,
+    level: np.ndarray,
+    estimate: fdr.Estimate,
+    decision: Decision,
+    config: FilterConfig,
+) -> None:
+    """Apply the stated precision or rate to what is left."""
+    if config.target is None:
+        return
+    what, value = config.target
+    left = failed == PASSED
+    if what == "fdr":
+        good = estimate.q <= value
+        # Decoys and negated phrases have no q-value; they pass where a target of their score does.
+        accepted = score[batch.positive & left & good]
+        passes = score >= accepted.min() if len(accepted) else np.zeros(len(score), bool)
+        failed[left & ~np.where(batch.positive, good, passes)] = "high_fdr"
+        if not estimate.decoys_enough:
+            log.warning(
+                "%d decoys are too few to check a false-discovery rate of %g; it rests on the "
+                "calibrated probabilities alone",
+                estimate.decoys,
+                value,
+            )
+        return
+    least = {name: decision.calibrations[name].threshold_for(value) for name in sorted(set(level))}
+    limit = np.array([least[name] for name in level], float)
+    failed[left & np.isinf(limit)] = "uncertifiable"
+    failed[left & np.isfinite(limit) & ~(score >= limit)] = "low_score"
+
+
+def _scores(candidates: pa.Table) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Scores as float64 with NaN for null, and which rows hold a NaN or infinity of their own."""
+    damaged = np.zeros(candidates.num_rows, bool)
+    columns: dict[str, np.ndarray] = {}
+    for name in (*SCORES, CONFIDENCE, "area_px"):
+        if name not in candidates.column_names:
+            columns[name] = np.full(candidates.num_rows, np.nan)
+            continue
+        column = candidates[name].combine_chunks()
+        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(float)
+        damaged |= ~np.isfinite(values) & column.is_valid().to_numpy(zero_copy_only=False)
+        columns[name] = np.where(np.isinf(values), np.nan, values)
+    return columns, damaged
+
+
+class _Partners:
+    """Finds the row of another concept in the same picture by the same segmenter."""
+
+    def __init__(self, batch: Batch, candidates: pa.Table):
+        self.candidates = candidates
+        self.keys = list(zip(batch.image, batch.segmenter, strict=True))
+        rows = zip(self.keys, batch.concept, strict=True)
+        self.rows = {(*key, concept): i for i, (key, concept) in enumerate(rows)}
+
+    def find(self, column: str) -> np.ndarray:
+        """Row number of the concept that `column` names, int64 (n,), -1 where there is none."""
+        if column not in self.candidates.column_names:
+            return np.full(len(self.keys), -1)
+        names = self.candidates[column].to_pylist()
+        found = (self.rows.get((*k, c), -1) for k, c in zip(self.keys, names, strict=True))
+        return np.fromiter(found, np.int64, len(self.keys))
+
+
+def _at(values: np.ndarray, rows: np.ndarray, default: object) -> np.ndarray:
+    """Values at other rows, `default` where the row is -1."""
+    out = values[rows] if len(values) else values.copy()
+    out[rows < 0] = default
+    return out
+
+
+def _outscore(failed: np.ndarray, batch: Batch, score: np.ndarray) -> None:
+    """Of several segmenters' masks for one concept of one picture only the best stays."""
+    best: dict[tuple[str, str], int] = {}
+    for i in np.flatnonzero(failed == PASSED):
+        key = (batch.image[i], batch.concept[i])
+        held = best.setdefault(key, int(i))
+        if held == i:
+            continue
+        names = batch.segmenter
+        better = (-score[i], names[i]) < (-score[held], names[held])
+        failed[held if better else i] = "outscored"
+        if better:
+            best[key] = int(i)
+
+
+def _with(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
+    for name, values in columns.items():
+        if name in table.column_names:
+            table = table.set_column(table.column_names.index(name), name, values)
+        else:
+            table = table.append_column(name, values)
+    return table
+
+
+def _texts(values: np.ndarray, valid: np.ndarray) -> pa.Array:
+    """Strings, null where not valid."""
+    return pa.array(values, pa.string(), mask=~valid)

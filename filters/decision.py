@@ -1,0 +1,195 @@
+"""The decision model as a file: from the scores of a candidate to the probability that it is right.
+
+Per concept family a logistic model on the scores, then an isotonic map to a probability, both
+fitted on labelled data (`filters.fit`). Where a family has no labelled data, the global model is
+used; where a concept has enough of its own, its probability and thresholds come from those alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from miner.errors import Refused
+
+VERSION = 1
+EMBEDDED = Path(__file__).parent / "data" / "decision.json"
+CLIP_AT = 4.0  # standardised scores beyond this many deviations add nothing
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """Logistic regression on standardised scores.
+
+    Attributes:
+        mean: float64 (f,), of the defined values.
+        scale: float64 (f,), standard deviation.
+        weight: float64 (f,).
+        square: float64 (f,), weight of the squared standardised score.
+        missing: float64 (f,), weight where the score is undefined.
+        intercept: float.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    weight: np.ndarray
+    square: np.ndarray
+    missing: np.ndarray
+    intercept: float
+
+    def logit(self, features: np.ndarray) -> np.ndarray:
+        """Log odds, float64 (n,), of features float64 (n, f), NaN where undefined."""
+        return expand(features, self.mean, self.scale) @ np.concatenate(
+            [self.weight, self.square, self.missing]
+        ) + np.float64(self.intercept)
+
+
+def expand(features: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Standardised features, their squares (centred) and what is undefined: float64 (n, 3 f)."""
+    undefined = ~np.isfinite(features)
+    with np.errstate(invalid="ignore"):
+        z = np.clip((features - mean) / scale, -CLIP_AT, CLIP_AT)
+    z[undefined] = 0.0
+    square = np.where(undefined, 0.0, z * z - 1.0)
+    return np.concatenate([z, square, undefined.astype(float)], axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """From log odds to a probability, and what a threshold on it gave on labelled data.
+
+    Attributes:
+        x: float64 (k,), ascending log odds.
+        y: float64 (k,), ascending probabilities that IoU >= .5; linear in between.
+        threshold: float64 (m,), descending probabilities.
+        precision: float64 (m,), share of right masks among those at or above the threshold, one
+            wrong mask added.
+        kept: float64 (m,), share of the right masks at or above the threshold.
+        right: labelled right masks.
+        wrong: labelled wrong masks.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    threshold: np.ndarray
+    precision: np.ndarray
+    kept: np.ndarray
+    right: int
+    wrong: int
+
+    def probability(self, logit: np.ndarray) -> np.ndarray:
+        """Calibrated probability, float64 (n,)."""
+        return np.interp(logit, self.x, self.y)
+
+    def threshold_for(self, precision: float) -> float:
+        """Smallest threshold at which this precision was reached; above 1 when none does."""
+        reached = np.flatnonzero(self.precision >= precision)
+        return float(self.threshold[reached[-1]]) if len(reached) else float("inf")
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """All families and concepts of one file.
+
+    Attributes:
+        features: names of the scores, in the order of the models.
+        segmenters: those whose own confidence was seen in fitting.
+        models: by family, and "global".
+        calibrations: by "concept:NAME", "family:NAME" and "global".
+        sources: labelled data that it was fitted on.
+    """
+
+    features: tuple[str, ...]
+    segmenters: tuple[str, ...]
+    models: Mapping[str, Model]
+    calibrations: Mapping[str, Calibration]
+    sources: tuple[str, ...]
+
+    def level(self, concept: str, family: str) -> str:
+        """Which calibration judges a concept."""
+        for name in (f"concept:{concept}", f"family:{family}"):
+            if name in self.calibrations:
+                return name
+        return "global"
+
+
+def to_json(decision: Decision) -> dict[str, Any]:
+    """Plain form for a file; six significant digits."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return [float(f"{v:.6g}") for v in value]
+        return float(f"{value:.6g}") if isinstance(value, float) else value
+
+    def fields(one: Model | Calibration) -> dict[str, Any]:
+        return {f.name: plain(getattr(one, f.name)) for f in dataclasses.fields(one)}
+
+    return {
+        "version": VERSION,
+        "features": list(decision.features),
+        "segmenters": list(decision.segmenters),
+        "models": {name: fields(one) for name, one in decision.models.items()},
+        "calibrations": {name: fields(one) for name, one in decision.calibrations.items()},
+        "sources": list(decision.sources),
+    }
+
+
+def load_decision(path: str | os.PathLike[str] = "embedded") -> Decision:
+    """Read a file, or the one that ships with the package.
+
+    Raises:
+        Refused: no such file, not JSON, another version, damaged.
+    """
+    file = EMBEDDED if path == "embedded" else Path(path)
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Refused(f"filters.decision: cannot read {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise Refused(f"filters.decision: {file} is not JSON: {error}") from error
+    version = data.get("version") if isinstance(data, dict) else None
+    if version != VERSION:
+        raise Refused(
+            f"filters.decision: {file} has version {version}, this program reads {VERSION}; "
+            "write it anew with `miner calibrate`"
+        )
+    try:
+        return Decision(
+            features=tuple(data["features"]),
+            segmenters=tuple(data["segmenters"]),
+            models={
+                name: _model(one, len(data["features"])) for name, one in data["models"].items()
+            },
+            calibrations={name: _calibration(one) for name, one in data["calibrations"].items()},
+            sources=tuple(data["sources"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Refused(f"filters.decision: {file} is damaged: {error!r}") from error
+
+
+def _model(one: Mapping[str, Any], length: int) -> Model:
+    mean, scale, weight, square, missing = (
+        _vector(one[name], length) for name in ("mean", "scale", "weight", "square", "missing")
+    )
+    return Model(mean, scale, weight, square, missing, float(one["intercept"]))
+
+
+def _calibration(one: Mapping[str, Any]) -> Calibration:
+    x, y = _vector(one["x"]), _vector(one["y"])
+    threshold = _vector(one["threshold"])
+    precision = _vector(one["precision"], len(threshold))
+    kept = _vector(one["kept"], len(threshold))
+    return Calibration(x, y, threshold, precision, kept, int(one["right"]), int(one["wrong"]))
+
+
+def _vector(values: Any, length: int | None = None) -> np.ndarray:
+    vector = np.array(values, float)
+    if vector.ndim != 1 or not np.isfinite(vector).all() or length not in (None, len(vector)):
+        raise ValueError("expected a list of finite numbers")
+    return vector

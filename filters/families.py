@@ -1,0 +1,44 @@
+"""Groups of concepts that are judged by the same yardstick, and which concepts are kin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ner.concepts import Concept
+
+FAMILIES = ("cell", "structure", "clear", "tissue")
+
+CELL_UM = 40.0  # the largest single cells of the table; a megakaryocyte reaches 60 at times
+
+
+def family(concept: Concept | None, kind: str) -> str:
+    """Family of a concept; a concept the table does not know goes by its kind.
+
+    Args:
+        concept: its row in the table, or None.
+        kind: "object" or "stuff".
+    """
+    if concept is None:
+        return "structure" if kind == "object" else "tissue"
+    if concept.kind == "object":
+        small = concept.size_um is not None and concept.size_um[1] <= CELL_UM
+        return "cell" if small else "structure"
+    return "clear" if concept.stain == "clear" else "tissue"
+
+
+def related(first: str, second: str, table: Mapping[str, Concept]) -> bool:
+    """Whether one concept is the other's kind, part or whole: no alternative to it."""
+    return _above(first, second, table) or _above(second, first, table)
+
+
+def _above(name: str, other: str, table: Mapping[str, Concept]) -> bool:
+    """Whether `other` is reached from `name` by parents and wholes."""
+    seen: set[str] = set()
+    stack = [name]
+    while stack:
+        concept = table.get(stack.pop())
+        if concept is None or concept.name in seen:
+            continue
+        seen.add(concept.name)
+        stack += [*concept.part_of, *([concept.parent] if concept.parent else [])]
+    return other in seen
