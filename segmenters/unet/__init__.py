@@ -1,0 +1,5 @@
+"""The small learned segmenter."""
+
+from segmenters.unet.segmenter import UnetSegmenter
+
+__all__ = ["UnetSegmenter"]

@@ -1,0 +1,272 @@
+"""The training tiles: reading, splitting by patient, canonical scale, crops with targets."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import re
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from segmenters.unet import augment, targets
+from segmenters.unet.outputs import HEADS
+
+# um per pixel of the sets that publish none, from the size of their nuclei (7.5 um) or crypts
+# (80 um); crops are rescaled at random around it anyway.
+ASSUMED_MPP = {
+    "nuinsseg": 0.24,
+    "ebhi_seg": 1.2,
+    "rings": 1.4,
+    "camelyon": 0.9,
+    "ocdc": 0.7,
+    "glomeruli_pas": 0.55,
+    "osteosarcoma": 2.0,
+    "oral": 1.0,
+}
+# Share of patients kept apart for choosing and calibrating.
+KEPT_SHARE = 0.2
+_PIXELS_PER_CANONICAL = 1.3
+_TISSUE_OF_CODE = {
+    "ADI": "fat",
+    "MUC": "mucin",
+    "MUS": "muscle",
+    "STR": "stroma",
+    "TUM": "epithelium",
+    "LYM": "lymphoid",
+    "DEB": "necrosis",
+    "BACK": "other",
+    "Non-Viable-Tumor": "necrosis",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """One tile near the scale of its network.
+
+    Attributes:
+        id: name in the index.
+        source: the set it comes from.
+        image: uint8 (H, W, 3), RGB.
+        factor: canonical pixels per pixel of `image`.
+        labels: entity -> uint16 (H, W) label map.
+        tissue: name of the tissue that fills the tile, or None.
+        derived: whether the outlines were derived from dots.
+    """
+
+    id: str
+    source: str
+    image: np.ndarray
+    factor: float
+    labels: Mapping[str, np.ndarray]
+    tissue: str | None = None
+    derived: bool = False
+
+
+def patient(row: Mapping[str, object]) -> str:
+    """Who a tile comes from, as well as its name tells.
+
+    Args:
+        row: one row of the index.
+    """
+    source, name = str(row["set"]), str(row["id"]).split("/")[1]
+    patterns = {
+        "tnbc": r"^\d+",
+        "brca_m2c": r"^TCGA-\w+-\w+",
+        "nuinsseg": r"^[a-z]+_[a-z_]+?(?=_\d)",
+        "ebhi_seg": r"gt[a-z]*\d+",
+        "rings": r"^P\d+_[A-Z]\d+",
+        "bcss": r"^\d+",
+        "osteosarcoma": r"(Case-\d+|P\d+)",
+        "ocdc": r"r\d+",
+        "crc_tissue": r"[A-Z]+$",
+    }
+    found = re.search(patterns[source], name) if source in patterns else None
+    return f"{source}/{found.group(0) if found else name}"
+
+
+def kept_apart(row: Mapping[str, object]) -> bool:
+    """Whether the tile's patient is among those that are never trained on."""
+    digest = hashlib.sha256(patient(row).encode()).digest()
+    return digest[0] < 256 * KEPT_SHARE
+
+
+def read_index(folder: pathlib.Path, leave_out: tuple[str, ...] = ()) -> list[dict]:
+    """Rows of `index.jsonl` in the order of the file, without the sets left out."""
+    with (folder / "index.jsonl").open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return [row for row in rows if row["set"] not in leave_out]
+
+
+def _nucleus_factor(row: Mapping, labels: np.ndarray) -> float:
+    """Canonical pixels per pixel: half by the stated scale, half by the nuclei of the tile."""
+    areas = np.bincount(labels.ravel())[1:]
+    areas = areas[areas > 10]
+    stated = row["mpp"] or ASSUMED_MPP.get(row["set"])
+    if not len(areas):
+        return (stated or 0.4) / 0.5
+    # Nuclei are 15 canonical pixels across; those of breast tumours somewhat more.
+    seen = 15.0 / float(np.sqrt(np.median(areas) * 4 / np.pi))
+    return seen if stated is None else float(np.sqrt(seen * stated / 0.5))
+
+
+def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
+    """One tile for one of the two networks, or None where it teaches that network nothing.
+
+    Args:
+        folder: the folder of the index.
+        row: its row.
+        net: "nuclei" or "tissue".
+    """
+    entities = row["entities"] or {}
+    nuclear = "nuclei" in entities
+    tissue = _TISSUE_OF_CODE.get(row["label_code"] or "") if not entities else None
+    regional = tissue is not None or bool({"gland", "tumor", "glomerulus"} & set(entities))
+    if (net == "nuclei" and not nuclear) or (net == "tissue" and not regional):
+        return None
+    image = cv2.cvtColor(cv2.imread(str(folder / row["file"])), cv2.COLOR_BGR2RGB)
+    labels = {}
+    for name, entity in entities.items():
+        if entity["exhaustive"]:
+            labels[name] = cv2.imread(str(folder / entity["mask"]), cv2.IMREAD_UNCHANGED)
+    if not labels and tissue is None:
+        return None
+    if net == "nuclei":
+        factor = _nucleus_factor(row, labels["nuclei"])
+    else:
+        factor = (row["mpp"] or ASSUMED_MPP[row["set"]]) / HEADS[net].mpp
+    shrink = min(1.0, factor * _PIXELS_PER_CANONICAL)
+    if shrink < 0.95:
+        size = (round(image.shape[1] * shrink), round(image.shape[0] * shrink))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        labels = {
+            k: cv2.resize(v, size, interpolation=cv2.INTER_NEAREST) for k, v in labels.items()
+        }
+        factor /= shrink
+    derived = any(e["outline"] != "expert" for e in entities.values()) and nuclear
+    return Tile(row["id"], row["set"], image, factor, labels, tissue, derived)
+
+
+def crop(tile: Tile, net: str, size: int, rng: np.random.Generator) -> tuple:
+    """A random view of a tile with its targets.
+
+    Returns:
+        image uint8 (size, size, 3); maps float32 (k, size, size), 0..1, one per sigmoid output;
+        weights float32 (k, size, size), 0 where unknown; classes uint8 (size, size), index of the
+        softmax outputs, `targets.IGNORE` where unknown.
+    """
+    factor = tile.factor * np.exp(rng.uniform(-0.55, 0.55))
+    height, width = tile.image.shape[:2]
+    view = augment.random_view((height, width), factor, size, rng)
+    image = cv2.warpAffine(
+        tile.image, view, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
+    labels = {
+        name: cv2.warpAffine(
+            values,
+            view,
+            (size, size),
+            flags=cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_REFLECT_101,
+        ).astype(np.int32)
+        for name, values in tile.labels.items()
+    }
+    if rng.random() < 0.9:
+        image = augment.restain(image, rng)
+    image = augment.degrade(image, rng)
+    fill = _nuclei_targets if net == "nuclei" else _tissue_targets
+    return (image, *fill(tile, image, labels, size))
+
+
+def _empty(net: str, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    maps = np.zeros((len(HEADS[net].sigmoid), size, size), np.float32)
+    return maps, np.zeros_like(maps), np.full((size, size), targets.IGNORE, np.uint8)
+
+
+_NUCLEUS_CLASSES = {
+    "epithelial_nuclei": "epithelial nucleus",
+    "lymphocyte": "lymphocyte",
+    "stromal_nuclei": "stromal nucleus",
+    "neutrophil": "neutrophil",
+    "macrophage": "macrophage",
+}
+
+
+def _nuclei_targets(tile: Tile, image: np.ndarray, labels: Mapping, size: int) -> tuple:
+    head = HEADS["nuclei"]
+    maps, weights, classes = _empty("nuclei", size)
+    nuclei = labels["nuclei"]
+    maps[0], maps[1] = nuclei > 0, targets.centreness(nuclei)
+    weights[:2] = 1
+    if tile.derived:
+        # Derived outlines are off by a pixel or two: say nothing about their rims.
+        weights[0][targets.rim(nuclei, 1)] = 0.2
+        weights[:2] *= 0.7
+    for name, values in labels.items():
+        if name in _NUCLEUS_CLASSES:
+            classes[values > 0] = head.softmax.index(_NUCLEUS_CLASSES[name])
+    if "red_blood_cell" in labels:
+        maps[2], weights[2] = labels["red_blood_cell"] > 0, 1
+    return maps, weights, classes
+
+
+def _clear(image: np.ndarray) -> np.ndarray:
+    """Pixels of a crop that hold nothing, bool (H, W)."""
+    smooth = cv2.GaussianBlur(image, (0, 0), 1.0)
+    level = max(190.0, 0.93 * float(np.percentile(smooth.min(axis=2), 99)))
+    return smooth.min(axis=2) > level
+
+
+# Later ones win where phantoms have both.
+_REGION_CLASSES = (
+    "stroma",
+    "muscle",
+    "lymphoid",
+    "fat",
+    "epithelium",
+    "keratin",
+    "mucin",
+    "necrosis",
+    "blood",
+    "other",
+)
+
+
+def _tissue_targets(tile: Tile, image: np.ndarray, labels: Mapping, size: int) -> tuple:
+    head = HEADS["tissue"]
+    maps, weights, classes = _empty("tissue", size)
+    index = {name: i for i, name in enumerate(head.sigmoid)}
+    if "gland" in labels:
+        gland = labels["gland"]
+        maps[index["gland"]], weights[index["gland"]] = gland > 0, 1
+        maps[index["centre"]], weights[index["centre"]] = targets.centreness(gland), 1
+        weights[index["glomerulus"]] = 1
+        if "epithelium" not in labels:
+            clear = _clear(image)
+            maps[index["epithelium"]] = (gland > 0) & ~clear
+            weights[index["epithelium"]] = ~(clear & (gland > 0))
+    if "tumor" in labels and tile.source != "rings":
+        maps[index["epithelium"]], weights[index["epithelium"]] = labels["tumor"] > 0, 1
+        classes[labels["tumor"] > 0] = head.softmax.index("epithelium")
+        if tile.source in ("bcss", "camelyon"):
+            weights[index["gland"]], weights[index["glomerulus"]] = 0.5, 1
+    if "glomerulus" in labels:
+        maps[index["glomerulus"]], weights[index["glomerulus"]] = labels["glomerulus"] > 0, 1
+    for name in ("lumen", "epithelium", "vessel"):
+        if name in labels:
+            maps[index[name]], weights[index[name]] = labels[name] > 0, 1
+    if "unsure gland" in labels:
+        weights[index["gland"]][labels["unsure gland"] > 0] = 0
+    for name in _REGION_CLASSES:
+        if name in labels:
+            classes[labels[name] > 0] = head.softmax.index(name)
+    if tile.tissue is not None:
+        classes[:] = head.softmax.index(tile.tissue)
+        absent = tile.tissue != "epithelium"
+        for name in ("gland", "epithelium"):
+            weights[index[name]] = float(absent)
+        weights[index["glomerulus"]] = 1
+    return maps, weights, classes

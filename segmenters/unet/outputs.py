@@ -1,0 +1,50 @@
+"""What each of the two networks tells, map by map, and at what scale it looks."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """The maps of one network.
+
+    Attributes:
+        mpp: um per pixel of its input.
+        sigmoid: maps that are probabilities of their own, in the order of the channels.
+        softmax: maps that share one softmax; they follow the sigmoid ones.
+    """
+
+    mpp: float
+    sigmoid: tuple[str, ...]
+    softmax: tuple[str, ...]
+
+    @property
+    def outputs(self) -> int:
+        """Number of channels."""
+        return len(self.sigmoid) + len(self.softmax)
+
+
+# `centre`: 0 at the outline of an object, 1 where it is deepest.
+NUCLEI = Head(
+    0.5,
+    ("nucleus", "centre", "red blood cell"),
+    ("epithelial nucleus", "lymphocyte", "stromal nucleus", "neutrophil", "macrophage"),
+)
+TISSUE = Head(
+    1.0,
+    ("gland", "centre", "lumen", "glomerulus", "epithelium", "vessel"),
+    (
+        "other",
+        "fat",
+        "mucin",
+        "muscle",
+        "stroma",
+        "epithelium",
+        "lymphoid",
+        "necrosis",
+        "keratin",
+        "blood",
+    ),
+)
+HEADS = {"nuclei": NUCLEI, "tissue": TISSUE}

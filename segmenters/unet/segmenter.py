@@ -1,0 +1,143 @@
+"""The learned segmenter behind the protocol."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from segmenters.protocol import Candidate, Prompt
+from segmenters.stain.nuclei import drop_small, split
+from segmenters.unet import encoded as views
+from segmenters.unet import objects, weights
+from segmenters.unet.encoded import Encoded
+from segmenters.unet.outputs import HEADS, NUCLEI
+
+REGIONS = ("epithelium", "stroma", "fat", "mucin", "necrosis", "keratin")
+OBJECTS = ("gland", "glomerulus", "lumen", "red blood cell", "vessel")
+# Smallest piece of a region that is kept, um2.
+MIN_REGION_UM2 = 400.0
+MIN_OBJECT_UM2 = {"glomerulus": 2500.0, "lumen": 60.0, "red blood cell": 12.0, "vessel": 60.0}
+
+
+def expected_iou(probability: np.ndarray, mask: np.ndarray) -> float:
+    """IoU of the mask that its own probabilities promise.
+
+    Args:
+        probability: float32 (H, W), 0..1.
+        mask: bool (H, W).
+    """
+    inside = float(probability[mask].sum())
+    union = float(mask.sum()) + float(probability[~mask].sum())
+    return inside / union if union else 0.0
+
+
+class UnetSegmenter:
+    """Two small U-Nets: nuclei at .5 um per pixel, tissue at 1 um per pixel."""
+
+    name = "unet"
+
+    def __init__(self, folder: pathlib.Path | None = None) -> None:
+        """Load the weights.
+
+        Args:
+            folder: where `nuclei.pt` and `tissue.pt` are; the shipped ones when None.
+        """
+        folder = folder or weights.FOLDER
+        self._nets = {net: weights.load(net, folder / f"{net}.pt") for net in HEADS}
+
+    def supports(self, concept: str) -> bool:
+        """Whether one of the maps is this concept."""
+        return concept == "nucleus" or concept in NUCLEI.softmax + REGIONS + OBJECTS
+
+    def encode(self, image: np.ndarray, mpp: float | None) -> Encoded:
+        """Settle the scale; the maps are computed when they are asked for.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            mpp: um per pixel, None when unknown.
+        """
+        return Encoded(image, mpp, self._nets)
+
+    def segment(self, encoded: Encoded, prompts: Sequence[Prompt]) -> list[Candidate]:
+        """Answer each prompt, in order."""
+        return [self._answer(encoded, prompt) for prompt in prompts]
+
+    def _answer(self, encoded: Encoded, prompt: Prompt) -> Candidate:
+        concept, wording = prompt.concept, prompt.wordings[0]
+        if not self.supports(concept):
+            return Candidate(concept, wording, None, reason="unsupported")
+        if concept in REGIONS:
+            labels = None
+            probability = region(encoded, concept)
+            mask = region_mask(encoded, probability)
+        else:
+            labels, probability = find(encoded, concept)
+            mask = labels > 0
+        scores = {
+            "mpp": round(encoded.scale.mpp, 4),
+            "mpp_estimated": float(encoded.scale.source != "given"),
+        }
+        if not mask.any():
+            return Candidate(concept, wording, None, reason="empty", scores=scores)
+        scores["expected_iou"] = expected_iou(probability, mask)
+        scores["mean_probability"] = float(probability[mask].mean())
+        return Candidate(concept, wording, mask, labels, scores["expected_iou"], None, scores)
+
+
+def region(encoded: Encoded, concept: str) -> np.ndarray:
+    """Probability of a region at the size of the picture, float32 (H, W)."""
+    maps = encoded.tissue_maps
+    small = maps["epithelium"] if concept == "epithelium" else maps[f"~{concept}"]
+    return cv2.resize(small, encoded.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def region_mask(encoded: Encoded, probability: np.ndarray) -> np.ndarray:
+    """The region without specks, bool (H, W)."""
+    return drop_small(probability > 0.5, MIN_REGION_UM2 / encoded.scale.mpp**2)
+
+
+def find(encoded: Encoded, concept: str) -> tuple[np.ndarray, np.ndarray]:
+    """Objects of a concept at the size of the picture.
+
+    Returns:
+        labels int32 (H, W); probability float32 (H, W).
+    """
+    if concept == "nucleus":
+        probability = encoded.nuclear_maps["nucleus"]
+        return objects.enlarge(encoded.nuclei, probability, views.THRESHOLD, encoded.shape)
+    if concept in NUCLEI.softmax:
+        return _nuclei_of(encoded, NUCLEI.softmax.index(concept))
+    if concept == "gland":
+        labels, probability = views.glands(encoded)
+        return objects.enlarge(
+            labels,
+            np.where(labels > 0, np.maximum(probability, 0.51), probability),
+            0.5,
+            encoded.shape,
+        )
+    maps = encoded.nuclear_maps if concept == "red blood cell" else encoded.tissue_maps
+    probability = maps[concept]
+    mpp = encoded.scale.mpp * encoded.shape[0] / probability.shape[0]
+    mask = drop_small(probability > 0.5, MIN_OBJECT_UM2[concept] / mpp**2)
+    if concept == "red blood cell":
+        labels = split(mask, mpp)
+    else:
+        labels = cv2.connectedComponents(mask.astype(np.uint8))[1].astype(np.int32)
+    return objects.enlarge(labels, probability, 0.5, encoded.shape)
+
+
+def _nuclei_of(encoded: Encoded, kind: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nuclei whose likeliest kind is `kind`; their probability is of both being there."""
+    kinds = encoded.kinds
+    keep = np.concatenate([[False], kinds.argmax(axis=1) == kind])
+    names = np.zeros(len(keep), np.int32)
+    names[keep] = np.arange(1, keep.sum() + 1, dtype=np.int32)
+    share = np.concatenate([[0.0], kinds[:, kind]]).astype(np.float32)
+    nucleus = encoded.nuclear_maps["nucleus"]
+    chosen = names[encoded.nuclei]
+    labels, fine = objects.enlarge(chosen, nucleus, views.THRESHOLD, encoded.shape)
+    probability = cv2.resize(share[encoded.nuclei], encoded.shape[::-1]) * fine
+    return labels, probability

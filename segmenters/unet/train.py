@@ -1,0 +1,229 @@
+"""Train the two networks: `python -m segmenters.unet.train --data DIR --out FILE`.
+
+Seeded, on the CPU, in a fixed number of steps. Without the folder the networks are trained on
+phantoms alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import pathlib
+import sys
+import time
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from segmenters.unet import data, phantoms, targets, weights
+from segmenters.unet.model import Unet
+from segmenters.unet.outputs import HEADS
+
+# Share of the crops per source; what is missing is shared out among the rest.
+SHARES = {
+    "nuclei": {
+        "tnbc": 0.25,
+        "nuinsseg": 0.25,
+        "brca_m2c": 0.25,
+        "dsb2018": 0.08,
+        "phantom": 0.17,
+    },
+    "tissue": {
+        "ebhi_seg": 0.42,
+        "rings": 0.07,
+        "glomeruli_pas": 0.07,
+        "bcss": 0.06,
+        "camelyon": 0.05,
+        "ocdc": 0.03,
+        "crc_tissue": 0.08,
+        "osteosarcoma": 0.02,
+        "phantom": 0.2,
+    },
+}
+BATCH = 8
+CROP_PX = 224
+PEAK_RATE = 2.5e-3
+WEIGHT_DECAY = 1e-3
+WARMUP_STEPS = 80
+DECAY_SHARE = 0.4
+EMA_DECAY = 0.995
+# Loss weights of the maps beside the first.
+CENTRE_WEIGHT = 2.0
+CLASS_WEIGHT = 0.3
+
+
+def loss_of(
+    logits: torch.Tensor,
+    maps: torch.Tensor,
+    known: torch.Tensor,
+    classes: torch.Tensor,
+    net: str,
+) -> torch.Tensor:
+    """Cross-entropy and soft Dice per map, squared error of the depth, cross-entropy of classes.
+
+    Args:
+        logits: float32 (n, outputs, H, W).
+        maps: float32 (n, k, H, W), targets of the sigmoid maps.
+        known: float32 (n, k, H, W), weights, 0 where unknown.
+        classes: int64 (n, H, W), `targets.IGNORE` where unknown.
+        net: "nuclei" or "tissue".
+    """
+    head = HEADS[net]
+    k = len(head.sigmoid)
+    total = logits.new_zeros(())
+    for i, name in enumerate(head.sigmoid):
+        out, want, weight = logits[:, i], maps[:, i], known[:, i]
+        amount = weight.sum()
+        if float(amount) == 0:
+            continue
+        probability = torch.sigmoid(out)
+        if name == "centre":
+            total = total + CENTRE_WEIGHT * (weight * (probability - want) ** 2).sum() / amount
+            continue
+        entropy = functional.binary_cross_entropy_with_logits(out, want, reduction="none")
+        share = amount / weight.numel()
+        overlap = (weight * probability * want).sum()
+        size = (weight * (probability + want)).sum()
+        dice = 1 - (2 * overlap + 50) / (size + 50)
+        total = total + share.sqrt() * ((weight * entropy).sum() / amount + 0.5 * dice)
+    if bool((classes != targets.IGNORE).any()):
+        entropy = functional.cross_entropy(logits[:, k:], classes, ignore_index=targets.IGNORE)
+        total = total + CLASS_WEIGHT * entropy
+    return total
+
+
+class Sampler:
+    """Draws crops, source by source in their shares."""
+
+    def __init__(self, tiles: list[data.Tile], net: str, seed: int) -> None:
+        self.net = net
+        self.rng = np.random.default_rng(seed)
+        self.tiles: dict[str, list[data.Tile]] = {}
+        for tile in tiles:
+            self.tiles.setdefault(tile.source, []).append(tile)
+        self.sources = [s for s in SHARES[net] if s in self.tiles]
+        shares = np.array([SHARES[net][s] for s in self.sources])
+        self.shares = shares / shares.sum()
+
+    def batch(self) -> tuple[torch.Tensor, ...]:
+        """One batch: pixels, maps, known, classes."""
+        parts = []
+        for _ in range(BATCH):
+            source = self.sources[self.rng.choice(len(self.sources), p=self.shares)]
+            tile = self.tiles[source][self.rng.integers(len(self.tiles[source]))]
+            parts.append(data.crop(tile, self.net, CROP_PX, self.rng))
+        image, maps, known, classes = (np.stack(p) for p in zip(*parts, strict=True))
+        pixels = torch.from_numpy(image).permute(0, 3, 1, 2).float() / 255
+        return (
+            pixels.contiguous(memory_format=torch.channels_last),
+            torch.from_numpy(maps),
+            torch.from_numpy(known),
+            torch.from_numpy(classes).long(),
+        )
+
+
+def rate(step: int, steps: int) -> float:
+    """Learning rate: linear warm-up, constant, then a straight way down to 1% of the peak.
+
+    Up to the way down it does not depend on `steps`, so a training can be resumed with more or
+    fewer of them.
+    """
+    down = steps * (1 - DECAY_SHARE)
+    if step < WARMUP_STEPS:
+        return PEAK_RATE * (step + 1) / WARMUP_STEPS
+    return PEAK_RATE * min(1.0, max(0.01, (steps - step) / (steps - down)))
+
+
+def train(
+    tiles: list[data.Tile],
+    net: str,
+    steps: int,
+    seed: int,
+    out: pathlib.Path,
+    log: pathlib.Path | None = None,
+) -> None:
+    """Train one network and write the moving average of its weights to `out`.
+
+    Written every 200 steps, with a `.resume` file beside it from which an interrupted training
+    goes on exactly where it stood.
+    """
+    torch.manual_seed(seed)
+    model = Unet(HEADS[net].outputs)
+    average = copy.deepcopy(model).eval()
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
+    sampler = Sampler(tiles, net, seed)
+    start, recent, first = time.monotonic(), [], 0
+    resume = out.with_suffix(".resume")
+    if resume.exists():
+        saved = torch.load(resume, weights_only=True)
+        model.load_state_dict(saved["model"])
+        average.load_state_dict(saved["average"])
+        optimizer.load_state_dict(saved["optimizer"])
+        sampler.rng.bit_generator.state = saved["rng"]
+        first = saved["step"]
+    for step in range(first, steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step, steps)
+        pixels, maps, known, classes = sampler.batch()
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(pixels)
+        loss = loss_of(logits.float(), maps, known, classes, net)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
+        optimizer.step()
+        decay = min(EMA_DECAY, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for kept, new in zip(
+                average.state_dict().values(), model.state_dict().values(), strict=True
+            ):
+                if kept.dtype.is_floating_point:
+                    kept.lerp_(new, 1 - decay)
+                else:
+                    kept.copy_(new)
+        recent.append(float(loss.detach()))
+        if (step + 1) % 50 == 0:
+            line = f"{net} {step + 1}/{steps} loss {np.mean(recent[-50:]):.4f} "
+            line += f"{time.monotonic() - start:.0f} s"
+            if log:
+                with log.open("a") as handle:
+                    handle.write(line + "\n")
+        if (step + 1) % 200 == 0 or step + 1 == steps:
+            weights.save(average, out)
+            saved = {
+                "model": model.state_dict(),
+                "average": average.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "rng": sampler.rng.bit_generator.state,
+                "step": step + 1,
+            }
+            torch.save(saved, resume)
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=pathlib.Path, help="folder with index.jsonl")
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--net", choices=tuple(HEADS), required=True)
+    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--leave-out", nargs="*", default=[], help="sets not to train on")
+    parser.add_argument("--log", type=pathlib.Path)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    tiles: list[data.Tile] = []
+    if args.data:
+        rows = data.read_index(args.data, tuple(args.leave_out))
+        read = (data.read_tile(args.data, r, args.net) for r in rows if not data.kept_apart(r))
+        tiles = [tile for tile in read if tile is not None]
+    else:
+        print("no --data: training on phantoms alone", file=sys.stderr)
+    tiles += phantoms.tiles(args.net)
+    train(tiles, args.net, args.steps, args.seed, args.out, args.log)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The shipped weights: half precision in the file, single precision in memory."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import torch
+from torch import nn
+
+from segmenters.unet.model import Unet
+from segmenters.unet.outputs import HEADS
+
+FOLDER = pathlib.Path(__file__).parent / "weights"
+
+
+def save(model: Unet, path: pathlib.Path) -> None:
+    """Write a network's weights as float16, atomically."""
+    state = {
+        name: value.half() if value.dtype.is_floating_point else value
+        for name, value in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    partial = path.with_suffix(".tmp")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def load(net: str, path: pathlib.Path | None = None) -> Unet:
+    """A network ready to predict, batch normalisation folded into the convolutions.
+
+    Args:
+        net: "nuclei" or "tissue".
+        path: the file, the shipped one when None.
+    """
+    model = Unet(HEADS[net].outputs)
+    state = torch.load(path or FOLDER / f"{net}.pt", map_location="cpu", weights_only=True)
+    missing = model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
+    lost = [k for k in missing.missing_keys if not k.endswith("num_batches_tracked")]
+    if lost or missing.unexpected_keys:
+        raise ValueError(f"{path or net}: not the weights of this network: {lost[:3]}")
+    model.eval().requires_grad_(False)
+    for module in list(model.modules()):
+        if not isinstance(module, nn.Sequential):
+            continue
+        convolution, norm = module[0], module[1]
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            module[0] = nn.utils.fuse_conv_bn_eval(convolution, norm)
+            module[1] = nn.Identity()
+    return model
