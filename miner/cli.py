@@ -6,11 +6,11 @@ import sys
 
 import typer
 
-from miner.commands import run
+from miner.commands import demo, run
 from miner.errors import Refused
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for room in (run,):
+for room in (demo, run):
     room.register(app)
 
 

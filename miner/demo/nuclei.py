@@ -94,7 +94,7 @@ KINDS: dict[str, Kind] = {
         cytoplasm=(0.03, 0.2),
     ),
     "mitosis": Kind(
-        ("mitosis",), 10.5, 2.6, 0.15, 0.22, 1.35, 0.15, 0.9, 0.0, 0.0, cell=16.0,
+        ("mitotic_figure",), 10.5, 2.6, 0.15, 0.22, 1.35, 0.15, 0.9, 0.0, 0.0, cell=16.0,
         cytoplasm=(-0.1, -0.1),
     ),
     "apoptotic": Kind(

@@ -16,6 +16,7 @@ PLURAL = {
     "stromal_nuclei": "stromal nucleus",
 }
 MIN_AREA_UM2 = 40.0  # an entity smaller than this is not called present
+MIN_SMALL_UM2 = 12.0
 MIN_STUFF_SHARE = 0.01
 
 
@@ -58,19 +59,22 @@ class Tile:
 # Every entity that a phantom can have a label map of.
 ENTITIES = (
     "nuclei", "epithelial_nuclei", "stromal_nuclei", "tumor_cell", "lymphocyte", "plasma_cell",
-    "neutrophil", "eosinophil", "macrophage", "mitosis", "apoptotic_body", "hepatocyte",
+    "neutrophil", "eosinophil", "macrophage", "mitotic_figure", "apoptotic_body", "hepatocyte",
     "goblet_cell", "gland", "lumen", "tubule", "thyroid_follicle", "lymphoid_follicle",
     "glomerulus", "alveolus", "blood_vessel", "red_blood_cell", "fat_droplet", "stroma",
-    "epithelium", "tumor", "muscle", "fat", "necrosis", "mucin", "colloid", "keratin",
+    "epithelium", "tumor", "smooth_muscle", "fat", "necrosis", "mucin", "colloid", "keratin",
     "hemorrhage", "pigment", "neuropil",
 )  # fmt: skip
 
 STUFF = frozenset(
     {
-        "stroma", "epithelium", "tumor", "muscle", "fat", "necrosis", "mucin", "colloid",
+        "stroma", "epithelium", "tumor", "smooth_muscle", "fat", "necrosis", "mucin", "colloid",
         "keratin", "hemorrhage", "pigment", "neuropil",
     }
 )  # fmt: skip
+
+
+SMALL = frozenset({"neutrophil", "red_blood_cell", "apoptotic_body", "pigment"})
 
 
 def concept_of(entity: str) -> str:
@@ -86,6 +90,7 @@ def tile(
     stain: str = "H&E",
     flaws: float = 0.15,
     jpeg: bool = True,
+    look: stains.Look | None = None,
 ) -> Tile:
     """Render one phantom tile; equal arguments give equal tiles.
 
@@ -97,6 +102,7 @@ def tile(
         stain: "H&E", "PAS", "IHC", "hematoxylin" or "trichrome".
         flaws: probability of an artefact (fold, bubble, pen mark, dust, defocus).
         jpeg: whether the picture carries JPEG artefacts.
+        look: how it is stained and scanned (then `stain` is its), at random when None.
     """
     rng = np.random.default_rng(seed)
     shape = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
@@ -105,35 +111,44 @@ def tile(
     canvas = Canvas(rng, shape, scale)
     ORGANS[site](canvas)
     nuclei.draw(canvas)
-    look = stains.random_look(rng, stain, jpeg)
+    look = stains.random_look(rng, stain, jpeg) if look is None else look
     found = artefacts.before_light(canvas, flaws)
     image = stains.develop(rng, canvas.dye, scale, dataclasses.replace(look, jpeg=None))
     image, more = artefacts.on_glass(rng, image, scale, flaws)
-    if look.jpeg is not None:
+    if jpeg and look.jpeg is not None:
         image = stains.reencode(image, look.jpeg)
     return Tile(
         image=image,
-        labels=finish(canvas),
+        labels=finish(canvas.labels, scale),
         mpp=scale,
         organ=site,
         finding=canvas.facts.get("finding", "normal"),
-        stain=stain,
+        stain=look.stain,
         look=look,
         artefacts=found + more,
     )
 
 
-def finish(canvas: Canvas) -> dict[str, np.ndarray]:
+def crop(whole: Tile, y: int, x: int, height: int, width: int) -> Tile:
+    """A part of a tile, with the truth about that part."""
+    window = (slice(y, y + height), slice(x, x + width))
+    return dataclasses.replace(
+        whole,
+        image=np.ascontiguousarray(whole.image[window]),
+        labels=finish({e: labels[window] for e, labels in whole.labels.items()}, whole.mpp),
+    )
+
+
+def finish(labels: dict[str, np.ndarray], mpp: float) -> dict[str, np.ndarray]:
     """Label maps with numbers 1..n, in the order of `ENTITIES`, without those that hold nothing."""
     maps = {}
     for entity in ENTITIES:
-        labels = canvas.labels.get(entity)
-        if labels is None:
+        found = labels.get(entity)
+        if found is None:
             continue
-        area = int((labels > 0).sum())
-        least = MIN_STUFF_SHARE * labels.size if entity in STUFF else MIN_AREA_UM2 / canvas.mpp**2
-        if entity in ("neutrophil", "red_blood_cell", "apoptotic_body", "pigment"):
-            least = 12 / canvas.mpp**2
-        if area >= max(least, 4):
-            maps[entity] = nuclei.relabel(labels)
+        least = MIN_STUFF_SHARE * found.size if entity in STUFF else MIN_AREA_UM2 / mpp**2
+        if entity in SMALL:
+            least = MIN_SMALL_UM2 / mpp**2
+        if int((found > 0).sum()) >= max(least, 4):
+            maps[entity] = nuclei.relabel(found)
     return maps

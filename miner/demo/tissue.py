@@ -52,7 +52,7 @@ def muscle(canvas: Canvas, mask: np.ndarray) -> None:
     )
     eosin = 0.55 * (1 + 0.13 * canvas.fibre + 0.1 * fine + 0.08 * canvas.noise(50, 2))
     canvas.paint(mask, eosin=np.maximum(eosin, 0.05), hematoxylin=0.08)
-    canvas.mark("muscle", mask)
+    canvas.mark("smooth_muscle", mask)
     canvas.place(mask, "muscle", canvas.uniform(13, 20))
 
 
