@@ -27,11 +27,18 @@ def _unet(config: Any, threads: int) -> Segmenter:
     return UnetSegmenter()
 
 
+def _biomedparse(config: Any, threads: int) -> Segmenter:
+    from segmenters.biomedparse.segmenter import build
+
+    return build(config)
+
+
 # Imports happen in the builders: a run loads only the libraries of the segmenters it uses.
 SEGMENTERS: Mapping[str, Callable[[Any, int], Segmenter]] = {
     "embedded": _embedded,
     "stain": _stain,
     "unet": _unet,
+    "biomedparse": _biomedparse,
 }
 
 

@@ -1,0 +1,279 @@
+"""Prediction: encode a picture once, decode any number of prompts."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from miner.errors import Refused
+from segmenters.biomedparse import weights
+from segmenters.biomedparse.config import Sizes
+from segmenters.biomedparse.decoder import Memory
+from segmenters.biomedparse.model import Network
+from segmenters.biomedparse.tokenizer import Tokenizer
+from segmenters.pictures import as_rgb
+
+log = logging.getLogger(__name__)
+
+PIXEL_MEAN = (123.675, 116.280, 103.530)
+PIXEL_STD = (58.395, 57.120, 57.375)
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """One encoded picture; about 220 MB at full size in fp32.
+
+    Attributes:
+        size: height and width of the picture in px.
+        memory: what the decoder reads.
+    """
+
+    size: tuple[int, int]
+    memory: Memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """The answer to n prompts about one picture, in their order.
+
+    Attributes:
+        prob: float32 (n, H, W) in 0..1, at the size of the picture.
+        query: int64 (n,), the matched object query.
+        logits: float32 (n, h, w) before the sigmoid, at a quarter of the model's input size.
+        similarity: float32 (n,), cosine of prompt and matched query times the logit scale.
+        shared: bool (n,), True where another prompt of the call matched the same query; such
+            prompts may have the very same mask.
+        truncated: bool (n,), True where the prompt was longer than the context.
+    """
+
+    prob: Tensor
+    query: Tensor
+    logits: Tensor
+    similarity: Tensor
+    shared: Tensor
+    truncated: Tensor
+
+
+class BiomedParse:
+    """BiomedParse v1 for text prompts.
+
+    Prompts never meet: each is a row of the decoder's batch, since prompts decoded jointly change
+    each other's masks. Use `from_checkpoint` to make one.
+
+    Args:
+        network: the loaded network, on its device.
+        sizes: what it was built to.
+        tokenizer: prompts to ids.
+        precision: number format of a GPU's matrix products; a CPU always uses fp32.
+        batch: prompts decoded at once. When the memory of a GPU does not suffice, one prompt at
+            a time is decoded instead, and `fell_back` says so; results differ by rounding only.
+        channels_last: memory layout of the image encoder's convolutions.
+        compile: run the image encoder through `torch.compile`.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        sizes: Sizes,
+        tokenizer: Tokenizer,
+        precision: Literal["fp32", "fp16", "bf16"] = "fp32",
+        batch: int = 16,
+        channels_last: bool = False,
+        compile: bool = False,
+    ):
+        self.network = network
+        self.sizes = sizes
+        self.tokenizer = tokenizer
+        self.batch = batch
+        self.fell_back = False
+        self.device = next(network.parameters()).device
+        gpu = self.device.type != "cpu"
+        formats = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
+        self._format = formats[precision] if gpu else None
+        self._channels_last = channels_last
+        if channels_last:
+            for convolution in network.backbone.modules():
+                if isinstance(convolution, torch.nn.Conv2d):
+                    weight = convolution.weight.contiguous(memory_format=torch.channels_last)
+                    convolution.weight = torch.nn.Parameter(weight, requires_grad=False)
+        self._backbone = torch.compile(network.backbone) if compile else network.backbone
+        self._texts: dict[str, tuple[Tensor, bool]] = {}
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: str | os.PathLike[str],
+        device: str = "cpu",
+        sizes: Sizes | None = None,
+        tokenizer: str = "",
+        sha256: str = "",
+        precision: Literal["fp32", "fp16", "bf16"] = "fp32",
+        batch: int = 16,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> BiomedParse:
+        """Load `biomedparse_v1.pt`.
+
+        Args:
+            path: the file, its folder, or a hub repository id.
+            device: "cpu", "cuda", "cuda:1" ...
+            sizes: of a reduced model; the released sizes, or those in the file, when left out.
+            tokenizer: folder or hub id; the vocabulary of `instant-clip-tokenizer` when empty.
+            sha256: expected checksum, not checked when empty.
+            precision: as for the class, and so are the others.
+            batch: prompts decoded at once.
+            channels_last: memory layout of the image encoder.
+            compile: whether to compile the image encoder.
+
+        Raises:
+            Refused: no checkpoint there, not v1's, damaged, of another checksum, or no such
+                device.
+        """
+        check_device(device)
+        file = weights.find(os.fspath(path))
+        if sha256 and weights.checksum(file) != sha256.lower():
+            raise Refused(f"biomedparse.sha256: {file} has another checksum")
+        tensors, sizes = weights.open_checkpoint(file, sizes)
+        network = weights.build(tensors, sizes, str(file)).to(device)
+        words = Tokenizer(tokenizer, sizes.context)
+        return cls(network, sizes, words, precision, batch, channels_last, compile)
+
+    @torch.inference_mode()
+    def encode(self, image: Image.Image | np.ndarray) -> Features:
+        """Encode a picture for any number of prompts.
+
+        Args:
+            image: PIL image of any mode, or uint8 (H, W, 3) RGB.
+        """
+        rgb = as_rgb(image)
+        x = self.preprocess(rgb)
+        if self._channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            mask_features, levels = self.network.pixel_decoder(self._backbone(x))
+        memory = Memory.of(mask_features.float(), [level.float() for level in levels])
+        return Features((rgb.shape[0], rgb.shape[1]), memory)
+
+    def preprocess(self, rgb: np.ndarray) -> Tensor:
+        """The network's input, float32 (1, 3, S, S), of a picture uint8 (H, W, 3).
+
+        The picture is squeezed to a square, and by PIL on 8 bits: torch's bicubic differs enough
+        to move probabilities by .02.
+        """
+        side = self.sizes.image_size
+        square = Image.fromarray(rgb).resize((side, side), Image.Resampling.BICUBIC)
+        x = torch.from_numpy(np.array(square)).permute(2, 0, 1).to(self.device)
+        mean = torch.tensor(PIXEL_MEAN, device=self.device).view(3, 1, 1)
+        std = torch.tensor(PIXEL_STD, device=self.device).view(3, 1, 1)
+        return ((x - mean) / std)[None]
+
+    @torch.inference_mode()
+    def decode(self, features: Features, prompts: Sequence[str]) -> Answer:
+        """Answer prompts about an encoded picture.
+
+        Args:
+            features: what `encode` returned.
+            prompts: phrases, such as "neoplastic cells in breast pathology".
+
+        Raises:
+            ValueError: a prompt is empty.
+        """
+        texts = [self.embed(prompt) for prompt in prompts]
+        tokens = [text for text, _ in texts]
+        try:
+            parts = self._in_batches(features.memory, tokens, self.batch)
+        except torch.OutOfMemoryError:
+            if self.batch == 1:
+                raise
+            log.warning("out of memory with %d prompts at once, decoding one by one", self.batch)
+            self.fell_back, self.batch = True, 1
+            parts = self._in_batches(features.memory, tokens, 1)
+        height, width = features.memory.mask_features.shape[-2:]
+        logits = torch.cat([torch.empty(0, height, width), *(logits for logits, _, _ in parts)])
+        empty = torch.empty(0, dtype=torch.int64)
+        query = torch.cat([empty, *(query for _, query, _ in parts)])
+        similarity = torch.cat([torch.empty(0), *(similarity for _, _, similarity in parts)])
+        return Answer(
+            prob=self._resize(logits, features.size),
+            query=query,
+            logits=logits,
+            similarity=similarity,
+            shared=torch.tensor([int((query == q).sum()) > 1 for q in query], dtype=torch.bool),
+            truncated=torch.tensor([cut for _, cut in texts], dtype=torch.bool),
+        )
+
+    @torch.inference_mode()
+    def embed(self, prompt: str) -> tuple[Tensor, bool]:
+        """Token embeddings (T, proj_dim) of a prompt, and whether it was cut; kept for the run.
+
+        The embedding of its last token, the end token, stands for the whole prompt.
+
+        Raises:
+            ValueError: the prompt is empty.
+        """
+        if prompt not in self._texts:
+            ids, cut = self.tokenizer(prompt)
+            with self._autocast():
+                tokens = self.network.decoder.lang_encoder(torch.tensor([ids], device=self.device))
+            self._texts[prompt] = tokens[0].float(), cut
+        return self._texts[prompt]
+
+    def _in_batches(
+        self, memory: Memory, tokens: Sequence[Tensor], batch: int
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+        starts = range(0, len(tokens), batch)
+        return [self._decode_rows(memory, tokens[start : start + batch]) for start in starts]
+
+    def _decode_rows(
+        self, memory: Memory, tokens: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (n, h, w), matched queries (n,) and similarities (n,) on the CPU."""
+        padded = torch.nn.utils.rnn.pad_sequence(list(tokens), batch_first=True)
+        lengths = torch.tensor([len(t) for t in tokens], device=self.device)
+        real = torch.arange(padded.shape[1], device=self.device) < lengths[:, None]
+        with self._autocast():
+            captions, masks = self.network.decoder(memory, padded, real)
+        ends = torch.stack([t[-1] for t in tokens])
+        scores = self.network.decoder.lang_encoder.similarity(captions.float(), ends[:, None])
+        similarity, query = scores[..., 0].max(dim=1)
+        # Masks are built for the matched queries only.
+        chosen = masks.float()[torch.arange(len(tokens), device=self.device), query]
+        logits = torch.einsum("nc,chw->nhw", chosen, memory.mask_features[0])
+        return logits.cpu(), query.cpu(), similarity.cpu()
+
+    def _resize(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
+        """Probabilities at the size of the picture."""
+        if not len(logits):
+            return torch.empty(0, *size)
+        resized = F.interpolate(logits[None], size, mode="bilinear", align_corners=False)
+        return resized[0].sigmoid_()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(
+            self.device.type, dtype=self._format, enabled=self._format is not None
+        )
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that this machine or this torch does not have.
+
+    Raises:
+        Refused: always with one line that names the field.
+    """
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        raise Refused(f"device: {device} is no torch device") from None
+    if wanted.type == "cuda" and not torch.cuda.is_available():
+        raise Refused(f"device: {device} asked for, but torch sees no GPU here; use cpu")
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        raise Refused(f"device: {device} asked for, but there are {torch.cuda.device_count()} GPUs")

@@ -1,0 +1,253 @@
+"""A text-prompted model as a segmenter: tiles, wordings, scales, and from probability to mask."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from ner.concepts import concepts
+from segmenters.config import PhraseConfig
+from segmenters.ensemble import iou, mean_pairwise_iou
+from segmenters.probability import to_region
+from segmenters.protocol import Candidate, Prompt
+from segmenters.tiling import Blend, Tile, field_um, grid, merge_labels, tissue_share
+
+
+@dataclasses.dataclass(frozen=True)
+class PhraseAnswer:
+    """What a model says about one phrase in one tile.
+
+    Attributes:
+        prob: float32 (h, w), 0..1, at the size of the tile.
+        objects: int32 (h, w), 0 background, where the model separates objects itself.
+        query: the model's internal object query, where it has such: two phrases with the same
+            query got the same mask.
+        truncated: the phrase was longer than the model reads.
+    """
+
+    prob: np.ndarray
+    objects: np.ndarray | None = None
+    query: int | None = None
+    truncated: bool = False
+
+
+class PhraseModel(Protocol):
+    """A model that answers phrases about a picture it has encoded."""
+
+    def encode(self, image: np.ndarray) -> Any:
+        """Encode a tile, uint8 (h, w, 3) RGB."""
+        ...
+
+    def answer(self, encoded: Any, phrases: Sequence[str]) -> list[PhraseAnswer]:
+        """One answer per phrase, each independent of the others."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture and its scale; tiles are encoded when it is known what is asked."""
+
+    image: np.ndarray
+    mpp: float | None
+
+
+@dataclasses.dataclass
+class _Found:
+    """What the tiles said about one prompt: a map per wording, objects, queries."""
+
+    blends: list[Blend]
+    objects: list[tuple[Tile, np.ndarray]]
+    queries: list[int | None]
+    truncated: bool = False
+
+
+class PhraseSegmenter:
+    """Shows a model the picture at the scale each concept needs.
+
+    Args:
+        name: in the ledger.
+        model: answers phrases.
+        config: wordings, tiling, regions.
+        wordings: phrases to use for a prompt, best first; the prompt's own when left out.
+        supports: whether the model can answer for a concept at all; any concept when left out.
+    """
+
+    score_names = (
+        "mask_prob",
+        "max_prob",
+        "same_query",
+        "scale_agreement",
+        "scale_mpp",
+        "truncated",
+        "wording_agreement",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        model: PhraseModel,
+        config: PhraseConfig,
+        wordings: Callable[[Prompt], Sequence[str]] = lambda prompt: prompt.wordings,
+        supports: Callable[[str], bool] = lambda concept: True,
+    ):
+        self.name = name
+        self.model = model
+        self.config = config
+        self._wordings = wordings
+        self._supports = supports
+
+    def supports(self, concept: str) -> bool:
+        """Whether the model can answer for this concept."""
+        return self._supports(concept)
+
+    def encode(self, image: np.ndarray, mpp: float | None) -> Picture:
+        """Keep the picture; see `Picture`."""
+        return Picture(image, mpp)
+
+    def segment(self, encoded: Picture, prompts: Sequence[Prompt]) -> list[Candidate]:
+        """Answer each prompt, in order."""
+        if encoded.mpp is not None or self.config.tiling.field == "whole":
+            return self._at_scale(encoded.image, encoded.mpp, prompts)
+        return self._at_best_scale(encoded.image, prompts)
+
+    def _at_best_scale(self, image: np.ndarray, prompts: Sequence[Prompt]) -> list[Candidate]:
+        """Try several scales and keep the one whose masks agree best with the others'."""
+        scales = self.config.tiling.scales_mpp
+        tried = [self._at_scale(image, mpp, prompts) for mpp in scales]
+        if len(tried) == 1:
+            agreement = np.array([np.nan])
+        else:
+            agreement = np.array(
+                [
+                    np.mean(
+                        [
+                            iou(one.mask, another.mask)
+                            for j, other in enumerate(tried)
+                            if j != i
+                            for one, another in zip(answers, other, strict=True)
+                        ]
+                    )
+                    for i, answers in enumerate(tried)
+                ]
+            )
+        best = int(np.argmax(agreement))
+        scores = {"scale_mpp": float(scales[best]), "scale_agreement": float(agreement[best])}
+        return [
+            dataclasses.replace(answer, scores={**answer.scores, **scores})
+            for answer in tried[best]
+        ]
+
+    def _at_scale(
+        self, image: np.ndarray, mpp: float | None, prompts: Sequence[Prompt]
+    ) -> list[Candidate]:
+        by_side: dict[int, list[int]] = {}
+        for i, prompt in enumerate(prompts):
+            by_side.setdefault(self._side(image, mpp, prompt.concept), []).append(i)
+        answers: dict[int, Candidate] = {}
+        for side, indices in by_side.items():
+            asked = [prompts[i] for i in indices]
+            phrases = [self._phrases(prompt) for prompt in asked]
+            found, shared = self._ask_tiles(image, side, phrases)
+            for i, one, again in zip(indices, found, shared, strict=True):
+                prompt = prompts[i]
+                answers[i] = self._candidate(prompt, self._phrases(prompt)[0], one, again, mpp)
+        return [answers[i] for i in range(len(prompts))]
+
+    def _phrases(self, prompt: Prompt) -> list[str]:
+        return list(dict.fromkeys(self._wordings(prompt)))[: self.config.wordings]
+
+    def _side(self, image: np.ndarray, mpp: float | None, concept: str) -> int:
+        """Side of the tiles in px; at most the picture's longer side."""
+        longest = max(image.shape[:2])
+        tiling = self.config.tiling
+        if tiling.field == "whole" or mpp is None:
+            return longest
+        wanted = tiling.field_um or field_um(concept)
+        return min(longest, max(16, round(wanted / mpp)))
+
+    def _ask_tiles(
+        self, image: np.ndarray, side: int, phrases: Sequence[Sequence[str]]
+    ) -> tuple[list[_Found], list[float]]:
+        """Ask every tile, each encoded once, for all wordings of all prompts.
+
+        Returns:
+            What was found per prompt, and the share of tiles in which its first wording matched
+            the query of another prompt's first wording.
+        """
+        height, width = image.shape[:2]
+        found = [_Found([Blend(height, width) for _ in wordings], [], []) for wordings in phrases]
+        flat = [phrase for wordings in phrases for phrase in wordings]
+        for tile in grid(height, width, side, self.config.tiling.overlap):
+            view = image[tile.at]
+            if tissue_share(view) < self.config.tiling.min_tissue:
+                for one in found:
+                    for blend in one.blends:
+                        blend.add(tile, np.zeros(view.shape[:2], np.float32))
+                continue
+            answers = iter(self.model.answer(self.model.encode(np.ascontiguousarray(view)), flat))
+            for one in found:
+                for j, blend in enumerate(one.blends):
+                    answer = next(answers)
+                    blend.add(tile, answer.prob)
+                    one.truncated |= answer.truncated
+                    if j == 0:
+                        one.queries.append(answer.query)
+                        if answer.objects is not None:
+                            one.objects.append((tile, answer.objects))
+        return found, _shared_queries(found)
+
+    def _candidate(
+        self, prompt: Prompt, phrase: str, found: _Found, shared: float, mpp: float | None
+    ) -> Candidate:
+        maps = [blend.result() for blend in found.blends]
+        prob = maps[0] if len(maps) == 1 else np.mean(maps, axis=0, dtype=np.float32)
+        known = concepts().get(prompt.concept)
+        size_um = known.size_um if known else None
+        mask, labels = to_region(prob, prompt.kind, self.config.regions, mpp, size_um)
+        if found.objects and labels is not None:
+            height, width = prob.shape
+            labels = merge_labels(height, width, found.objects) * mask
+            mask = labels > 0
+        scores = {**_certainty(prob), "same_query": shared, "truncated": float(found.truncated)}
+        if len(maps) > 1:
+            threshold = self.config.regions.threshold
+            scores["wording_agreement"] = mean_pairwise_iou([m >= threshold for m in maps])
+        confidence = float(prob[mask].mean()) if mask.any() else float(prob.max(initial=0))
+        reason = None if mask.any() else "empty"
+        return Candidate(
+            prompt.concept,
+            phrase,
+            mask if mask.any() else None,
+            labels if mask.any() else None,
+            min(1.0, confidence),
+            reason,
+            scores,
+        )
+
+
+def _certainty(prob: np.ndarray) -> Mapping[str, float]:
+    """The largest probability, and the mean of those from 128 / 255 on (0 where there are none).
+
+    The second is BiomedParse's own first feature for its test of a mask.
+    """
+    inside = prob[prob >= 128 / 255]
+    return {
+        "max_prob": float(prob.max(initial=0)),
+        "mask_prob": float(inside.mean()) if inside.size else 0.0,
+    }
+
+
+def _shared_queries(found: Sequence[_Found]) -> list[float]:
+    """Share of tiles in which each prompt's query is also another prompt's."""
+    shares = []
+    for i, one in enumerate(found):
+        again = [
+            query is not None
+            and any(other.queries[t] == query for j, other in enumerate(found) if j != i)
+            for t, query in enumerate(one.queries)
+        ]
+        shares.append(float(np.mean(again)) if again else 0.0)
+    return shares
