@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
+from miner.corpora.images import decode
 from miner.unit import ASK, CANDIDATES, Unit
 from segmenters import registry
 from segmenters.asks import asks
 from segmenters.config import SegmentConfig
+from segmenters.ensemble import with_agreement
 from segmenters.protocol import Candidate, Prompt, Segmenter
 from segmenters.regions import bbox, encode, encode_labels
 
@@ -49,9 +49,10 @@ class Segment:
         self.config = config
         self.keep_negatives = keep_negatives
         self.segmenters = registry.build(config, threads)
-        self.score_names = sorted(
-            {name for s in self.segmenters for name in getattr(s, "score_names", ())}
-        )
+        names = {name for s in self.segmenters for name in getattr(s, "score_names", ())}
+        if len(self.segmenters) > 1:
+            names.add("ensemble_iou")
+        self.score_names = sorted(names)
 
     def __call__(self, unit: Unit) -> Unit:
         """Return the unit with `asks` on its images and its candidates."""
@@ -104,12 +105,14 @@ class Segment:
         self, data: bytes | None, mpp: float | None, prompts: Sequence[Prompt], image_id: str
     ) -> list[tuple[str, list[Candidate]]]:
         """One list of candidates per segmenter, each as long as `prompts`."""
+        names = [segmenter.name for segmenter in self.segmenters]
         try:
-            image = _decode(data)
-        except (OSError, ValueError) as error:
+            image = decode(data or b"")
+        except ValueError as error:
             log.warning("%s: unreadable: %s", image_id, error)
-            return [(s.name, _refusals(prompts, "unreadable")) for s in self.segmenters]
-        return [(s.name, _ask(s, image, mpp, prompts, image_id)) for s in self.segmenters]
+            return [(name, _refusals(prompts, "unreadable")) for name in names]
+        answers = [_ask(s, image, mpp, prompts, image_id) for s in self.segmenters]
+        return list(zip(names, with_agreement(answers), strict=True))
 
     def _table(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         named = {name for row in rows for name in row["scores"]}
@@ -140,14 +143,6 @@ def _site(facts: Sequence[Mapping[str, Any]]) -> str | None:
     """The organ, where the captions of a picture name exactly one."""
     sites = {fact["value"] for fact in facts if fact["kind"] == "site"}
     return sites.pop() if len(sites) == 1 else None
-
-
-def _decode(data: bytes | None) -> np.ndarray:
-    """RGB picture, uint8 (H, W, 3), of the publisher's bytes."""
-    if data is None:
-        raise ValueError("no data")
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 def _refusals(prompts: Sequence[Prompt], reason: str) -> list[Candidate]:

@@ -69,6 +69,14 @@ class Attention(nn.Module):
         return self.attend(query, self.project_memory(key, value), mask, causal)
 
 
+def embedding(count: int, dim: int) -> nn.Embedding:
+    """Embedding table (count, dim) without initial values; a checkpoint gives them.
+
+    The usual constructor draws them, which on the meta device costs seconds of imports.
+    """
+    return nn.Embedding.from_pretrained(torch.empty(count, dim))
+
+
 @functools.lru_cache(maxsize=16)
 def sine_positions(height: int, width: int, dim: int, device: torch.device) -> Tensor:
     """Sine position encoding of a map, normalised to 0..2 pi, rows in the first half.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segmenters.biomedparse.attention import Attention, sine_positions
+from segmenters.biomedparse.attention import Attention, embedding, sine_positions
 from segmenters.biomedparse.config import Sizes
 from segmenters.biomedparse.text import LanguageEncoder
 
@@ -138,9 +138,9 @@ class Decoder(nn.Module):
         )
         self.transformer_ffn_layers = nn.ModuleList(FeedForward(dim, sizes.ff_dim) for _ in layers)
         self.decoder_norm = nn.LayerNorm(dim)
-        self.query_feat = nn.Embedding(sizes.queries, dim)
-        self.query_embed = nn.Embedding(sizes.queries, dim)
-        self.level_embed = nn.Embedding(LEVELS, dim)
+        self.query_feat = embedding(sizes.queries, dim)
+        self.query_embed = embedding(sizes.queries, dim)
+        self.level_embed = embedding(LEVELS, dim)
         self.mask_embed = MaskEmbedding(dim, sizes.mask_dim)
         self.class_embed = nn.Parameter(torch.empty(dim, sizes.proj_dim))
 

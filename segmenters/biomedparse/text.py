@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from segmenters.biomedparse.attention import Attention
+from segmenters.biomedparse.attention import Attention, embedding
 from segmenters.biomedparse.config import Sizes
 
 LAYER_NORM_EPS = 1e-12
@@ -45,7 +45,7 @@ class TextTransformer(nn.Module):
     def __init__(self, sizes: Sizes):
         super().__init__()
         width = sizes.text_width
-        self.token_embedding = nn.Embedding(sizes.vocabulary, width)
+        self.token_embedding = embedding(sizes.vocabulary, width)
         self.positional_embedding = nn.Parameter(torch.empty(sizes.context, width))
         self.resblocks = nn.ModuleList(
             TextBlock(width, sizes.text_heads) for _ in range(sizes.text_layers)
