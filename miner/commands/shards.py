@@ -1,0 +1,68 @@
+"""`miner export` and `miner validate`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of the shards to the command line."""
+
+    @app.command()
+    def export(
+        out: Annotated[str, typer.Argument(help="OUT of a finished run, folder or URL")],
+        to: Annotated[str, typer.Option("--to", help="dialect; an unknown one lists them")],
+        folder: Annotated[str, typer.Option("--out", help="folder to write, not there yet")],
+        split: Annotated[list[str] | None, typer.Option(help="only this split")] = None,
+        instruct: Annotated[
+            str | None, typer.Option(help="task mix (YAML, or `default`): export dialogues")
+        ] = None,
+        change: Annotated[
+            list[str] | None, typer.Option("--set", help="setting of the dialect, name=value")
+        ] = None,
+    ) -> None:
+        """Render a run in the dialect of a consumer."""
+        from miner.errors import Refused
+        from miner.store import Store
+        from shards.export.options import read_options
+        from shards.export.run import dialect, samples
+        from shards.export.run import export as run
+
+        dialect(to)
+        options = read_options(change or ())
+        source = samples(Store(out), split)
+        if instruct:
+            from shards.instruct.mix import read_mix
+            from shards.instruct.run import instructed
+
+            source = instructed(source, read_mix(instruct), to)
+        try:
+            losses = run(source, to, folder, options)
+        except OSError as error:
+            raise Refused(f"--out {folder}: {error.strerror or error}") from None
+        for text, count in losses.most_common():
+            typer.echo(f"{count:>8}  {text}")
+        typer.echo(f"{folder}: {to}, {sum(losses.values())} losses listed in LOSSES.jsonl")
+
+    @app.command()
+    def validate(
+        out: Annotated[str, typer.Argument(help="OUT of a finished run, folder or URL")],
+        most: Annotated[int, typer.Option(help="faults to print")] = 40,
+    ) -> None:
+        """Check every byte, sample and sum of a finished run."""
+        from miner.store import Store
+        from shards.validate import validate as check
+
+        report = check(Store(out))
+        for fault in report.faults[:most]:
+            typer.echo(f"BROKEN {fault}")
+        if len(report.faults) > most:
+            typer.echo(f"... and {len(report.faults) - most} more")
+        typer.echo(
+            f"{report.samples} samples, {report.regions} regions, "
+            f"{report.bytes / 1e6:.1f} MB: {len(report.faults)} faults"
+        )
+        if report.faults:
+            raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""Exporters: one module per dialect, each writing what the consumer's own loader reads."""

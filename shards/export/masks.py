@@ -1,0 +1,52 @@
+"""Masks and boxes as the dialects spell them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco
+
+from segmenters.regions import decode
+from shards.polygons import polygons
+
+
+def region_mask(rle: Mapping[str, Any]) -> np.ndarray:
+    """Mask of a run-length encoding, bool (H, W)."""
+    return decode(rle["counts"], *rle["size"])
+
+
+def region_polygons(rle: Mapping[str, Any]) -> list[list[int]]:
+    """Pixel-edge polygons of a run-length encoding; see `shards.polygons`."""
+    return polygons(region_mask(rle))
+
+
+def uncompressed(rle: Mapping[str, Any]) -> dict[str, Any]:
+    """COCO uncompressed RLE: run lengths down the columns, starting with zeros."""
+    flat = region_mask(rle).ravel(order="F")
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    runs = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
+    return {"size": list(rle["size"]), "counts": [0, *runs] if flat[0] else runs}
+
+
+def boxes(region: Mapping[str, Any], most: int) -> tuple[list[list[int]], bool]:
+    """Boxes x1, y1, x2, y2 in pixels, end-exclusive: one an object, else one round all.
+
+    Args:
+        region: of a grounded sample.
+        most: with more objects than this there is one box round them all.
+
+    Returns:
+        The boxes, and whether objects were merged into one.
+    """
+    instances = region["instances"]
+    if not instances or len(instances) > most:
+        return [list(region["bbox"])], len(instances) > most
+    return [box_of(i) for i in instances], False
+
+
+def box_of(rle: Mapping[str, Any]) -> list[int]:
+    """Box x1, y1, x2, y2 (end-exclusive) of a run-length encoding."""
+    x, y, w, h = coco.toBbox(dict(rle)).tolist()
+    return [round(x), round(y), round(x + w), round(y + h)]

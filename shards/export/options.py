@@ -1,0 +1,80 @@
+"""Settings of the exporters, `--set name=value` on the command line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pydantic
+import yaml
+
+from miner.errors import Refused
+from miner.settings import Settings
+
+
+class Options(Settings):
+    """What a consumer lets one choose.
+
+    Attributes:
+        max_tokens: longest caption, in tokens counted at worst; None takes the dialect's own.
+        part_phrases: distinct phrases in one file of sa2va-gcg, which makes each a column.
+        min_box_score: score below which kosmos2's loader drops a box; accepted masks are raised
+            to it.
+        max_boxes: objects with a box each; more become one box round them all.
+        qwen_model: whose box convention: qwen2.5 (pixels of the resized picture) or qwen3 (0-1000).
+        max_pixels: of Qwen2.5-VL's image processor, as the training script sets it.
+        min_pixels: of the same.
+        side_px: side of biomedparse's square pictures; 0 keeps the publisher's size.
+        jpeg_quality: where a dialect wants JPEG and the publisher's file is PNG.
+        seg_token: how the mask token is spelled where the export spells it (llava, qwen, muse
+            dialogues).
+        phrase_open: token in front of a grounded phrase.
+        phrase_close: token behind it.
+        think_open: token in front of a chain of thought.
+        think_close: token behind it.
+        image_token: token of the picture.
+        prompt_token: token of a visual prompt.
+    """
+
+    max_tokens: int | None = pydantic.Field(None, ge=16)
+    part_phrases: int = pydantic.Field(512, ge=1)
+    min_box_score: float = pydantic.Field(0.65, ge=0, le=1)
+    max_boxes: int = pydantic.Field(32, ge=1)
+    qwen_model: Literal["qwen2.5", "qwen3"] = "qwen2.5"
+    max_pixels: int = pydantic.Field(1_003_520, ge=784)
+    min_pixels: int = pydantic.Field(3_136, ge=784)
+    side_px: int = pydantic.Field(1024, ge=0)
+    jpeg_quality: int = pydantic.Field(95, ge=1, le=100)
+    seg_token: str = "[SEG]"
+    phrase_open: str = "<p>"
+    phrase_close: str = "</p>"
+    think_open: str = "<think>"
+    think_close: str = "</think>"
+    image_token: str = "<image>"
+    prompt_token: str = "<vp>"
+
+
+def read_options(changes: Sequence[str]) -> Options:
+    """Options from `name=value` changes.
+
+    Raises:
+        Refused: an unknown name (the nearest is named) or a wrong value.
+    """
+    values: dict[str, Any] = {}
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals:
+            raise Refused(f"--set {change}: expected name=value")
+        if name not in Options.model_fields:
+            near = difflib.get_close_matches(name, Options.model_fields, n=1)
+            hint = (
+                f"did you mean {near[0]}?" if near else f"known: {', '.join(Options.model_fields)}"
+            )
+            raise Refused(f"--set {name}: unknown setting; {hint}")
+        values[name] = yaml.safe_load(text)
+    try:
+        return Options(**values)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise Refused(f"--set {first['loc'][0]}: {first['msg']}") from None

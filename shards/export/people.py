@@ -1,0 +1,229 @@
+"""COCO and QuPath GeoJSON for people and their tools, and BiomedParse's training folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import cv2
+import numpy as np
+
+from shards.decode import decode_image
+from shards.export.folder import Folder, Sample
+from shards.export.masks import box_of, region_mask, region_polygons
+from shards.export.options import Options
+from shards.export.phrases import phrases
+from shards.export.spool import CocoFile
+from shards.polygons import rings
+
+# BiomedParse's classes by index; the loader takes the index as it is.
+BIOMEDPARSE_CLASSES = (
+    "liver",
+    "lung",
+    "kidney",
+    "pancreas",
+    "heart anatomies",
+    "brain anatomies",
+    "eye anatomies",
+    "vessel",
+    "other organ",
+    "tumor",
+    "infection",
+    "other lesion",
+    "fluid disturbance",
+    "other abnormality",
+    "histology structure",
+    "other",
+)
+TUMOR_WORDS = ("tumor", "tumour", "carcinoma", "neoplas", "sarcoma", "lymphoma", "melanoma")
+COLORS = (
+    (230, 25, 75),
+    (60, 180, 75),
+    (0, 130, 200),
+    (245, 130, 48),
+    (145, 30, 180),
+    (70, 240, 240),
+)
+
+
+def coco(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
+    """COCO: `annotations/instances_{split}.json`, `images/{split}/`; single objects where known."""
+    files: dict[str, CocoFile] = {}
+    categories: dict[str, int] = {}
+    numbers: dict[str, int] = {}
+    for sample in samples:
+        split = sample.split
+        if split not in files:
+            files[split] = CocoFile(folder, f"annotations/instances_{split}.json")
+        numbers[f"image {split}"] = image_id = numbers.get(f"image {split}", 0) + 1
+        files[split].image(sample, image_id, caption=sample.value["caption"], key=sample.key)
+        folder.put(f"images/{split}/{sample.name}", sample.image)
+        for region in sample.value["regions"]:
+            category = categories.setdefault(region["concept"], len(categories) + 1)
+            for rle in region["instances"] or [region["rle"]]:
+                numbers[split] = number = numbers.get(split, 0) + 1
+                x1, y1, x2, y2 = box_of(rle)
+                annotation = {
+                    "id": number,
+                    "image_id": image_id,
+                    "category_id": category,
+                    "segmentation": region_polygons(rle),
+                    "area": int(region_mask(rle).sum()),
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "iscrowd": 0,
+                }
+                if region["score"] is not None:
+                    annotation["score"] = region["score"]
+                files[split].annotation(annotation)
+    names = [{"id": i, "name": n, "supercategory": "histology"} for n, i in categories.items()]
+    for file in files.values():
+        file.finish(names)
+
+
+def qupath(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
+    """QuPath: `{split}/{key}.geojson` beside the picture; closed rings with holes, in pixels."""
+    colors: dict[str, int] = {}
+    for sample in samples:
+        features = []
+        for region in sample.value["regions"]:
+            place = colors.setdefault(region["concept"], len(colors)) % len(COLORS)
+            for rle in region["instances"] or [region["rle"]]:
+                features.append(_feature(region, rle, COLORS[place]))
+        collection = {"type": "FeatureCollection", "features": features}
+        folder.put_json(f"{sample.split}/{sample.key}.geojson", collection)
+        folder.put(f"{sample.split}/{sample.name}", sample.image)
+
+
+def _feature(region: dict[str, Any], rle: dict[str, Any], color: tuple[int, int, int]) -> Any:
+    shapes = [
+        [[[*p] for p in (*ring, ring[0])] for ring in (outer, *holes)]
+        for outer, holes in rings(region_mask(rle))
+    ]
+    geometry = {"type": "Polygon", "coordinates": shapes[0]}
+    if len(shapes) > 1:
+        geometry = {"type": "MultiPolygon", "coordinates": shapes}
+    return {
+        "type": "Feature",
+        "geometry": geometry,
+        "properties": {
+            "objectType": "annotation",
+            "classification": {"name": region["concept"], "color": list(color)},
+            "measurements": {} if region["score"] is None else {"score": region["score"]},
+        },
+    }
+
+
+def biomedparse(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
+    """BiomedParse: `BiomedSeg/Histomine/{split}/`, `{split}_mask/`, `{split}.json`.
+
+    Pictures and masks are padded to a square round the middle and scaled to `side_px`; masks are
+    there before the JSON, since the loader waits for a missing one for ever.
+    """
+    writers: dict[str, CocoBiomed] = {}
+    for sample in samples:
+        by_concept: dict[str, list[str]] = {}
+        regions: dict[str, Any] = {}
+        for p in phrases(sample.value):
+            regions[p.concept] = p.region
+            by_concept.setdefault(p.concept, [])
+            if p.text not in by_concept[p.concept]:
+                by_concept[p.concept].append(p.text)
+        if not regions:
+            folder.lose(sample.key, None, "no phrase is left", "dropped")
+            continue
+        if sample.split not in writers:
+            writers[sample.split] = CocoBiomed(folder, sample.split, options)
+        writers[sample.split].add(sample, by_concept, regions)
+    for writer in writers.values():
+        writer.finish()
+
+
+class CocoBiomed:
+    """One split of BiomedParse's layout."""
+
+    def __init__(self, folder: Folder, split: str, options: Options):
+        self._root = f"BiomedSeg/Histomine/{split}"
+        self._folder = folder
+        self._split = split
+        self._side = options.side_px
+        self._file = CocoFile(folder, f"{self._root}.json")
+        self._images = self._annotations = self._sentences = 0
+
+    def add(self, sample: Sample, texts: dict[str, list[str]], regions: dict[str, Any]) -> None:
+        """Write picture, masks and rows of one sample."""
+        value = sample.value
+        sites = [f["value"] for f in value["facts"] if f["kind"] == "site"]
+        site = _plain(sites[0]) if sites else "tissue"
+        stem = f"{sample.key.replace('_', '-')}_pathology_{site.replace(' ', '+')}"
+        pixels = decode_image(sample.image)
+        side = self._side or max(pixels.shape[:2])
+        if max(pixels.shape[:2]) > side:
+            self._folder.lose(sample.key, None, f"pictures are {side} px: scaled down", "changed")
+        squared = cv2.cvtColor(square(pixels, side, cv2.INTER_CUBIC), cv2.COLOR_RGB2BGR)
+        self._folder.put(f"{self._root}/{stem}.png", cv2.imencode(".png", squared)[1].tobytes())
+        number = self._images
+        self._images += 1
+        self._file.image(
+            sample, number, file_name=f"{stem}.png", height=side, width=side, key=sample.key
+        )
+        for concept, phrases_of in texts.items():
+            target = _plain(concept)
+            mask_name = f"{stem}_{target.replace(' ', '+')}.png"
+            mask = region_mask(regions[concept]["rle"]).astype(np.uint8) * 255
+            squared = square(mask, side, cv2.INTER_NEAREST)
+            self._folder.put(
+                f"{self._root}_mask/{mask_name}", cv2.imencode(".png", squared)[1].tobytes()
+            )
+            prompts = dict.fromkeys([f"{t} in {site} pathology" for t in (*phrases_of, concept)])
+            sentences = []
+            for prompt in prompts:
+                sentences.append({"raw": prompt, "sent": prompt, "sent_id": self._sentences})
+                self._sentences += 1
+            self._file.annotation(
+                {
+                    "id": self._annotations,
+                    "ann_id": self._annotations,
+                    "ref_id": self._annotations,
+                    "image_id": number,
+                    "mask_file": mask_name,
+                    "file_name": f"{stem}.png",
+                    "split": self._split,
+                    "iscrowd": 0,
+                    "category_id": category(concept),
+                    "sentences": sentences,
+                    "sent_ids": [s["sent_id"] for s in sentences],
+                }
+            )
+            self._annotations += 1
+
+    def finish(self) -> None:
+        """Write the JSON."""
+        self._file.finish([{"id": i, "name": n} for i, n in enumerate(BIOMEDPARSE_CLASSES)])
+
+
+def category(concept: str) -> int:
+    """Index into BiomedParse's classes."""
+    tumor = any(word in concept for word in TUMOR_WORDS)
+    return BIOMEDPARSE_CLASSES.index("tumor" if tumor else "histology structure")
+
+
+def square(pixels: np.ndarray, side: int, interpolation: int) -> np.ndarray:
+    """Pad to a square round the middle with zeros, then scale to `side`.
+
+    Args:
+        pixels: uint8 (H, W) or (H, W, 3).
+        side: of the result in pixels.
+        interpolation: OpenCV's constant; nearest for masks.
+    """
+    height, width = pixels.shape[:2]
+    longest = max(height, width)
+    top, left = (longest - height) // 2, (longest - width) // 2
+    bottom, right = longest - height - top, longest - width - left
+    around = ((top, bottom), (left, right), *([(0, 0)] * (pixels.ndim - 2)))
+    padded = np.pad(pixels, around)
+    return cv2.resize(padded, (side, side), interpolation=interpolation)
+
+
+def _plain(name: str) -> str:
+    """Name without what file names give another meaning to: `_`, `+`, `.`, `/`."""
+    return " ".join("".join(" " if c in "_+./\\" else c for c in name).split()) or "tissue"

@@ -1,0 +1,97 @@
+"""Export a finished run: the dialects by name, and the loop over the shards."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from miner.errors import Refused
+from miner.store import Store
+from shards.export.boxed import kosmos2, llava, qwen
+from shards.export.folder import Folder, Sample
+from shards.export.grandf import grandf, sa2va_gcg, xsam
+from shards.export.options import Options
+from shards.export.people import biomedparse, coco, qupath
+from shards.export.referring import muse, refcoco, sa2va
+from shards.index import read_index
+from shards.read import ShardReader
+
+Dialect = Callable[[Iterable[Sample], Folder, Options], None]
+
+DIALECTS: Mapping[str, Dialect] = {
+    "granDf": grandf,
+    "sa2va": sa2va,
+    "sa2va-gcg": sa2va_gcg,
+    "xsam": xsam,
+    "kosmos2": kosmos2,
+    "muse": muse,
+    "llava": llava,
+    "refcoco": refcoco,
+    "qwen": qwen,
+    "biomedparse": biomedparse,
+    "coco": coco,
+    "qupath": qupath,
+}
+
+
+def dialect(name: str) -> Dialect:
+    """The exporter of a dialect.
+
+    Raises:
+        Refused: there is none; the message names the nearest.
+    """
+    if name in DIALECTS:
+        return DIALECTS[name]
+    lowered = {known.lower(): known for known in DIALECTS}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.3)
+    hint = f"did you mean {lowered[near[0]]}? " if near else ""
+    raise Refused(f"--to {name}: unknown dialect; {hint}there are {', '.join(DIALECTS)}")
+
+
+def samples(store: Store, splits: Sequence[str] | None = None) -> Iterator[Sample]:
+    """All samples of a run in the order of its shards, one at a time."""
+    entries = read_index(store, None, ["key"])[1]
+    names = sorted({e["split"] for e in entries})
+    for split in splits or names:
+        columns = ["format", "image_offset", "image_size", "image_crc32"]
+        columns += ["json_offset", "json_size", "json_crc32"]
+        index, shards = read_index(store, split, columns)
+        reader = ShardReader(store, shards)
+        for batch in index.to_batches(max_chunksize=4096):
+            for row in batch.to_pylist():
+                text, image = (
+                    reader.read(
+                        row["shard"],
+                        row[f"{part}_offset"],
+                        row[f"{part}_size"],
+                        row[f"{part}_crc32"],
+                    )
+                    for part in ("json", "image")
+                )
+                yield Sample(json.loads(text), image, row["format"], split)
+
+
+def export(
+    source: Iterable[Sample], to: str, out: str | os.PathLike[str], options: Options
+) -> Counter[str]:
+    """Write an export; it appears whole or not at all.
+
+    Args:
+        source: samples, as `samples` yields them.
+        to: name of the dialect.
+        out: folder that does not exist yet.
+        options: settings of the dialects.
+
+    Returns:
+        How often what was lost, by reason.
+
+    Raises:
+        Refused: unknown dialect, or the folder is not empty.
+    """
+    writer = dialect(to)
+    with Folder(out) as folder:
+        writer(source, folder, options)
+    return folder.losses

@@ -1,0 +1,379 @@
+"""Check a finished run: every byte under shards/, every sample, and the sums of the ledger.
+
+Nothing is trusted but the manifest's hash of itself; what is broken is said as file, place, fault.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pydantic
+from pycocotools import mask as coco
+
+from miner.store import Store
+from shards.decode import decode_image
+from shards.index import Damaged, read_manifest
+from shards.pack import FOLDER, INDEX, MANIFEST, index_name
+from shards.sample import SampleModel, dump
+
+STATUSES = (
+    "written",
+    "duplicate",
+    "no_entity",
+    "no_mask",
+    "rejected",
+    "unreadable",
+    "excluded",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """Something broken.
+
+    Attributes:
+        file: name in OUT.
+        place: sample, member or field, empty for the whole file.
+        text: what is wrong.
+    """
+
+    file: str
+    place: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.place + ': ' if self.place else ''}{self.text}"
+
+
+@dataclasses.dataclass
+class Report:
+    """What was looked at.
+
+    Attributes:
+        faults: everything broken, in the order of the files.
+        samples: samples read.
+        regions: masks decoded.
+        bytes: bytes hashed.
+    """
+
+    faults: list[Fault] = dataclasses.field(default_factory=list)
+    samples: int = 0
+    regions: int = 0
+    bytes: int = 0
+
+
+def validate(store: Store, progress: Callable[[str], None] | None = None) -> Report:
+    """Check a run from its files.
+
+    Args:
+        store: OUT.
+        progress: called with the name of each tar before it is read.
+    """
+    report = Report()
+    try:
+        manifest = read_manifest(store)
+    except Damaged as error:
+        report.faults.append(Fault(MANIFEST, "", str(error).removeprefix(f"{MANIFEST}: ")))
+        return report
+    _files(store, manifest, report)
+    _run(store, manifest, report)
+    keys: dict[str, str] = {}
+    groups: dict[str, str] = {}
+    for entry in manifest["shards"]:
+        if progress:
+            progress(entry["name"])
+        _shard(store, entry, report, keys, groups)
+    for name, found in (("samples", report.samples), ("regions", report.regions)):
+        if found != manifest[name] and not report.faults:
+            report.faults.append(Fault(MANIFEST, name, f"says {manifest[name]}, found {found}"))
+    _ledger(store, keys, report)
+    return report
+
+
+def _files(store: Store, manifest: Mapping[str, Any], report: Report) -> None:
+    """Files that are missing, not listed, or other than listed (tars come later)."""
+    expected = {MANIFEST}
+    for name, digest in manifest["files"].items():
+        path = f"{FOLDER}/{name}"
+        expected.add(path)
+        _hash(store, path, digest, report)
+    for entry in manifest["shards"]:
+        expected |= {f"{FOLDER}/{entry['name']}", index_name(entry["name"])}
+        _hash(store, index_name(entry["name"]), entry["index_sha256"], report)
+    for name in store.names(FOLDER):
+        if name not in expected:
+            report.faults.append(Fault(name, "", "the manifest does not list it"))
+
+
+def _hash(store: Store, path: str, digest: str, report: Report) -> bool:
+    found = hashlib.sha256()
+    try:
+        with store.fs.open(store.path(path), "rb") as file:
+            while block := file.read(1 << 20):
+                found.update(block)
+                report.bytes += len(block)
+    except FileNotFoundError:
+        report.faults.append(Fault(path, "", "missing, the manifest lists it"))
+        return False
+    if found.hexdigest() != digest:
+        report.faults.append(Fault(path, "", "changed since it was written (sha256 differs)"))
+        return False
+    return True
+
+
+def _run(store: Store, manifest: Mapping[str, Any], report: Report) -> None:
+    """Whether manifest and run.json are of one run."""
+    if not store.exists("run.json") or not manifest["run"]:
+        return
+    try:
+        text = json.dumps(store.read_json("run.json"))
+    except ValueError:
+        report.faults.append(Fault("run.json", "", "not JSON"))
+        return
+    if manifest["run"] not in text:
+        report.faults.append(Fault(MANIFEST, "run", "is of another run than run.json"))
+
+
+def _shard(
+    store: Store,
+    entry: Mapping[str, Any],
+    report: Report,
+    keys: dict[str, str],
+    groups: dict[str, str],
+) -> None:
+    path = f"{FOLDER}/{entry['name']}"
+    if not _hash(store, path, entry["sha256"], report) and not store.exists(path):
+        return
+    try:
+        rows = store.read_table(index_name(entry["name"])).to_pylist()
+    except (FileNotFoundError, pa.ArrowException, OSError):
+        rows = []  # reported with its hash
+    members: dict[str, list[tuple[str, int, bytes]]] = {}
+    try:
+        for name, offset, data in _members(store, path):
+            key, _, extension = name.partition(".")
+            members.setdefault(key, []).append((extension, offset, data))
+            if len(members) > 1 and next(iter(members)) != key:
+                first = next(iter(members))
+                _one(path, first, members.pop(first), entry, rows, report, keys, groups)
+    except tarfile.TarError as error:
+        report.faults.append(Fault(path, "", f"not a whole tar: {error}"))
+        return
+    for key, parts in members.items():
+        _one(path, key, parts, entry, rows, report, keys, groups)
+    if rows:
+        missing = f"{len(rows)} samples of the index are not in the tar, first {rows[0]['key']}"
+        report.faults.append(Fault(path, "", missing))
+
+
+def _members(store: Store, path: str) -> Iterator[tuple[str, int, bytes]]:
+    """(name, offset of the data, data) of a tar; raises TarError when it is cut off."""
+    with store.fs.open(store.path(path), "rb") as file:
+        size = 0
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for info in tar:
+                member = tar.extractfile(info)
+                data = member.read() if member else b""
+                if len(data) != info.size:
+                    raise tarfile.ReadError(f"{info.name} is cut off")
+                size = info.offset_data + -(-info.size // 512) * 512
+                yield info.name, info.offset_data, data
+        file.seek(0, 2)
+        if file.tell() < size + 1024:
+            raise tarfile.ReadError("the end is missing")
+
+
+def _one(
+    path: str,
+    key: str,
+    parts: list[tuple[str, int, bytes]],
+    entry: Mapping[str, Any],
+    rows: list[dict[str, Any]],
+    report: Report,
+    keys: dict[str, str],
+    groups: dict[str, str],
+) -> None:
+    """Check one sample: members, index row, schema, image, spans, masks."""
+    report.samples += 1
+
+    def fault(text: str) -> None:
+        report.faults.append(Fault(path, key, text))
+
+    if key in keys:
+        fault(f"the key is in {keys[key]} as well")
+    keys[key] = entry["name"]
+    by_name = {extension: (offset, data) for extension, offset, data in parts}
+    images = [e for e in by_name if e in ("jpg", "png")]
+    if len(by_name) != len(parts) or len(images) != 1 or "json" not in by_name:
+        fault(f"members {sorted(e for e, _, _ in parts)}: want one image and one json")
+        return
+    for problem in _row_faults(key, by_name, images[0], rows):
+        fault(problem)
+    text = by_name["json"][1]
+    try:
+        sample = json.loads(text)
+        SampleModel.model_validate_json(text)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        fault(f"{'.'.join(str(p) for p in first['loc'])}: {first['msg']}")
+        return
+    except ValueError as error:
+        fault(f"not JSON: {error}")
+        return
+    if dump(sample) != text:
+        fault("the JSON is not in canonical form")
+    if sample["key"] != key or sample["split"] != entry["split"]:
+        fault(f"says key {sample['key']}, split {sample['split']}")
+    if groups.setdefault(sample["group"], sample["split"]) != sample["split"]:
+        fault(f"group {sample['group']} is in {groups[sample['group']]} as well")
+    sides = sorted(e for e in by_name if e not in ("json", images[0]))
+    if sides != sample["members"]:
+        fault(f"side files {sides}, the sample lists {sample['members']}")
+    for problem in sample_faults(sample, by_name[images[0]][1]):
+        fault(problem)
+    report.regions += len(sample["regions"])
+
+
+def _row_faults(
+    key: str,
+    by_name: Mapping[str, tuple[int, bytes]],
+    image: str,
+    rows: list[dict[str, Any]],
+) -> Iterator[str]:
+    """Compare members with the next row of the index, which is taken off `rows`."""
+    if not rows:
+        yield f"not in {INDEX.field(0).name} order of the index"
+        return
+    row = rows.pop(0)
+    if row["key"] != key:
+        yield f"the index has {row['key']} here"
+        return
+    found = {
+        "format": image,
+        "image_offset": by_name[image][0],
+        "image_size": len(by_name[image][1]),
+        "json_offset": by_name["json"][0],
+        "json_size": len(by_name["json"][1]),
+    }
+    for name, value in found.items():
+        if row[name] != value:
+            yield f"index says {name} {row[name]}, the tar has {value}"
+
+
+def sample_faults(sample: Mapping[str, Any], image: bytes) -> Iterator[str]:
+    """What is wrong with a sample that fits the schema: image, spans, masks."""
+    height, width = sample["height"], sample["width"]
+    try:
+        shape = decode_image(image).shape[:2]
+    except ValueError as error:
+        yield str(error)
+    else:
+        if shape != (height, width):
+            yield f"the image is {shape[1]}x{shape[0]}, the sample says {width}x{height}"
+    pointed = set()
+    for i, m in enumerate(sample["mentions"]):
+        text = sample["caption"]
+        if "turn" in m:
+            if m["turn"] >= len(sample["turns"]):
+                yield f"mention {i}: turn {m['turn']} of {len(sample['turns'])}"
+                continue
+            text = sample["turns"][m["turn"]]["text"]
+        if not m["text"] or text[m["start"] : m["end"]] != m["text"]:
+            yield f"mention {i}: span {m['start']}..{m['end']} is not {m['text']!r}"
+        if m["regions"] and m["polarity"] != "affirmed":
+            yield f"mention {i}: {m['polarity']}, but it points to a region"
+        if any(r >= len(sample["regions"]) or r < 0 for r in m["regions"]):
+            yield f"mention {i}: points to region {m['regions']} of {len(sample['regions'])}"
+        pointed.update(m["regions"])
+    for i, region in enumerate(sample["regions"]):
+        if i not in pointed:
+            yield f"region {i}: no mention points to it"
+        yield from (f"region {i}: {text}" for text in _region_faults(region, height, width))
+
+
+def _region_faults(region: Mapping[str, Any], height: int, width: int) -> Iterator[str]:
+    for rle in (region["rle"], *region["instances"]):
+        if rle["size"] != [height, width]:
+            yield f"RLE of size {rle['size']}, the image is {[height, width]}"
+            return
+        if not sound_rle(rle):
+            yield "the run lengths do not add up to the size"
+            return
+    mask = coco.decode(region["rle"])
+    if int(mask.sum()) != region["area_px"]:
+        yield f"area_px {region['area_px']}, the mask has {int(mask.sum())}"
+        return
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    box = [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
+    if region["bbox"] != box:
+        yield f"bbox {region['bbox']}, the mask spans {box}"
+    if region["instances"]:
+        union = coco.decode(region["instances"]).any(axis=2)
+        if not np.array_equal(union, mask.astype(bool)):
+            yield "the union of the instances is not the region"
+
+
+def sound_rle(rle: Mapping[str, Any]) -> bool:
+    """Whether COCO's text of run lengths is whole and adds up; pycocotools does not check.
+
+    The text holds numbers of five bits a character, lowest first, the sixth bit meaning that more
+    follows; from the third on each is the difference to the one before the last.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for char in rle["counts"]:
+        code = ord(char) - 48
+        if not 0 <= code < 64:
+            return False
+        value |= (code & 31) << shift
+        shift += 5
+        if not code & 32:
+            if code & 16:
+                value -= 1 << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    height, width = rle["size"]
+    return shift == 0 and all(r >= 0 for r in runs) and sum(runs) == height * width
+
+
+def _ledger(store: Store, keys: Mapping[str, str], report: Report) -> None:
+    """Each row once, in one state, with a reason; written rows are the shards' samples."""
+    names = store.names("ledger/samples", ".parquet")
+    if not names:
+        return
+    ids: Counter[str] = Counter()
+    written: dict[str, str] = {}
+    for name in names:
+        try:
+            rows = store.read_table(name).to_pylist()
+        except (pa.ArrowException, OSError) as error:
+            report.faults.append(Fault(name, "", f"not readable: {str(error).splitlines()[0]}"))
+            continue
+        for row in rows:
+            ids[row["sample_id"]] += 1
+            if row["status"] not in STATUSES:
+                text = f"status {row['status']!r}"
+                report.faults.append(Fault(name, row["sample_id"], text))
+            if row["status"] != "written" and not row["reason"]:
+                report.faults.append(Fault(name, row["sample_id"], "no reason"))
+            if row["status"] == "written":
+                written[row["key"]] = name
+                tar = keys.get(row["key"])
+                if tar and row.get("shard") not in (None, tar):
+                    text = f"says shard {row['shard']}, it is in {tar}"
+                    report.faults.append(Fault(name, row["sample_id"], text))
+    for sample_id, count in ids.items():
+        if count > 1:
+            report.faults.append(Fault("ledger/samples", sample_id, f"{count} rows"))
+    for key in sorted(written.keys() - keys.keys()):
+        report.faults.append(Fault(written[key], key, "written, but in no shard"))
+    for key in sorted(keys.keys() - written.keys()):
+        report.faults.append(Fault(keys[key], key, "in a shard, but not written in the ledger"))
