@@ -58,7 +58,7 @@ def on_glass(
         points = np.cumsum(rng.normal(0, 0.35 * max(height, width), (4, 2)), 0)
         points += (rng.uniform(0, width), rng.uniform(0, height))
         thick = max(int(rng.uniform(20, 70) / mpp), 2)
-        cv2.polylines(mark, [points.astype(np.int32)], False, 1, min(thick, 200), cv2.LINE_AA)
+        cv2.polylines(mark, [points.astype(np.int32)], False, (1,), min(thick, 200), cv2.LINE_AA)
         cover = fields.blur(mark.astype(np.float32), 2.0)[..., None] * np.float32(0.75)
         ink = np.asarray(PENS[int(rng.integers(len(PENS)))], np.float32) / 255
         image = (image * (1 - cover + cover * ink)).astype(np.uint8)
@@ -68,11 +68,11 @@ def on_glass(
             at = (int(rng.integers(width)), int(rng.integers(height)))
             speck = np.zeros((height, width), np.float32)
             axes = (int(rng.uniform(2, 9) / mpp) + 1, int(rng.uniform(1, 3) / mpp) + 1)
-            cv2.ellipse(speck, at, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+            cv2.ellipse(speck, at, axes, float(rng.uniform(0, 180)), 0, 360, (1.0,), -1)
             cover = fields.blur(speck, 1.5 / mpp)[..., None] * np.float32(0.7)
             image = (image * (1 - cover)).astype(np.uint8)
     if rng.random() < probability * 0.5:
         names.append("defocus")
-        sigma = float(rng.uniform(0.6, 1.6) / mpp)
+        sigma = float(rng.uniform(0.3, 0.8) / mpp)
         image = cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
     return image, tuple(names)

@@ -37,6 +37,9 @@ class Canvas:
         fibre: texture of the stroma, float32 (H, W), about unit deviation.
         angle: direction of its fibres, radians, float32 (H, W).
         taken: pixels where no further nucleus may have its centre, uint8 (H, W).
+        basophilia: factor of the haematoxylin of all cytoplasm.
+        vesicular: 0..1, how pale the inside of large nuclei is.
+        retraction: 0..1, how wide the clefts are between epithelium and stroma.
         facts: what a caption may say beside the structures (site, diagnosis).
     """
 
@@ -52,11 +55,15 @@ class Canvas:
         self.fibre, self.angle = fields.fibres(
             rng,
             shape,
-            length_px=self.px(rng.uniform(25, 60)),
-            width_px=self.px(rng.uniform(1.4, 3.2)),
+            length_px=self.px(rng.uniform(20, 60)),
+            width_px=self.px(rng.uniform(1.2, 3.0)),
             angle=float(rng.uniform(0, np.pi)),
-            wave_px=self.px(rng.uniform(35, 120)),
+            wave_px=self.px(rng.uniform(40, 160)),
+            wave=float(rng.uniform(0.03, 0.16)),
         )
+        self.basophilia = float(np.exp(rng.normal(0.25, 0.5)))
+        self.vesicular = float(rng.beta(1.1, 1.1))
+        self.retraction = float(rng.choice([0.0, 0.0, 0.5, 1.0]))
 
     def px(self, um: float) -> float:
         """Micrometres as pixels."""
@@ -97,6 +104,17 @@ class Canvas:
             value = density.get(name, 0.0)
             dye += weight * (value - dye)
             np.maximum(dye, 0, out=dye)
+
+    def cleft(self, mask: np.ndarray) -> None:
+        """Tear tissue a little along the outline of a compartment, as fixation does."""
+        if not self.retraction:
+            return
+        edge = fields.borders(mask.astype(np.uint8))
+        away = cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, 3) * self.mpp
+        wide = self.retraction * np.clip(1.2 + 1.6 * self.noise(25, 2), 0, 4)
+        gap = np.clip(1.5 * (wide - away), 0, 1) * ~mask
+        for dye in self.dye.values():
+            dye *= 1 - 0.9 * gap
 
     def add(self, dye: str, amount: np.ndarray) -> None:
         """Add to a density, which stays at or above zero."""
@@ -157,7 +175,7 @@ class Canvas:
                     more.get("scale", 1.0) * (0.85 + 0.3 * s),
                 )
             )
-            cv2.circle(self.taken, (x, y), round(radius * (0.75 + 0.4 * r)), 1, -1)
+            cv2.circle(self.taken, (x, y), round(radius * (0.75 + 0.4 * r)), (1,), -1)
             placed += 1
             if placed >= limit:
                 break
@@ -176,5 +194,5 @@ class Canvas:
         scale = self.uniform(0.85, 1.15)
         self.nuclei.append(Nucleus(kind, x, y, angle, scale))
         if clear_um and inside:
-            cv2.circle(self.taken, (column, row), round(self.px(clear_um)), 1, -1)
+            cv2.circle(self.taken, (column, row), round(self.px(clear_um)), (1,), -1)
         return True

@@ -19,17 +19,15 @@ def smooth(rng: np.random.Generator, shape: tuple[int, int], scale_px: float) ->
     """
     height, width = shape
     scale = max(scale_px, 1.0)
-    rows, columns = int(height / scale) + 5, int(width / scale) + 5
-    grid = rng.standard_normal((rows, columns), dtype=np.float32)
-    dy, dx = rng.random(2)
     if scale == 1.0:
-        return np.ascontiguousarray(grid[2 : 2 + height, 2 : 2 + width])
-    # An affine sampling of the grid: output pixel (x, y) reads grid (x / scale + 1 + dx, ...).
-    matrix = np.array([[1 / scale, 0, 1 + dx], [0, 1 / scale, 1 + dy]], np.float64)
-    field = cv2.warpAffine(
-        grid, matrix, (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    )
-    return field * np.float32(1.25)  # cubic interpolation loses a fifth of the deviation
+        return rng.standard_normal(shape, dtype=np.float32)
+    rows, columns = int(height / scale) + 4, int(width / scale) + 4
+    grid = rng.standard_normal((rows, columns), dtype=np.float32)
+    high, wide = int(rows * scale), int(columns * scale)
+    top, left = (int(d * scale) for d in 1 + rng.random(2))
+    # Cubic interpolation loses a fifth of the deviation.
+    field = cv2.resize(grid * np.float32(1.25), (wide, high), interpolation=cv2.INTER_CUBIC)
+    return field[top : top + height, left : left + width]
 
 
 def fractal(
@@ -59,6 +57,7 @@ def fibres(
     width_px: float,
     angle: float,
     wave_px: float,
+    wave: float = 0.1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Wavy bundles along a direction.
 
@@ -69,6 +68,7 @@ def fibres(
         width_px: correlation length across them.
         angle: main direction in radians, from x towards y.
         wave_px: wave length of their undulation.
+        wave: its amplitude, relative to the wave length.
 
     Returns:
         The texture, float32 (H, W), about unit deviation; and the direction of the fibres at
@@ -76,20 +76,20 @@ def fibres(
     """
     height, width = shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    wave = fractal(rng, shape, wave_px, 2) * np.float32(wave_px * 0.28)
+    bend = fractal(rng, shape, wave_px, 2) * np.float32(wave_px * wave)
     u = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle))
-    v = y * np.float32(np.cos(angle)) - x * np.float32(np.sin(angle)) + wave
+    v = y * np.float32(np.cos(angle)) - x * np.float32(np.sin(angle)) + bend
     vy, vx = np.gradient(v)
     direction = np.arctan2(-vx, vy).astype(np.float32)
     texture = np.zeros(shape, np.float32)
     size = 128
-    for factor, weight in ((1.0, 0.75), (0.45, 0.6)):
+    for factor, weight in ((1.6, 0.55), (0.8, 0.6), (0.4, 0.5)):
         grid = rng.standard_normal((size, size), dtype=np.float32)
         # Mirrored twice, so that wrapping around has no seam.
         sx = np.abs((u / (length_px * factor)) % (2 * (size - 2)) - (size - 2))
         sy = np.abs((v / max(width_px * factor, 1.0)) % (2 * (size - 2)) - (size - 2))
         texture += np.float32(weight) * cv2.remap(grid, sx, sy, cv2.INTER_LINEAR)
-    return texture * np.float32(1.4), direction
+    return texture * np.float32(1.25), direction
 
 
 def nearest(shape: tuple[int, int], xs: np.ndarray, ys: np.ndarray) -> np.ndarray:

@@ -85,7 +85,7 @@ def packed(
 
 
 def ring(
-    canvas: Canvas, radius_px: float, aspect: float, bumps: float, angle: float, points: int = 72
+    canvas: Canvas, radius_px: float, aspect: float, bumps: float, angle: float, points: int = 120
 ) -> tuple[np.ndarray, np.ndarray]:
     """A bumpy ellipse around the origin: its points, float (N, 2), and outward normals (N, 2)."""
     t = np.linspace(0, 2 * np.pi, points, endpoint=False)
@@ -252,8 +252,11 @@ def paint_wall(canvas: Canvas, lining: np.ndarray, area: np.ndarray, wall: Wall)
         lining,
         soft_um=0.8,
         eosin=np.maximum(wall.eosin * (1 + 0.16 * grain + 0.15 * slow), 0),
-        hematoxylin=np.maximum(wall.hematoxylin * (1 + 0.18 * grain + 0.2 * slow), 0),
+        hematoxylin=np.maximum(
+            canvas.basophilia * wall.hematoxylin * (1 + 0.18 * grain + 0.2 * slow), 0
+        ),
     )
+    canvas.cleft(area)
     rim = cv2.morphologyEx(area.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     canvas.add("eosin", 0.12 * fields.blur(rim.astype(np.float32), canvas.px(0.4)))
 

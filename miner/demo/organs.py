@@ -53,7 +53,7 @@ def capillaries(canvas: Canvas, mask: np.ndarray, most: int = 5) -> None:
     count = int(canvas.rng.integers(0, most + 1))
     spots = glands.packed(canvas, mask, (5, 14), 1.6, max(count, 1))
     if count and spots:
-        glands.vessels(canvas, spots[:count], 2.2, canvas.uniform(0, 1))
+        glands.vessels(canvas, spots[:count], 2.2, max(canvas.uniform(-0.8, 0.9), 0))
 
 
 def solid_tumor(canvas: Canvas, mask: np.ndarray, kind: str | None = None) -> None:
@@ -168,8 +168,8 @@ def prostate(canvas: Canvas) -> None:
     canvas.mark("stroma", everything)
     if canvas.chance(0.5):
         canvas.facts["finding"] = "normal"
-        wall = Wall("epithelial", 21, 6.2, base=5.5, fold=0.5, folds=int(canvas.rng.integers(6, 12)),
-                    eosin=0.16, hematoxylin=0.1, outer="basal",
+        wall = Wall("epithelial", 21, 6.2, base=5.5, fold=0.5, eosin=0.16, hematoxylin=0.1,
+                    folds=int(canvas.rng.integers(6, 12)), outer="basal",
                     content=str(canvas.rng.choice(["empty", "secretion"])))  # fmt: skip
         spots = glands.packed(canvas, everything, (45, 120), 1.1)
         glands.glands(canvas, spots, wall, (1.0, 1.8), 0.16)
@@ -219,6 +219,11 @@ def kidney(canvas: Canvas) -> None:
     capillaries(canvas, rest(canvas), 3)
 
 
+def moved(curve: np.ndarray, x: float, y: float) -> np.ndarray:
+    """A curve around the origin, around another point, float (N, 2)."""
+    return curve + np.array([x, y])
+
+
 def disc_free(free: np.ndarray, circle: tuple[float, float, float]) -> bool:
     """Whether a circle (pixels) lies on free pixels, by its centre and 8 points of its rim."""
     x, y, radius = circle
@@ -236,10 +241,10 @@ def glomeruli(canvas: Canvas) -> np.ndarray:
     tuft = np.zeros(canvas.shape, np.int32)
     for number, (x, y, radius) in enumerate(circles, start=1):
         curve, _ = glands.ring(canvas, radius, canvas.uniform(1, 1.2), 0.05, canvas.uniform(0, 3))
-        glands.fill(area, curve + (x, y), number)
+        glands.fill(area, moved(curve, x, y), number)
         lobes, _ = glands.ring(canvas, radius * canvas.uniform(0.78, 0.9), 1.0, 0.09, 0.0)
         shift = 0.06 * radius * canvas.rng.standard_normal(2)
-        glands.fill(tuft, lobes + (x, y) + shift, number)
+        glands.fill(tuft, moved(lobes, x + shift[0], y + shift[1]), number)
     tuft = np.where(area == tuft, tuft, 0)
     canvas.clear(area > 0)
     canvas.paint(area > 0, soft_um=0.8, eosin=0.015)
@@ -287,7 +292,7 @@ def liver(canvas: Canvas) -> None:
         droplets = np.zeros(canvas.shape, np.int32)
         for number, (x, y, radius) in enumerate(drops, start=1):
             if canvas.chance(0.7):
-                cv2.circle(droplets, (round(x), round(y)), round(radius), number, -1)
+                cv2.circle(droplets, (round(x), round(y)), round(radius), (number,), -1)
         hole = droplets > 0
         canvas.clear(hole)
         canvas.paint(hole, soft_um=0.5, eosin=0.01)
@@ -308,7 +313,7 @@ def liver(canvas: Canvas) -> None:
 
 def lung(canvas: Canvas) -> None:
     """Alveoli with thin septa; carcinoma with necrosis; pneumonia."""
-    everything = ground(canvas, density=0.34, loose=0.2)
+    ground(canvas, density=0.34, loose=0.2)
     state = str(canvas.rng.choice(["normal", "pneumonia", "carcinoma"], p=[0.35, 0.2, 0.45]))
     if state == "carcinoma":
         canvas.facts["finding"] = "non-small cell lung carcinoma"
@@ -377,7 +382,7 @@ def squamous(canvas: Canvas) -> None:
             curve, _ = glands.ring(
                 canvas, radius, canvas.uniform(1, 1.4), 0.06, canvas.uniform(0, 3)
             )
-            glands.fill(pearl, curve + (x, y), 1)
+            glands.fill(pearl, moved(curve, x, y), 1)
             tissue.keratin(canvas, pearl > 0, (x, y))
         inflame(canvas, rest(canvas), canvas.uniform(0.3, 1.5))
         capillaries(canvas, rest(canvas))
@@ -416,7 +421,7 @@ def lymph_node(canvas: Canvas) -> None:
     for x, y, radius in glands.packed(canvas, everything, (60, 130), 1.2, 3):
         centre = np.zeros(canvas.shape, np.int32)
         curve, _ = glands.ring(canvas, radius, canvas.uniform(1, 1.3), 0.06, canvas.uniform(0, 3))
-        glands.fill(centre, curve + (x, y), 1)
+        glands.fill(centre, moved(curve, x, y), 1)
         germinal = centre > 0
         tissue.sheet(
             canvas, germinal, "centrocyte", 9.5, 0.2, 0.14, 0.0, entity="lymphoid_follicle"

@@ -101,8 +101,8 @@ class Album:
         height, width = (16 * int(self.rng.integers(low, high + 1)) for _ in range(2))
         shape = (height + 2 * MARGIN_PX, width + 2 * MARGIN_PX)
         tile = render.tile(self.rng, shape, mpp, stain=stain, jpeg=False)
-        view = render.crop(tile, MARGIN_PX, MARGIN_PX, height, width)
-        return Source(tile, stains.encode_jpeg(view.image, int(self.rng.integers(72, 96))))
+        inside = tile.image[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
+        return Source(tile, stains.encode_jpeg(inside, int(self.rng.integers(72, 96))))
 
     def write(self, name: str, how: str, source: Source) -> Picture:
         """Write the file of a picture made of a field."""

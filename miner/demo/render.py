@@ -150,5 +150,5 @@ def finish(labels: dict[str, np.ndarray], mpp: float) -> dict[str, np.ndarray]:
         if entity in SMALL:
             least = MIN_SMALL_UM2 / mpp**2
         if int((found > 0).sum()) >= max(least, 4):
-            maps[entity] = nuclei.relabel(found)
+            maps[entity] = found.copy() if entity in STUFF else nuclei.relabel(found)
     return maps

@@ -52,7 +52,7 @@ def write_slide(path: Path, image: np.ndarray, mpp: float) -> None:
                 sizes.append(len(data))
                 file.write(data + b"\0" * (len(data) % 2))
             per_cm = (round(1e7 / (mpp * level)), 1000)
-            tags = {
+            tags: dict[int, tuple[int, list]] = {
                 254: (LONG, [int(level > 1)]),  # reduced resolution or not
                 256: (LONG, [width]),
                 257: (LONG, [height]),

@@ -71,18 +71,22 @@ def vector(rng: np.random.Generator, ends: tuple[tuple[float, float, float], ...
 def random_look(rng: np.random.Generator, stain: str = "H&E", jpeg: bool = True) -> Look:
     """Draw a laboratory and a scanner."""
     vectors = np.stack([vector(rng, ends) for ends in RECIPES[stain]])
-    strength = np.exp(rng.normal([0.0, 0.0, 0.0, 0.0], [0.22, 0.28, 0.2, 0.15]))
+    strength = np.exp(rng.normal([-0.08, -0.1, 0.0, 0.0], [0.26, 0.38, 0.2, 0.15]))
     strength *= np.exp(rng.normal(0, 0.16))
     if stain == "hematoxylin":
         strength[1] *= 0.45
     if stain == "IHC":
         strength[0] *= 0.75
-    matrix = np.eye(3) + rng.normal(0, 0.02, (3, 3))
-    saturation = rng.uniform(0.8, 1.2)
+    matrix = np.eye(3) + rng.normal(0, 0.03, (3, 3))
+    saturation = rng.uniform(0.75, 1.2)
     gray = np.full((3, 3), 1 / 3)
     matrix = saturation * matrix + (1 - saturation) * gray
     matrix /= matrix.sum(1, keepdims=True)
     white = np.clip(rng.normal(243, 5) + rng.normal(0, 2.5, 3), 222, 254)
+    if rng.random() < 0.12:
+        # A thick or overstained section under a microscope's camera: dark, tinted glass.
+        strength *= rng.uniform(1.1, 1.5)
+        white = rng.uniform(185, 230) + rng.normal(0, 7, 3)
     return Look(
         stain=stain,
         vectors=vectors,
@@ -111,9 +115,10 @@ def develop(
     Returns:
         uint8 (H, W, 3), RGB.
     """
-    shape = next(iter(dye.values())).shape
+    height, width = next(iter(dye.values())).shape
+    shape = (height, width)
     thick = 1 + np.float32(look.thickness) * fields.fractal(rng, shape, 120 / mpp, 2)
-    thick += np.float32(0.04) * fields.smooth(rng, shape, max(1.6 / mpp, 1.0))
+    thick += np.float32(0.05) * fields.smooth(rng, shape, max(1.6 / mpp, 1.0))
     absorb = np.zeros((*shape, 3), np.float32)
     for density, direction, strength in zip(dye.values(), look.vectors, look.strength, strict=True):
         amount = density * thick
@@ -125,9 +130,9 @@ def develop(
     light = light @ look.matrix.T.astype(np.float32)
     light = np.clip(light, 0.004, 1.0) ** np.float32(look.gamma)
     picture = light * look.white.astype(np.float32)
-    grain = rng.standard_normal((*shape, 3), dtype=np.float32) * np.float32(0.6)
-    grain += rng.standard_normal(shape, dtype=np.float32)[..., None] * np.float32(0.8)
-    picture += np.float32(look.noise) * grain
+    grain = fields.smooth(rng, shape, 1.0) * np.float32(look.noise)
+    chroma = [fields.smooth(rng, shape, 1.7) * np.float32(0.6 * look.noise) for _ in range(2)]
+    picture += np.stack([grain + chroma[0], grain, grain + chroma[1]], 2)
     image = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
     return image if look.jpeg is None else reencode(image, look.jpeg)
 

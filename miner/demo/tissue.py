@@ -31,10 +31,12 @@ def stroma(
     """
     canvas.clear(mask)
     slow = canvas.noise(60, 2)
-    bundle = 1 / (1 + np.exp(-2.2 * (canvas.fibre + 1.1 - 1.9 * loose + 0.5 * slow)))
-    eosin = density * (0.35 + 0.75 * bundle) * (1 + 0.1 * canvas.fibre + 0.12 * slow)
-    eosin *= 1 - loose * 0.75 * (1 - bundle)
-    canvas.paint(mask, eosin=np.maximum(eosin, 0.02), hematoxylin=0.05 + 0.03 * bundle + 0 * slow)
+    # Fibres stand out where tissue is loose; where it is dense they are a fine grain.
+    bundle = 1 / (1 + np.exp(-1.6 * (canvas.fibre + 1.6 - 2.2 * loose + 0.6 * slow)))
+    eosin = density * (0.4 + 0.65 * bundle) * (1 + 0.09 * canvas.fibre + 0.14 * slow)
+    eosin *= 1 - loose * 0.7 * (1 - bundle)
+    ground = 0.05 * canvas.basophilia * (1 + 0.5 * canvas.noise(40, 2)) * (0.6 + 0.5 * bundle)
+    canvas.paint(mask, eosin=np.maximum(eosin, 0.02), hematoxylin=np.maximum(ground, 0))
     canvas.mark(entity, mask)
     canvas.place(mask, kind, spacing_um)
 
@@ -96,6 +98,7 @@ def sheet(
     wall = fields.blur(fields.borders(cells).astype(np.float32), canvas.px(0.45))
     wall *= np.float32(min(2.2, 1.2 / canvas.mpp))
     keep = 1 - clear
+    hematoxylin *= canvas.basophilia
     canvas.paint(
         mask,
         eosin=np.maximum(
@@ -105,6 +108,7 @@ def sheet(
             hematoxylin * keep * (1 + 0.2 * tone[cells] + 0.15 * grain) + 0.6 * membrane * wall, 0
         ),
     )
+    canvas.cleft(mask)
     canvas.mark(entity, mask)
     return cells
 
@@ -118,7 +122,7 @@ def lymphoid(
         mask,
         soft_um=4,
         eosin=0.16 + 0.03 * canvas.noise(5, 2),
-        hematoxylin=0.1 + 0.03 * canvas.noise(4, 2),
+        hematoxylin=canvas.basophilia * (0.1 + 0.03 * canvas.noise(4, 2)),
     )
     if plasma > 0:
         area = float(mask.sum()) * canvas.mpp**2
@@ -234,15 +238,15 @@ def red_cells(canvas: Canvas, mask: np.ndarray, packing: float = 0.8) -> None:
         y, x = divmod(spot, canvas.shape[1])
         if taken[y, x]:
             continue
-        cv2.circle(taken, (x, y), max(round(radius * 1.55), 1), 1, -1)
+        cv2.circle(taken, (x, y), max(round(radius * 1.55), 1), (1,), -1)
         number += 1
         tone.append(float(canvas.uniform(0.75, 1.15)))
-        axes = radius * canvas.rng.uniform(0.85, 1.1, 2)
+        axes = radius * canvas.rng.uniform(0.72, 1.12, 2)
         cv2.ellipse(
             here,
             (round(x * 16), round(y * 16)),
             (max(round(axes[0] * 16), 8), max(round(axes[1] * 16), 8)),
-            canvas.uniform(0, 180), 0, 360, number, -1, shift=4,
+            canvas.uniform(0, 180), 0, 360, (number,), -1, shift=4,
         )  # fmt: skip
         goal -= 1
         if goal <= 0:
@@ -254,7 +258,7 @@ def red_cells(canvas: Canvas, mask: np.ndarray, packing: float = 0.8) -> None:
     tones = np.asarray(tone, np.float32)[np.minimum(here, len(tone) - 1)]
     canvas.dye["eosin"] *= 1 - 0.85 * disc
     canvas.dye["hematoxylin"] *= 1 - 0.7 * disc
-    canvas.add("blood", 0.55 * disc * shade * np.where(here > 0, tones, 1))
+    canvas.add("blood", 0.46 * disc * shade * np.where(here > 0, tones, 1))
     labels[here > 0] = here[here > 0]
     canvas.taken |= taken
 
