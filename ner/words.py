@@ -77,6 +77,11 @@ _PLURALS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
+# End like plurals of other words, and are none.
+_SINGULARS = frozenset({"comma", "cornea", "data", "granulosa", "media", "nodosa", "species"})
+_IRREGULAR = {"septae": "septum", "septas": "septum"}
+
+
 def singular(word: str, known: Container[str]) -> str | None:
     """Return the known singular of a folded word, or None when there is none.
 
@@ -84,8 +89,10 @@ def singular(word: str, known: Container[str]) -> str | None:
         word: a folded word.
         known: dictionary of singulars; a guess outside it is not returned.
     """
-    if len(word) < 4:
+    if len(word) < 4 or word in _SINGULARS:
         return None
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     for ending, singles in _PLURALS:
         if word.endswith(ending):
             stem = word[: -len(ending)]
