@@ -2,7 +2,7 @@
 
     plan/{corpus}.json                    mark: tables and their fingerprints, rows, units, problems
     plan/{corpus}/scan-{00000}.parquet    while a plan is made: where each row is
-    plan/{corpus}/units-{00000}.parquet   one row group per unit: row, table, offset, length
+    plan/{corpus}/units-{00000}.parquet   64 units: unit, row, table, offset, length, locator
     plan/{corpus}/zip-{00}.npy            index of a zip with pictures
 
 A plan is made anew when size or modification time of the publishers' tables change. Neither these
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miner.corpora.config import AnyCorpus, corpus_name
@@ -46,6 +47,7 @@ _SCAN = pa.schema(
 )
 _UNITS = pa.schema(
     [
+        ("unit", pa.int32()),
         ("row", pa.int64()),
         ("table", pa.int16()),
         ("offset", pa.int64()),
@@ -99,9 +101,8 @@ class Plan:
         """All units, corpus by corpus."""
         for name, units in self.units.items():
             for part in range(0, units, PART_UNITS):
-                with self._store.fs.open(self._store.path(_part(name, part)), "rb") as file:
-                    metadata = pq.ParquetFile(file).metadata
-                    sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+                column = self._store.read_table(_part(name, part), columns=["unit"])["unit"]
+                sizes = np.bincount(column.to_numpy() - part).tolist()
                 for number, rows in enumerate(sizes, start=part):
                     yield UnitRef(f"{name}-{number:06d}", name, number, rows, self._tokens[name])
 
@@ -142,9 +143,9 @@ def load_unit(ref: UnitRef, corpora: Sequence[AnyCorpus], store: Store) -> Unit:
             _open_readers.pop(next(iter(_open_readers)))
         _open_readers[key] = reader(config)
     part = ref.number - ref.number % PART_UNITS
-    with store.fs.open(store.path(_part(ref.corpus, part)), "rb") as file:
-        table = pq.ParquetFile(file).read_row_group(ref.number - part)
-    places = [Place(**row) for row in table.to_pylist()]
+    table = store.read_table(_part(ref.corpus, part))
+    chosen = table.filter(pc.equal(table["unit"], ref.number)).drop_columns(["unit"])
+    places = [Place(**row) for row in chosen.to_pylist()]
     return build_unit(_open_readers[key], config, ref.corpus, places, store)
 
 
@@ -164,7 +165,7 @@ def _plan_corpus(source: Reader, name: str, unit_rows: int, store: Store) -> Non
     wanted: dict[str, Any] = {
         "version": VERSION,
         "unit_rows": unit_rows,
-        "tables": [[t, *source.folder.fingerprint(t)] for t in source.tables],
+        "tables": source.fingerprint(),
     }
     mark = f"plan/{name}.json"
     if store.exists(mark):
@@ -198,27 +199,26 @@ def _scan(source: Reader, name: str, tables: list[Any], store: Store) -> list[st
         if "/scan-" in stale and stale >= scan_name:
             store.remove(stale)
 
-    columns: list[list[Any]] = [[] for _ in _SCAN]
+    pending: list[tuple[Any, ...]] = []
 
     def flush(table: int, at: int, problems: list[str]) -> None:
         nonlocal number
         state = json.dumps({"table": table, "next": at, "problems": problems})
+        columns = list(zip(*pending, strict=True)) or [()] * len(_SCAN)
         piece = pa.Table.from_arrays(
             [pa.array(c, f.type) for c, f in zip(columns, _SCAN, strict=True)], schema=_SCAN
         ).replace_schema_metadata({"fingerprint": fingerprint, "state": state})
         store.write_table(f"plan/{name}/scan-{number:05d}.parquet", piece)
         number += 1
-        for column in columns:
-            column.clear()
+        pending.clear()
 
     problems = list(state["problems"])
     start = state["next"]
     for table in range(state["table"], len(source.tables)):
         found: list[str] = []
         for entry in source.scan(table, start, found):
-            for column, value in zip(columns, (table, *entry), strict=True):
-                column.append(value)
-            if len(columns[0]) >= SCAN_ROWS:
+            pending.append((table, *entry))
+            if len(pending) >= SCAN_ROWS:
                 flush(table, entry.offset + entry.length, problems)
         problems += [f"{name}: {source.tables[table]}: {line}" for line in found]
         start = 0
@@ -243,15 +243,15 @@ def _units(name: str, unit_rows: int, store: Store) -> dict[str, Any]:
     content = hashlib.sha256()
     begin = 0
     for part in range(0, len(ends), PART_UNITS):
-        with (
-            store.writer(_part(name, part)) as file,
-            pq.ParquetWriter(file, _UNITS, compression="zstd") as writer,
-        ):
-            for end in ends[part : part + PART_UNITS]:
-                chosen = order[begin:end]
-                writer.write_table(places.take(pa.array(chosen)).cast(_UNITS))
-                content.update(chosen.astype("<i8").tobytes() + image[chosen].tobytes() + b"|")
-                begin = end
+        here = ends[part : part + PART_UNITS]
+        chosen = order[begin : here[-1]]
+        sizes = np.diff([begin, *here])
+        units = np.repeat(np.arange(part, part + len(here)), sizes)
+        table = places.take(pa.array(chosen)).add_column(0, "unit", pa.array(units))
+        store.write_table(_part(name, part), table.cast(_UNITS))
+        content.update(units.astype("<i8").tobytes())
+        content.update(chosen.astype("<i8").tobytes() + image[chosen].astype("<u8").tobytes())
+        begin = here[-1]
     return {
         "rows": len(group),
         "units": len(ends),

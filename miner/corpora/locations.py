@@ -26,16 +26,24 @@ class Locations:
         names: folders looked for when discovering; "" is the root itself.
         field: configuration field, for messages.
         key: prefix of the stored indexes (`plan/{corpus}`).
+        relative: names may have folders, as in `sub/a.png`; zips go by base name all the same.
 
     Raises:
         Refused: a configured place is not there.
     """
 
     def __init__(
-        self, root: Folder, paths: Sequence[str], names: Sequence[str], field: str, key: str
+        self,
+        root: Folder,
+        paths: Sequence[str],
+        names: Sequence[str],
+        field: str,
+        key: str,
+        relative: bool = False,
     ):
         self.field = field
         self.key = key
+        self.relative = relative
         self.folders: list[Folder] = []
         self.zips: list[Folder] = []
         for place in [root.sub(p, field) for p in paths] if paths else _discover(root, names):
@@ -83,7 +91,8 @@ class Locations:
         result: dict[str, bytes | str] = {}
         wanted = []
         for name in dict.fromkeys(names):
-            if not name or "/" in name or "\0" in name or name in (".", ".."):
+            parts = name.split("/")
+            if "\0" in name or {"", ".", ".."} & set(parts) or (parts[1:] and not self.relative):
                 result[name] = "bad_name"
             else:
                 wanted.append(name)
@@ -94,7 +103,7 @@ class Locations:
             for name in wanted:
                 if name not in result:
                     try:
-                        data = zipped.read(name, MAX_FILE_BYTES)
+                        data = zipped.read(name.rpartition("/")[2], MAX_FILE_BYTES)
                     except archive.BadMember as error:
                         result[name] = str(error)
                     else:

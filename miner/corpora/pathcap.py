@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from miner.corpora.config import PathCapConfig, corpus_name
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
 from miner.corpora.records import NotAList, json_records
-from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
-from miner.corpora.tables import ByteRanges, find_tables, pictures_of
+from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64, scalars
+from miner.corpora.tables import ByteRanges, find_tables, pictures_of, table_fingerprints
 from miner.errors import Refused
 from miner.store import Store
 
@@ -51,6 +52,10 @@ class PathCap:
         )
         self._ranges = ByteRanges(self.folder, self.tables)
 
+    def fingerprint(self) -> list[Any]:
+        """Of the tables."""
+        return table_fingerprints(self.folder, self.tables)
+
     def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
         """Rows of a table; panels of a figure belong together.
 
@@ -88,11 +93,7 @@ class PathCap:
             row.meta = {"figure": figure}
             if panel is not None:
                 row.meta["panel"] = panel
-            for field in sorted(set(value) - {"img", "image", "caption"}):
-                if isinstance(value[field], str | int | float | bool):
-                    row.meta[clean(field)[0]] = (
-                        clean(value[field])[0] if isinstance(value[field], str) else value[field]
-                    )
+            row.meta |= scalars(value, {"img", "image", "caption"})
             if caption is not None and not isinstance(caption, str):
                 row.fail("unreadable", "caption_is_no_text")
             if bad_image or bad_caption:

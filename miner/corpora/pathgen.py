@@ -15,7 +15,7 @@ from miner.corpora.locations import Locations
 from miner.corpora.records import NotAList, json_records
 from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
 from miner.corpora.slides import Slide, find_slide
-from miner.corpora.tables import ByteRanges, find_tables
+from miner.corpora.tables import ByteRanges, find_tables, table_fingerprints
 from miner.errors import Refused
 from miner.store import Store
 
@@ -48,6 +48,10 @@ class PathGen:
             f"plan/{name}",
         )
         self._ranges = ByteRanges(self.folder, self.tables)
+
+    def fingerprint(self) -> list[Any]:
+        """Of the tables."""
+        return table_fingerprints(self.folder, self.tables)
 
     def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
         """Rows of a table, to be ordered by slide and position.
@@ -204,7 +208,10 @@ def _position(value: dict[str, Any]) -> tuple[int, int] | None:
     if not isinstance(position, list | tuple) or len(position) != 2:
         return None
     try:
-        x, y = (int(float(p)) if not isinstance(p, int) else p for p in position)
+        return int(position[0]), int(position[1])
+    except (TypeError, ValueError, OverflowError):
+        pass
+    try:  # "1024.0"
+        return int(float(position[0])), int(float(position[1]))
     except (TypeError, ValueError, OverflowError):
         return None
-    return x, y

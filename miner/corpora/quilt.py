@@ -14,7 +14,7 @@ from miner.corpora.images import check
 from miner.corpora.locations import Locations
 from miner.corpora.records import csv_header, csv_records
 from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
-from miner.corpora.tables import ByteRanges, checked, find_tables, pictures_of
+from miner.corpora.tables import ByteRanges, checked, find_tables, pictures_of, table_fingerprints
 from miner.store import Store
 
 MAGNIFICATION = {0: "low", 1: "medium", 2: "high"}
@@ -55,6 +55,10 @@ class Quilt:
             f"plan/{name}",
         )
         self._ranges = ByteRanges(self.folder, self.tables)
+
+    def fingerprint(self) -> list[Any]:
+        """Of the tables."""
+        return table_fingerprints(self.folder, self.tables)
 
     def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
         """Rows of a table; captions of a picture belong together."""

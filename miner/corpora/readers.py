@@ -27,10 +27,45 @@ def _pathgen(config: Any) -> Reader:
     return PathGen(config)
 
 
+def _arch(config: Any) -> Reader:
+    from miner.corpora.arch import Arch
+
+    return Arch(config)
+
+
+def _pairs(config: Any) -> Reader:
+    from miner.corpora.pairs import Pairs
+
+    return Pairs(config)
+
+
+def _webdataset(config: Any) -> Reader:
+    from miner.corpora.webdataset import WebDataset
+
+    return WebDataset(config)
+
+
+def _hf(config: Any) -> Reader:
+    from miner.corpora.hf import Hf
+
+    return Hf(config)
+
+
+def _table(config: Any) -> Reader:
+    from miner.corpora.table import Table
+
+    return Table(config)
+
+
 READERS: dict[str, Callable[[Any], Reader]] = {
     "quilt": _quilt,
     "pathcap": _pathcap,
     "pathgen": _pathgen,
+    "arch": _arch,
+    "pairs": _pairs,
+    "webdataset": _webdataset,
+    "hf": _hf,
+    "table": _table,
 }
 
 

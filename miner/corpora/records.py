@@ -18,7 +18,7 @@ MAX_RECORD_BYTES = 64 << 20
 BOM = b"\xef\xbb\xbf"
 _CHUNK = 1 << 22
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-_GAP = re.compile(r"[\s,]*")
+_GAP = re.compile(r"[ \t\r\n,]*")
 
 csv.field_size_limit(sys.maxsize)
 
@@ -62,14 +62,14 @@ def _lines(file: IO[bytes], at: list[int]) -> Iterator[str]:
             yield line
 
 
-def csv_records(file: IO[bytes], start: int = 0) -> Iterator[Record]:
+def csv_records(file: IO[bytes], start: int = 0, delimiter: str = ",") -> Iterator[Record]:
     """Non-empty CSV records (RFC 4180) from a byte offset at which a record begins.
 
     A record that `csv` refuses comes with an error, and the reader goes on behind it.
     """
     file.seek(start)
     at = [start, start + MAX_RECORD_BYTES]
-    rows = csv.reader(_lines(file, at))
+    rows = csv.reader(_lines(file, at), delimiter=delimiter)
     while True:
         begin = at[0]
         at[1] = begin + MAX_RECORD_BYTES
@@ -79,7 +79,7 @@ def csv_records(file: IO[bytes], start: int = 0) -> Iterator[Record]:
             return
         except _TooLong:
             yield Record(begin, at[0] - begin, None, "unterminated_quote")
-            rows = csv.reader(_lines(file, at))
+            rows = csv.reader(_lines(file, at), delimiter=delimiter)
             continue
         except csv.Error:
             yield Record(begin, at[0] - begin, None, "malformed_csv")
@@ -88,10 +88,10 @@ def csv_records(file: IO[bytes], start: int = 0) -> Iterator[Record]:
             yield Record(begin, at[0] - begin, cells)
 
 
-def csv_header(file: IO[bytes]) -> tuple[list[str], int]:
+def csv_header(file: IO[bytes], delimiter: str = ",") -> tuple[list[str], int]:
     """Column names of a CSV file and the offset of its first record; a BOM is skipped."""
     start = len(BOM) if file.read(len(BOM)) == BOM else 0
-    for record in csv_records(file, start):
+    for record in csv_records(file, start, delimiter):
         names = [str(c).strip() for c in record.value or []]
         return names, record.offset + record.length
     return [], start
@@ -126,18 +126,20 @@ def json_records(
         buffer = buffer[position:] + decode(data, end_of_file)
         position = 0
 
-    def skip(count: int) -> str:
-        """Advance; returns the text passed over and keeps `base` at the byte of `position`."""
+    def skip(count: int) -> None:
+        """Advance, and keep `base` at the byte of `position`."""
         nonlocal position, base
         text = buffer[position : position + count]
         position += count
-        base += len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
-        return text
+        base += count if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
 
     def skip_gap() -> None:
+        nonlocal position, base
         while True:
             match = _GAP.match(buffer, position)
-            skip(match.end() - position if match else 0)
+            if match:
+                base += match.end() - position  # all ASCII
+                position = match.end()
             if position < len(buffer) or end_of_file:
                 return
             fill()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from miner.corpora.files import Folder
 from miner.store import Store
+
+# Longer side columns are not carried into samples.
+MAX_SIDE_CHARS = 2000
 
 
 class Entry(NamedTuple):
@@ -125,6 +129,10 @@ class Reader(Protocol):
     folder: Folder
     tables: tuple[str, ...]
 
+    def fingerprint(self) -> list[Any]:
+        """What changes when the rows may have changed; lists, texts and numbers."""
+        ...
+
     def scan(self, table: int, start: int, problems: list[str]) -> Iterable[Entry]:
         """Rows of a table from byte `start`, which is 0 or the end of an entry."""
         ...
@@ -162,3 +170,17 @@ def clean(text: str) -> tuple[str, bool]:
     if _SURROGATE.search(text):
         return _SURROGATE.sub("�", text), True
     return text, False
+
+
+def scalars(value: Mapping[str, Any], skip: Iterable[str]) -> dict[str, Any]:
+    """Side columns that are texts, finite numbers or truth values."""
+    result: dict[str, Any] = {}
+    left_out = set(skip)
+    for key in sorted(set(value) - left_out, key=str):
+        side = value[key]
+        if isinstance(side, str):
+            if side and len(side) <= MAX_SIDE_CHARS:
+                result[clean(str(key))[0]] = clean(side)[0]
+        elif isinstance(side, bool | int) or (isinstance(side, float) and math.isfinite(side)):
+            result[clean(str(key))[0]] = side
+    return result

@@ -62,6 +62,11 @@ def checked(
     return {name: at for at, name in enumerate(names)}
 
 
+def table_fingerprints(folder: Folder, tables: Sequence[str]) -> list[Any]:
+    """Name, size and change token of every table."""
+    return [[table, *folder.fingerprint(table)] for table in tables]
+
+
 class ByteRanges:
     """Fetches records of a corpus's tables by the byte ranges that the plan holds."""
 
@@ -100,10 +105,10 @@ class ByteRanges:
                 file.close()
         return result
 
-    def csv(self, places: list[Place]) -> Iterator[list[str] | str]:
+    def csv(self, places: list[Place], delimiter: str = ",") -> Iterator[list[str] | str]:
         """Cells of CSV records, or as text the reason why there are none."""
         for data in self.raw(places):
-            record = next(csv_records(io.BytesIO(data)), None)
+            record = next(csv_records(io.BytesIO(data), 0, delimiter), None)
             if record is None:
                 yield "malformed_csv"
             else:

@@ -1,0 +1,110 @@
+"""ARCH: `{books,pubmed}_set/captions.json` beside `images/{uuid}.png|jpg`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from miner.corpora.config import ArchConfig, corpus_name
+from miner.corpora.files import Folder, corpus_folder
+from miner.corpora.images import check
+from miner.corpora.locations import Locations
+from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
+from miner.corpora.tables import table_fingerprints
+from miner.errors import Refused
+from miner.store import Store
+
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+class Arch:
+    """Reader of ARCH; see `miner.corpora.rows.Reader`.
+
+    Raises:
+        Refused: no captions.json, or it is no JSON object.
+    """
+
+    def __init__(self, config: ArchConfig):
+        self.config = config
+        name = corpus_name(config)
+        self.folder, file = corpus_folder(config.path, name)
+        sets = [n for n, is_dir in self.folder.entries() if is_dir]
+        names = (file,) if file else ("captions.json", *(f"{s}/captions.json" for s in sets))
+        self.tables = tuple(n for n in names if self.folder.isfile(n))
+        if not self.tables:
+            raise Refused(
+                f"{self.folder.field}: {config.path}: expected books_set/captions.json and "
+                f"pubmed_set/captions.json, found {', '.join(sets[:4]) or 'no folders'}"
+            )
+        self._records = [_read(self.folder, t) for t in self.tables]
+        parents = [t.rpartition("/")[0] for t in self.tables]
+        self.images = Locations(
+            self.folder,
+            [f"{p}/images" if p else "images" for p in parents],
+            (),
+            self.folder.field,
+            f"plan/{name}",
+        )
+
+    def fingerprint(self) -> list[Any]:
+        """Of the caption files."""
+        return table_fingerprints(self.folder, self.tables)
+
+    def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
+        """Rows of a set; panels of a figure belong together."""
+        for at, (key, value) in enumerate(self._records[table]):
+            if at >= start:
+                row = _row(0, key, value)
+                yield Entry(at, 1, hash64(row.group), hash64(row.image))
+
+    def rows(self, places: list[Place]) -> list[Row]:
+        """Records by their number in the file."""
+        return [_row(p.row, *self._records[p.table][p.offset]) for p in places]
+
+    def prepare(self, store: Store) -> None:
+        """Nothing to prepare."""
+
+    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
+        """Read and check pictures."""
+        found = self.images.read([r.image + s for r in rows for s in _SUFFIXES], store)
+        result = {}
+        for row in rows:
+            answers = [found[row.image + s] for s in _SUFFIXES]
+            data = next((a for a in answers if isinstance(a, bytes)), None)
+            if data is None:
+                reason = next((a for a in answers if a != "missing_image"), "missing_image")
+                result[row.image] = Picture(status="unreadable", reason=str(reason))
+            else:
+                result[row.image] = check(data, self.config.max_pixels)
+        return result
+
+
+def _read(folder: Folder, table: str) -> list[tuple[str, Any]]:
+    where = f"{folder.field}: {folder.path(table)}"
+    try:
+        value = json.loads(folder.read(table).decode("utf-8-sig", "surrogateescape"))
+    except ValueError as error:
+        raise Refused(f"{where}: not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise Refused(f'{where}: expected a JSON object of {{"caption", "uuid"}} records')
+    return list(value.items())
+
+
+def _row(number: int, key: str, value: Any) -> Row:
+    row = Row(number, source="ARCH")
+    if not isinstance(value, dict):
+        row.image = row.group = clean(key)[0]
+        return row.fail("unreadable", "not_an_object")
+    text = value.get("caption")
+    row.caption, bad = clean(text if isinstance(text, str) else "")
+    row.image = clean(str(value.get("uuid") or ""))[0]
+    figure = value.get("figure_id")
+    row.group = clean(str(figure))[0] if figure not in (None, "") else row.image
+    if value.get("letter"):
+        row.meta["panel"] = clean(str(value["letter"]))[0]
+    if not row.image:
+        row.fail("unreadable", "bad_name")
+    if text is not None and not isinstance(text, str):
+        row.fail("unreadable", "caption_is_no_text")
+    return row.fail("unreadable", "bad_utf8") if bad else row

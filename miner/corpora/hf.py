@@ -1,0 +1,147 @@
+"""Hugging Face datasets: parquet files, a `save_to_disk` folder, or a hub id."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from miner.corpora.config import HfConfig, corpus_name
+from miner.corpora.files import Folder
+from miner.corpora.images import check
+from miner.corpora.parquet import parquet_columns, parquet_rows, parquet_scan
+from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64, scalars
+from miner.corpora.tables import checked, table_fingerprints
+from miner.errors import Refused
+from miner.store import Store
+
+_MAGIC = {b"\xff\xd8": "jpg", b"\x89P": "png", b"II": "tif", b"MM": "tif", b"RI": "webp"}
+
+
+class Hf:
+    """Reader of a dataset; see `miner.corpora.rows.Reader`.
+
+    Pictures lie in the rows, so which captions share one is told by their content.
+
+    Raises:
+        Refused: neither files nor a data set of that name, or a column is missing.
+    """
+
+    def __init__(self, config: HfConfig):
+        self.config = config
+        self.field = f"corpora.{corpus_name(config)}.path"
+        self.folder = Folder(config.path, self.field)
+        self._dataset: Any = None
+        self.tables: tuple[str, ...] = ("",)
+        if self.folder.isfile():
+            parent, _, file = config.path.rpartition("/")
+            self.folder, self.tables = Folder(parent or ".", self.field), (file,)
+        elif self.folder.isdir() and not self._is_saved():
+            files = sorted(n for n in self.folder.walk() if n.endswith(".parquet"))
+            # The hub's convention: {split}-00000-of-00001.parquet
+            split = [n for n in files if n.rpartition("/")[2].startswith(f"{config.split}-")]
+            self.tables = tuple(split or files)
+            if not files:
+                raise Refused(
+                    f"{self.field}: {config.path}: expected parquet files or a save_to_disk folder"
+                )
+        else:
+            self._dataset = self._load()
+        for table in self.tables:
+            names = self._dataset.column_names if self._dataset else self._columns(table)
+            checked(self.folder, table, names, (config.image, config.caption), "hf")
+
+    def _columns(self, table: str) -> list[str]:
+        return parquet_columns(self.folder, table)
+
+    def _is_saved(self) -> bool:
+        return self.folder.isfile("dataset_dict.json") or self.folder.isfile("state.json")
+
+    def _load(self) -> Any:
+        import datasets
+
+        path, split = self.config.path, self.config.split
+        try:
+            if self.folder.isdir():
+                found = datasets.load_from_disk(path)
+                if isinstance(found, datasets.DatasetDict):
+                    if split not in found:
+                        raise Refused(f"{self.field}: {path}: no split {split!r}: {[*found]}")
+                    found = found[split]
+            else:
+                found = datasets.load_dataset(path, split=split)
+            if self.config.image in found.column_names:
+                found = found.cast_column(self.config.image, datasets.Image(decode=False))
+        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise Refused(f"{self.field}: {path}: no such files or data set ({reason})") from None
+        return found
+
+    def fingerprint(self) -> list[Any]:
+        """Of the files, or the data set's own."""
+        if self._dataset is not None:
+            return [self._dataset._fingerprint]
+        return table_fingerprints(self.folder, self.tables)
+
+    def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
+        """Rows; those with the same picture belong together."""
+        column = self.config.image
+        values: Iterator[tuple[int, Any]]
+        if self._dataset is not None:
+            images = self._dataset.select_columns([column])
+            values = ((at, images[at]) for at in range(start, len(images)))
+        else:
+            values = parquet_scan(self.folder, self.tables[table], [column], start)
+        for at, value in values:
+            image = hash64(self._image(value)[0])
+            yield Entry(at, 1, image, image)
+
+    def rows(self, places: list[Place]) -> list[Row]:
+        """Read rows; each holds its picture's bytes."""
+        if self._dataset is not None:
+            values = [self._dataset[p.offset] for p in places]
+        else:
+            values = parquet_rows(self.folder, self.tables, places)
+        rows = []
+        for place, value in zip(places, values, strict=True):
+            row = Row(place.row)
+            rows.append(row)
+            row.image, row.where = self._image(value)
+            row.group = row.image
+            text = value.get(self.config.caption)
+            row.caption, bad = clean(text if isinstance(text, str) else "")
+            if text is not None and not isinstance(text, str):
+                row.fail("unreadable", "caption_is_no_text")
+            if bad:
+                row.fail("unreadable", "bad_utf8")
+            if row.where is None:
+                row.fail("unreadable", "missing_image")
+            row.meta = scalars(value, (self.config.image, self.config.caption))
+        return rows
+
+    def prepare(self, store: Store) -> None:
+        """Nothing to prepare."""
+
+    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
+        """Check pictures."""
+        return {row.image: check(row.where, self.config.max_pixels) for row in rows}
+
+    def _image(self, value: Any) -> tuple[str, bytes | None]:
+        """Name (stem as published, and a hash of the content) and bytes of a row's picture."""
+        cell = value.get(self.config.image)
+        path, data = (cell.get("path"), cell.get("bytes")) if isinstance(cell, dict) else ("", cell)
+        if not isinstance(data, bytes):
+            data = self._file(path) if isinstance(path, str) and path else None
+        digest = hashlib.sha256(data or b"").hexdigest()[:12]
+        suffix = _MAGIC.get((data or b"")[:2], "bin")
+        stem = path.rpartition("/")[2].rpartition(".")[0] if isinstance(path, str) else ""
+        return clean(f"{stem}-{digest}.{suffix}" if stem else f"{digest}.{suffix}")[0], data
+
+    def _file(self, path: str) -> bytes | None:
+        """A picture beside the table; nothing outside of the folder is read."""
+        if path.startswith("/") or "://" in path or ".." in path.split("/"):
+            return None
+        try:
+            return self.folder.read(path)
+        except OSError:
+            return None

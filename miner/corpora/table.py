@@ -1,0 +1,156 @@
+"""Any CSV, TSV, JSON, JSON-lines or parquet table with picture names and captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from miner.corpora.config import TableConfig, corpus_name
+from miner.corpora.files import corpus_folder
+from miner.corpora.images import check
+from miner.corpora.locations import Locations
+from miner.corpora.parquet import parquet_columns, parquet_rows, parquet_scan
+from miner.corpora.records import (
+    NotAList,
+    csv_header,
+    csv_records,
+    json_records,
+    jsonl_records,
+)
+from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64, scalars
+from miner.corpora.tables import (
+    ByteRanges,
+    checked,
+    find_tables,
+    pictures_of,
+    table_fingerprints,
+)
+from miner.errors import Refused
+from miner.store import Store
+
+PATTERNS = ("*.csv", "*.tsv", "*.jsonl", "*.ndjson", "*.json", "*.parquet")
+
+
+class Table:
+    """Reader of a table; see `miner.corpora.rows.Reader`.
+
+    Raises:
+        Refused: no table, an unknown suffix, or a column is missing.
+    """
+
+    def __init__(self, config: TableConfig):
+        self.config = config
+        name = corpus_name(config)
+        self.folder, file = corpus_folder(config.path, name)
+        self.tables = find_tables(self.folder, file, PATTERNS, "one of " + ", ".join(PATTERNS))
+        self.suffix = self.tables[0].rpartition(".")[2].lower()
+        if f"*.{self.suffix}" not in PATTERNS:
+            raise Refused(
+                f"{self.folder.field}: {config.path}: expected one of {', '.join(PATTERNS)}"
+            )
+        wanted = [config.image, config.caption, *([config.group] if config.group else [])]
+        self._columns: list[list[str]] = []
+        self._starts: list[int] = []
+        for table in self.tables:
+            names, start = self._head(table)
+            if names or self.suffix in ("csv", "tsv"):
+                checked(self.folder, table, names, wanted, "table")
+            self._columns.append(names)
+            self._starts.append(start)
+        self.images = Locations(
+            self.folder,
+            config.image_paths,
+            ("images", ""),
+            f"corpora.{name}.image_paths",
+            f"plan/{name}",
+            relative=True,
+        )
+        self._ranges = ByteRanges(self.folder, self.tables)
+
+    def _head(self, table: str) -> tuple[list[str], int]:
+        """Column names where the format has a header, and the offset of the first record."""
+        if self.suffix in ("csv", "tsv"):
+            with self.folder.open(table) as file:
+                return csv_header(file, self._delimiter())
+        if self.suffix == "parquet":
+            return parquet_columns(self.folder, table), 0
+        return [], 0
+
+    def _delimiter(self) -> str:
+        return "\t" if self.suffix == "tsv" else ","
+
+    def fingerprint(self) -> list[Any]:
+        """Of the tables."""
+        return table_fingerprints(self.folder, self.tables)
+
+    def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
+        """Rows of a table; captions of a picture belong together.
+
+        Raises:
+            Refused: a JSON file is no list.
+        """
+        name = self.tables[table]
+        if self.suffix == "parquet":
+            for at, value in parquet_scan(self.folder, name, [self.config.image], start):
+                image = hash64(str(value.get(self.config.image)))
+                yield Entry(at, 1, image, image)
+            return
+        with self.folder.open(name) as file:
+            if self.suffix in ("csv", "tsv"):
+                records = csv_records(file, start or self._starts[table], self._delimiter())
+            elif self.suffix == "json":
+                records = json_records(file, start, problems)
+            else:
+                records = jsonl_records(file, start)
+            try:
+                for record in records:
+                    value = self._value(table, record.value)
+                    image = hash64(str(value.get(self.config.image)))
+                    yield Entry(record.offset, record.length, image, image)
+            except NotAList:
+                where = f"{self.folder.field}: {self.folder.path(name)}"
+                raise Refused(f"{where}: expected a JSON list of records") from None
+
+    def _value(self, table: int, value: Any) -> dict[str, Any]:
+        if isinstance(value, list) and self.suffix in ("csv", "tsv"):
+            return dict(zip(self._columns[table], value, strict=False))
+        return value if isinstance(value, dict) else {}
+
+    def rows(self, places: list[Place]) -> list[Row]:
+        """Parse rows."""
+        values: list[Any]
+        if self.suffix == "parquet":
+            values = parquet_rows(self.folder, self.tables, places)
+        elif self.suffix in ("csv", "tsv"):
+            values = list(self._ranges.csv(places, self._delimiter()))
+        else:
+            values = list(self._ranges.json(places))
+        return [self._row(p, v) for p, v in zip(places, values, strict=True)]
+
+    def _row(self, place: Place, found: Any) -> Row:
+        row = Row(place.row)
+        if isinstance(found, str):
+            return row.fail("unreadable", found)
+        columns = self._columns[place.table]
+        if isinstance(found, list) and len(found) != len(columns):
+            row.fail("unreadable", "wrong_number_of_fields")
+        value = self._value(place.table, found)
+        image, text = value.get(self.config.image), value.get(self.config.caption)
+        row.image, bad_image = clean(image if isinstance(image, str) else "")
+        row.caption, bad_caption = clean(text if isinstance(text, str) else "")
+        group = value.get(self.config.group) if self.config.group else None
+        row.group = clean(str(group))[0] if group not in (None, "") else row.image
+        row.meta = scalars(value, (self.config.image, self.config.caption))
+        if text is not None and not isinstance(text, str):
+            row.fail("unreadable", "caption_is_no_text")
+        if bad_image or bad_caption:
+            row.fail("unreadable", "bad_utf8")
+        return row
+
+    def prepare(self, store: Store) -> None:
+        """Index zips."""
+        self.images.prepare(store)
+
+    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
+        """Read and check pictures."""
+        return pictures_of(rows, self.images, store, lambda d: check(d, self.config.max_pixels))

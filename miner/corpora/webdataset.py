@@ -1,0 +1,136 @@
+"""WebDataset tars of a picture and a text per sample; also the shards this package writes."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+from miner.corpora.config import WebDatasetConfig, corpus_name
+from miner.corpora.files import corpus_folder
+from miner.corpora.images import check
+from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
+from miner.corpora.tables import find_tables, table_fingerprints
+from miner.store import Store
+
+_SUFFIXES = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp")
+
+
+class WebDataset:
+    """Reader of a folder of tars; see `miner.corpora.rows.Reader`.
+
+    Raises:
+        Refused: there is no tar.
+    """
+
+    def __init__(self, config: WebDatasetConfig):
+        self.config = config
+        self.folder, file = corpus_folder(config.path, corpus_name(config))
+        self.tables = find_tables(self.folder, file, ("*.tar",), "*.tar")
+
+    def fingerprint(self) -> list[Any]:
+        """Of the tars."""
+        return table_fingerprints(self.folder, self.tables)
+
+    def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
+        """Samples of a tar: runs of members with one key."""
+        with self.folder.open(self.tables[table]) as file:
+            file.seek(start)
+            key, begin, end = "", start, start
+            try:
+                with tarfile.open(fileobj=file, mode="r:") as tar:
+                    for member in tar:
+                        if not member.isreg():
+                            continue
+                        found = _key(member.name)
+                        if found != key and end > begin:
+                            yield self._entry(table, key, begin, end)
+                            begin = member.offset
+                        key = found
+                        end = member.offset_data + -(-member.size // 512) * 512
+                        tar.members = []  # type: ignore[attr-defined]  # else all stay in memory
+            except (tarfile.TarError, OSError) as error:
+                problems.append(f"the tar breaks off behind byte {begin} ({error})")
+            if end > begin:
+                yield self._entry(table, key, begin, end)
+
+    def _entry(self, table: int, key: str, begin: int, end: int) -> Entry:
+        image = hash64(self.tables[table], key)
+        return Entry(begin, end - begin, image, image)
+
+    def rows(self, places: list[Place]) -> list[Row]:
+        """Read samples; each row holds its picture's bytes."""
+        return [self._row(place) for place in places]
+
+    def prepare(self, store: Store) -> None:
+        """Nothing to prepare."""
+
+    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
+        """Check pictures."""
+        return {row.image: check(row.where, self.config.max_pixels) for row in rows}
+
+    def _row(self, place: Place) -> Row:
+        row = Row(place.row)
+        table = self.tables[place.table]
+        with self.folder.open(table) as file:
+            file.seek(place.offset)
+            data = file.read(place.length)
+        parts: dict[str, bytes] = {}
+        name = ""
+        try:
+            with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+                for member in tar:
+                    if member.isreg():
+                        content = tar.extractfile(member)
+                        suffix = member.name[len(_key(member.name)) + 1 :].lower()
+                        parts[suffix] = content.read() if content else b""
+                        name = _key(member.name)
+        except (tarfile.TarError, OSError):
+            row.fail("unreadable", "truncated_tar")
+        suffix = next((s for s in _SUFFIXES if s in parts), "")
+        stem = clean(f"{table.removesuffix('.tar')}/{name}")[0]
+        row.image = f"{stem}.{suffix}" if suffix else stem
+        row.group = stem
+        row.where = parts.get(suffix, b"")
+        if len(data) < place.length:
+            row.fail("unreadable", "truncated_tar")
+        if not suffix:
+            row.fail("unreadable", "missing_image")
+        self._text(row, parts)
+        return row
+
+    def _text(self, row: Row, parts: dict[str, bytes]) -> None:
+        side: Any = {}
+        if "json" in parts:
+            try:
+                side = json.loads(parts["json"].decode("utf-8-sig", "surrogateescape"))
+            except (ValueError, RecursionError):
+                row.fail("unreadable", "malformed_json")
+        side = side if isinstance(side, dict) else {}
+        if self.config.text in parts and self.config.text != "json":
+            text: Any = parts[self.config.text].decode("utf-8-sig", "surrogateescape")
+        elif self.config.caption_field in side:
+            text = side[self.config.caption_field]
+        else:
+            row.fail("unreadable", "missing_text")
+            return
+        if not isinstance(text, str):
+            row.fail("unreadable", "caption_is_no_text")
+            return
+        row.caption, bad = clean(text)
+        if bad:
+            row.fail("unreadable", "bad_utf8")
+        if isinstance(side.get("group"), str) and side["group"]:
+            row.group = clean(side["group"])[0]
+        for key in ("source", "license"):
+            if isinstance(side.get(key), str):
+                row.meta[key] = clean(side[key])[0]
+        row.source = row.meta.pop("source", "")
+
+
+def _key(name: str) -> str:
+    """A member's key: its path up to the first dot of the base name."""
+    folder, slash, base = name.rpartition("/")
+    return folder + slash + base.partition(".")[0]
