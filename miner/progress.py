@@ -39,7 +39,7 @@ class Lines:
         """Begin counting."""
         self.units, self.captions = units, captions
         self.done_units, self.done = done_units, done_captions
-        self.masks = 0
+        self.accepted = 0
         self.first, self.began = done_captions, time.monotonic()
         self._say(f"{units} units, {captions} captions; {done_units} units done before")
 
@@ -47,12 +47,12 @@ class Lines:
         """Report a unit."""
         self.done_units += 1
         self.done += mark["tables"]["samples"]["rows"]
-        self.masks += mark["masks"]
+        self.accepted += mark["accepted"]
         rate = (self.done - self.first) / max(time.monotonic() - self.began, 1e-9)
         left = (self.captions - self.done) / rate
         self._say(
             f"{mark['unit_id']} [{self.done_units}/{self.units}] {self.done} captions,"
-            f" {rate:.1f}/s, {left:.0f} s left, {self.masks} candidate masks"
+            f" {rate:.1f}/s, {left:.0f} s left, {self.accepted} masks accepted"
         )
 
     def barrier(self) -> None:
@@ -71,7 +71,7 @@ class Bar:
 
     def start(self, units: int, captions: int, done_units: int, done_captions: int) -> None:
         """Draw the bar."""
-        self.masks, self.done = 0, done_captions
+        self.accepted, self.done = 0, done_captions
         self.first, self.began = done_captions, time.monotonic()
         self.task = self.progress.add_task(
             "mining", total=units, completed=done_units, note=f"{captions} captions"
@@ -80,9 +80,9 @@ class Bar:
     def unit(self, mark: dict[str, Any]) -> None:
         """Advance the bar."""
         self.done += mark["tables"]["samples"]["rows"]
-        self.masks += mark["masks"]
+        self.accepted += mark["accepted"]
         rate = (self.done - self.first) / max(time.monotonic() - self.began, 1e-9)
-        note = f"{rate:.1f} captions/s, {self.masks} candidate masks"
+        note = f"{rate:.1f} captions/s, {self.accepted} masks accepted"
         self.progress.update(self.task, advance=1, note=note)
 
     def barrier(self) -> None:

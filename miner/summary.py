@@ -50,15 +50,18 @@ def counts(store: Store) -> dict[str, Any]:
 def print_summary(store: Store, console: Console) -> None:
     """Print rows by status, masks by concept and by reason."""
     found = counts(store)
-    table = Table("corpus", *STATUSES, "rows", title="Caption rows")
-    for column in table.columns[1:]:
+    by_corpus = sorted(found["statuses"].items())
+    table = Table("status", *(c for c, _ in by_corpus), "all", "reasons", title="Caption rows")
+    for column in table.columns[1:-1]:
         column.justify = "right"
-    total: Counter[str] = Counter()
-    for corpus, statuses in sorted(found["statuses"].items()):
-        total.update(statuses)
-        table.add_row(corpus, *(str(statuses[s]) for s in STATUSES), str(statuses.total()))
+    for status in STATUSES:
+        numbers = [statuses[status] for _, statuses in by_corpus]
+        why = found["reasons"].get(status, Counter()).most_common()
+        reasons = ", ".join(f"{reason} {n}" for reason, n in why)
+        table.add_row(status, *map(str, numbers), str(sum(numbers)), reasons)
     table.add_section()
-    table.add_row("all", *(str(total[s]) for s in STATUSES), str(total.total()), style="bold")
+    totals = [statuses.total() for _, statuses in by_corpus]
+    table.add_row("rows", *map(str, totals), str(sum(totals)), "", style="bold")
     console.print(table)
 
     table = Table("concept", "asked", "kept", "why the others were not", title="Masks")

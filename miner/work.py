@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
+import pyarrow.compute as pc
+
+from filters.decide import decide
 from miner import stages
 from miner.config import Config
 from miner.plan import UnitRef, load_unit
@@ -38,9 +40,9 @@ class Worker:
             unit: what the group before made; None for the first group, which reads the corpus.
 
         Returns:
-            The unit, or after the last group what `miner.units.commit` returns.
+            The unit; after the last group, the mark of `miner.units.commit` with `accepted`, how
+            many masks would be kept if this unit were all (the barrier decides for good).
         """
-        started = time.monotonic()
         if self.first:
             unit = load_unit(ref, self.config.corpora, self.store)
         assert unit is not None
@@ -49,4 +51,5 @@ class Worker:
         if not self.last:
             return unit
         mark = commit(self.store, ref.unit_id, unit)
-        return {**mark, "seconds": time.monotonic() - started}
+        verdicts = decide(unit.candidates, unit.images, self.config.filters)
+        return {**mark, "accepted": pc.sum(verdicts["keep"]).as_py() or 0}
