@@ -6,6 +6,7 @@ import dataclasses
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
 from miner.demo import fields
 from miner.demo.canvas import Canvas
@@ -86,8 +87,8 @@ def packed(
 
 def ring(
     canvas: Canvas, radius_px: float, aspect: float, bumps: float, angle: float, points: int = 120
-) -> tuple[np.ndarray, np.ndarray]:
-    """A bumpy ellipse around the origin: its points, float (N, 2), and outward normals (N, 2)."""
+) -> np.ndarray:
+    """A bumpy ellipse around the origin, float (N, 2), counter-clockwise with y upwards."""
     t = np.linspace(0, 2 * np.pi, points, endpoint=False)
     waves = canvas.rng.standard_normal((2, 4)) * bumps / np.arange(2, 6) ** 0.8
     radius = np.ones(points)
@@ -97,10 +98,112 @@ def ring(
     x, y = np.cos(t) * radius * np.sqrt(aspect), np.sin(t) * radius / np.sqrt(aspect)
     cos, sin = np.cos(angle), np.sin(angle)
     curve = np.stack([cos * x - sin * y, sin * x + cos * y], 1)
+    return curve
+
+
+def normals(curve: np.ndarray) -> np.ndarray:
+    """Outward normals of a closed curve that runs as `ring` makes it, float (N, 2)."""
     tangent = np.roll(curve, -1, 0) - np.roll(curve, 1, 0)
     normal = np.stack([tangent[:, 1], -tangent[:, 0]], 1)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-    return curve, normal
+    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
+
+
+def rings(
+    canvas: Canvas,
+    circles: list[tuple[float, float, float]],
+    aspect: tuple[float, float] = (1.0, 1.5),
+    bumps: float = 0.12,
+    angle: float | None = None,
+) -> list[np.ndarray]:
+    """Outlines that stand apart: bumpy ellipses at x, y with a radius (pixels).
+
+    Args:
+        canvas: supplies randomness.
+        circles: x, y, radius in pixels.
+        aspect: range of length over width.
+        bumps: irregularity of the outline.
+        angle: common direction, or None.
+    """
+    rng, curves = canvas.rng, []
+    for x, y, radius in circles:
+        turn = rng.uniform(0, np.pi) if angle is None else angle + 0.2 * rng.standard_normal()
+        curve = ring(canvas, radius, float(rng.uniform(*aspect)), bumps, float(turn))
+        curves.append(curve + np.array([x, y]))
+    return curves
+
+
+def crowded(
+    canvas: Canvas, spacing_um: float, gap_um: float, stretch: float = 1.0
+) -> list[np.ndarray]:
+    """Outlines back to back: rounded cells of a jittered grid that covers the tile.
+
+    Args:
+        canvas: supplies randomness and scale.
+        spacing_um: mean distance of neighbours.
+        gap_um: width of the tissue between them.
+        stretch: length over width.
+
+    Returns:
+        Closed curves in pixels, float (120, 2) each.
+    """
+    rng = canvas.rng
+    fine = 22  # grid points per spacing
+    reach = float(np.hypot(*canvas.shape)) * canvas.mpp / spacing_um
+    count = int(np.ceil(reach / 2)) + 2
+    v, u = np.mgrid[-count : count + 1, -count : count + 1].astype(float)
+    u = u + 0.5 * (v % 2) + rng.normal(0, 0.22, u.shape)
+    v = v + rng.normal(0, 0.22, v.shape)
+    side = (2 * count + 1) * fine
+    cells = fields.nearest(
+        (side, side), (u.ravel() + count + 0.5) * fine, (v.ravel() + count + 0.5) * fine
+    )
+    free = fields.distance(~fields.borders(cells)) > 0.5 * gap_um / spacing_um * fine
+    angle = rng.uniform(0, np.pi)
+    cos, sin = np.cos(angle), np.sin(angle)
+    height, width = canvas.shape
+    curves = []
+    for number, box in enumerate(ndimage.find_objects(cells), start=1):
+        if box is None:
+            continue
+        inside = ((cells[box] == number) & free[box]).astype(np.uint8)
+        found, _ = cv2.findContours(np.pad(inside, 1), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        if not found:
+            continue
+        contour = max(found, key=len)[::-1, 0].astype(float)
+        if len(contour) < 16:
+            continue
+        contour += (box[1].start - 1, box[0].start - 1)
+        contour = (rounded(contour) / fine - count - 0.5) * canvas.px(spacing_um)
+        x, y = contour[:, 0] * np.sqrt(stretch), contour[:, 1] / np.sqrt(stretch)
+        curve = np.stack([cos * x - sin * y + width / 2, sin * x + cos * y + height / 2], 1)
+        low, high = curve.min(0), curve.max(0)
+        if (high > 0).all() and (low < (width, height)).all():
+            curves.append(curve)
+    return curves
+
+
+def rounded(contour: np.ndarray, points: int = 120, waves: int = 3) -> np.ndarray:
+    """A closed curve with only its slowest waves left, float (points, 2)."""
+    at = np.linspace(0, len(contour), points, endpoint=False)
+    closed = np.vstack([contour, contour[:1]])
+    steps = np.arange(len(closed))
+    z = np.interp(at, steps, closed[:, 0]) + 1j * np.interp(at, steps, closed[:, 1])
+    spectrum = np.fft.fft(z)
+    spectrum[waves + 1 : -waves] = 0
+    z = np.fft.ifft(spectrum)
+    return np.stack([z.real, z.imag], 1)
+
+
+def within(canvas: Canvas, curves: list[np.ndarray], mask: np.ndarray) -> list[np.ndarray]:
+    """The curves that lie on a mask, by where they run through the tile."""
+    height, width = canvas.shape
+    kept = []
+    for curve in curves:
+        points = np.round(np.vstack([curve[::6], curve.mean(0)])).astype(int)
+        seen = points[((points >= 0) & (points < (width, height))).all(1)]
+        if len(seen) and mask[seen[:, 1], seen[:, 0]].all():
+            kept.append(curve)
+    return kept
 
 
 def along(curve: np.ndarray, normal: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
@@ -115,23 +218,13 @@ def along(curve: np.ndarray, normal: np.ndarray, step: float) -> tuple[np.ndarra
     return points, there
 
 
-def glands(
-    canvas: Canvas,
-    circles: list[tuple[float, float, float]],
-    wall: Wall,
-    aspect: tuple[float, float] = (1.0, 1.5),
-    bumps: float = 0.12,
-    angle: float | None = None,
-) -> np.ndarray:
+def glands(canvas: Canvas, curves: list[np.ndarray], wall: Wall) -> np.ndarray:
     """Draw glands with their epithelium, lumen and nuclei.
 
     Args:
         canvas: what is painted.
-        circles: x, y, radius in pixels.
+        curves: their outlines in pixels, from `rings` or `crowded`.
         wall: how they are built.
-        aspect: range of length over width.
-        bumps: irregularity of the outline.
-        angle: common direction, or None.
 
     Returns:
         Their area, bool (H, W).
@@ -141,22 +234,19 @@ def glands(
     vacuoles = np.zeros(canvas.shape, np.int32)
     drawn: list[tuple[np.ndarray, np.ndarray, float]] = []
     rng = canvas.rng
-    for number, (x, y, radius) in enumerate(circles, start=1):
-        turn = (
-            float(rng.uniform(0, np.pi)) if angle is None else angle + 0.2 * rng.standard_normal()
-        )
-        curve, normal = ring(canvas, radius, float(rng.uniform(*aspect)), bumps, turn)
-        curve += (x, y)
+    for number, curve in enumerate(curves, start=1):
+        normal = normals(curve)
         fill(outer, curve, number)
-        height = canvas.px(wall.height) * float(rng.uniform(0.85, 1.15))
-        height = min(height, 0.86 * radius)
+        # Half the width of the narrow side.
+        radius = 0.8 * float(np.linalg.norm(curve - curve.mean(0), axis=1).min())
+        height = min(canvas.px(wall.height) * float(rng.uniform(0.85, 1.15)), 1.1 * radius)
         phase = rng.uniform(0, 2 * np.pi, 2)
         t = np.linspace(0, 2 * np.pi, len(curve), endpoint=False)
         wave = np.sin(wall.folds * t + phase[0]) + 0.6 * np.sin(1.7 * wall.folds * t + phase[1])
         depth = height * (1 + wall.fold * wave)
         # Near the ends of an ellipse the inner outline must not cross itself.
-        hole = curve - normal * np.minimum(depth, 0.9 * radius)[:, None]
-        if height < 0.84 * radius:
+        hole = curve - normal * np.minimum(depth, 1.12 * radius)[:, None]
+        if height < 1.05 * radius:
             fill(inner, hole, number)
         drawn.append((curve, normal, height))
     inner = np.where(outer == inner, inner, 0)
@@ -308,14 +398,15 @@ def vessels(
     drawn: list[tuple[np.ndarray, np.ndarray, float]] = []
     rng = canvas.rng
     for number, (x, y, radius) in enumerate(circles, start=1):
-        curve, normal = ring(
-            canvas, radius, float(rng.uniform(1.0, 2.4)), 0.12, float(rng.uniform(0, np.pi))
-        )
-        curve += (x, y)
-        fill(outer, curve, number)
-        thick = min(canvas.px(wall_um), 0.6 * radius)
-        fill(inner, curve - normal * thick, number)
-        drawn.append((curve, normal, thick))
+        aspect = float(rng.uniform(1.0, 2.2))
+        curve = ring(canvas, radius, aspect, 0.09, float(rng.uniform(0, np.pi)))
+        centre = np.array([x, y])
+        narrow = radius / np.sqrt(aspect)
+        thick = min(canvas.px(wall_um), 0.6 * narrow)
+        fill(outer, curve + centre, number)
+        # Shrunk towards the centre: a narrow outline moved along its normals would cross itself.
+        fill(inner, curve * (1 - thick / narrow) + centre, number)
+        drawn.append((curve + centre, normals(curve), thick))
     inner = np.where(outer == inner, inner, 0)
     area, hole = outer > 0, inner > 0
     canvas.clear(area)

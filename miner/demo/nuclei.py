@@ -61,11 +61,11 @@ KINDS: dict[str, Kind] = {
     "squamous": Kind(EPITHELIAL, 9.0, 1.3, 0.15, 0.05, 0.55, 0.3, 1.3, 0.35, 0.4),
     "hepatocyte": Kind(EPITHELIAL, 8.0, 1.08, 0.12, 0.03, 0.58, 0.28, 1.1, 0.4, 0.7),
     "tubular": Kind(EPITHELIAL, 6.8, 1.1, 0.1, 0.03, 0.65, 0.25, 1.1, 0.35, 0.25),
-    "tumor": Kind(TUMOR, 11.5, 1.3, 0.25, 0.09, 0.6, 0.42, 1.6, 0.4, 0.6),
-    "tumor_dark": Kind(TUMOR, 10.5, 1.4, 0.25, 0.1, 0.95, 0.3, 1.4, 0.2, 0.15),
+    "tumor": Kind(TUMOR, 11.5, 1.3, 0.22, 0.07, 0.62, 0.3, 1.6, 0.4, 0.6),
+    "tumor_dark": Kind(TUMOR, 10.5, 1.4, 0.25, 0.08, 0.95, 0.3, 1.4, 0.2, 0.15),
     "tumor_columnar": Kind(TUMOR, 13.0, 2.1, 0.18, 0.06, 0.78, 0.3, 1.4, 0.3, 0.35),
     "tumor_small": Kind(TUMOR, 8.2, 1.2, 0.15, 0.06, 0.72, 0.3, 1.2, 0.3, 0.3),
-    "giant": Kind(TUMOR, 19.0, 1.25, 0.25, 0.16, 0.85, 0.5, 2.2, 0.3, 0.8),
+    "giant": Kind(TUMOR, 19.0, 1.25, 0.25, 0.13, 0.85, 0.4, 2.2, 0.3, 0.8),
     "fibroblast": Kind(STROMAL, 13.0, 3.6, 0.25, 0.06, 0.72, 0.2, 1.2, 0.2, 0.05, along=True),
     "plump_fibroblast": Kind(STROMAL, 12.0, 2.0, 0.2, 0.05, 0.5, 0.3, 1.2, 0.4, 0.4, along=True),
     "muscle": Kind(STROMAL, 17.0, 4.6, 0.2, 0.03, 0.62, 0.2, 1.2, 0.25, 0.05, along=True),
@@ -127,7 +127,9 @@ def outlines(
     size = shape[:, 0] * placed[:, 3] * np.exp(shape[:, 2] * rng.standard_normal(len(kinds))) / mpp
     aspect = np.maximum(shape[:, 1] * np.exp(0.15 * rng.standard_normal(len(kinds))), 1.0)
     t = np.linspace(0, 2 * np.pi, 20, endpoint=False)
-    waves = rng.standard_normal((len(kinds), 8)) * shape[:, 3:] / np.sqrt(2)
+    # Slow bumps are larger than fast ones: nuclei are bent and dented rather than spiked.
+    fall = np.tile(np.array([1.3, 0.8, 0.4, 0.2]), 2)
+    waves = rng.standard_normal((len(kinds), 8)) * shape[:, 3:] * fall
     order = np.arange(2, 6)[:, None] * t
     radius = 1 + waves[:, :4] @ np.cos(order) + waves[:, 4:] @ np.sin(order)
     x = np.cos(t) * radius * size[:, None] / 2

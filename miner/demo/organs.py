@@ -92,8 +92,10 @@ def colon(canvas: Canvas) -> None:
     if state == "normal":
         canvas.facts["finding"] = "normal"
         wall = Wall("basal", 21, 5.6, base=4.0, goblet=goblet, eosin=0.2, hematoxylin=0.12)
-        spots = glands.packed(canvas, everything, (30, 46), canvas.uniform(1.0, 1.25))
-        glands.glands(canvas, spots, wall, (1.0, 1.5), 0.05)
+        curves = glands.crowded(
+            canvas, canvas.uniform(75, 105), canvas.uniform(10, 30), canvas.uniform(1, 1.5)
+        )
+        glands.glands(canvas, curves, wall)
         inflame(canvas, rest(canvas), canvas.uniform(0.4, 1.2))
     elif state == "adenoma":
         canvas.facts["finding"] = "tubular adenoma"
@@ -101,8 +103,10 @@ def colon(canvas: Canvas) -> None:
             "columnar", 27, 4.6, rows=2, base=5.5, fold=0.2, folds=int(canvas.rng.integers(5, 10)),
             goblet=canvas.uniform(0, 0.25), eosin=0.24, hematoxylin=0.2,
         )  # fmt: skip
-        spots = glands.packed(canvas, everything, (36, 75), canvas.uniform(0.95, 1.15))
-        glands.glands(canvas, spots, wall, (1.0, 2.4), 0.1, canvas.uniform(0, np.pi))
+        curves = glands.crowded(
+            canvas, canvas.uniform(90, 150), canvas.uniform(8, 22), canvas.uniform(1, 2.6)
+        )
+        glands.glands(canvas, curves, wall)
         inflame(canvas, rest(canvas), canvas.uniform(0.2, 0.9))
     else:
         canvas.facts["finding"] = "adenocarcinoma"
@@ -112,8 +116,14 @@ def colon(canvas: Canvas) -> None:
             eosin=0.28, hematoxylin=0.2,
             content=str(canvas.rng.choice(["empty", "debris", "mucin", "secretion"])),
         )  # fmt: skip
-        spots = glands.packed(canvas, everything, (28, 110), canvas.uniform(0.95, 1.3))
-        glands.glands(canvas, spots, wall, (1.0, 2.2), 0.2)
+        if canvas.chance(0.4):
+            curves = glands.crowded(
+                canvas, canvas.uniform(80, 150), canvas.uniform(3, 20), canvas.uniform(1, 2)
+            )
+        else:
+            spots = glands.packed(canvas, everything, (28, 110), canvas.uniform(0.95, 1.3))
+            curves = glands.rings(canvas, spots, (1.0, 2.2), 0.2)
+        glands.glands(canvas, curves, wall)
         if canvas.chance(0.35):
             pool = rest(canvas) & canvas.blob(canvas.uniform(0.2, 0.5), 90)
             tissue.mucin(canvas, pool)
@@ -135,15 +145,15 @@ def breast(canvas: Canvas) -> None:
                     content=str(canvas.rng.choice(["empty", "secretion"])))  # fmt: skip
         lobule = canvas.blob(0.4, 120)
         spots = glands.packed(canvas, lobule, (13, 26), 1.1)
-        glands.glands(canvas, spots, wall, (1.0, 1.6), 0.12)
+        glands.glands(canvas, glands.rings(canvas, spots, (1.0, 1.6), 0.12), wall)
         big = glands.packed(canvas, everything & ~lobule, (35, 60), 1.5, 2)
-        glands.glands(canvas, big, wall, (1.0, 1.6), 0.12)
+        glands.glands(canvas, glands.rings(canvas, big, (1.0, 1.6), 0.12), wall)
     elif state == "in situ":
         canvas.facts["finding"] = "ductal carcinoma in situ"
         wall = Wall("tumor", 60, 9.5, rows=5, base=6.0, fold=0.12, eosin=0.28, hematoxylin=0.16,
                     outer="basal", content=str(canvas.rng.choice(["debris", "empty"])))  # fmt: skip
         spots = glands.packed(canvas, everything, (60, 110), 1.15, 6)
-        glands.glands(canvas, spots, wall, (1.0, 1.5), 0.1)
+        glands.glands(canvas, glands.rings(canvas, spots, (1.0, 1.5), 0.1), wall)
     else:
         canvas.facts["finding"] = "invasive ductal carcinoma"
         nests(canvas, canvas.uniform(0.3, 0.75))
@@ -172,13 +182,13 @@ def prostate(canvas: Canvas) -> None:
                     folds=int(canvas.rng.integers(6, 12)), outer="basal",
                     content=str(canvas.rng.choice(["empty", "secretion"])))  # fmt: skip
         spots = glands.packed(canvas, everything, (45, 120), 1.1)
-        glands.glands(canvas, spots, wall, (1.0, 1.8), 0.16)
+        glands.glands(canvas, glands.rings(canvas, spots, (1.0, 1.8), 0.16), wall)
     else:
         canvas.facts["finding"] = "prostatic adenocarcinoma"
         wall = Wall("tumor_small", 14, 7.0, base=5.5, fold=0.1, eosin=0.22, hematoxylin=0.14,
                     content=str(canvas.rng.choice(["empty", "secretion", "mucin"])))  # fmt: skip
         spots = glands.packed(canvas, everything, (18, 36), canvas.uniform(1.0, 1.4))
-        glands.glands(canvas, spots, wall, (1.0, 1.7), 0.14)
+        glands.glands(canvas, glands.rings(canvas, spots, (1.0, 1.7), 0.14), wall)
     inflame(canvas, rest(canvas), canvas.uniform(0, 0.3))
     capillaries(canvas, rest(canvas))
 
@@ -208,11 +218,14 @@ def kidney(canvas: Canvas) -> None:
     free = everything
     if canvas.chance(0.65):
         free = ~glomeruli(canvas)
-    spots = glands.packed(canvas, free, (19, 30), 1.02)
-    inside = [s for s in spots if disc_free(free, s)]
-    half = canvas.uniform(0.3, 0.8)
-    glands.glands(canvas, inside[: int(half * len(inside))], proximal, (1.0, 1.6), 0.08)
-    glands.glands(canvas, inside[int(half * len(inside)) :], distal, (1.0, 1.6), 0.08)
+    curves = glands.crowded(
+        canvas, canvas.uniform(44, 60), canvas.uniform(1, 7), canvas.uniform(1, 1.8)
+    )
+    curves = glands.within(canvas, curves, free)
+    order = canvas.rng.permutation(len(curves))
+    cut = int(canvas.uniform(0.3, 0.8) * len(curves))
+    glands.glands(canvas, [curves[i] for i in order[:cut]], proximal)
+    glands.glands(canvas, [curves[i] for i in order[cut:]], distal)
     if canvas.chance(0.3):
         canvas.facts["finding"] = "interstitial inflammation"
         inflame(canvas, rest(canvas), 2.0)
@@ -224,15 +237,6 @@ def moved(curve: np.ndarray, x: float, y: float) -> np.ndarray:
     return curve + np.array([x, y])
 
 
-def disc_free(free: np.ndarray, circle: tuple[float, float, float]) -> bool:
-    """Whether a circle (pixels) lies on free pixels, by its centre and 8 points of its rim."""
-    x, y, radius = circle
-    t = np.linspace(0, 2 * np.pi, 8, endpoint=False)
-    xs = np.clip(np.append(x + radius * np.cos(t), x).round().astype(int), 0, free.shape[1] - 1)
-    ys = np.clip(np.append(y + radius * np.sin(t), y).round().astype(int), 0, free.shape[0] - 1)
-    return bool(free[ys, xs].all())
-
-
 def glomeruli(canvas: Canvas) -> np.ndarray:
     """Glomeruli: a lobulated tuft in Bowman's space; their area, bool (H, W)."""
     everything = np.ones(canvas.shape, bool)
@@ -240,9 +244,9 @@ def glomeruli(canvas: Canvas) -> np.ndarray:
     area = np.zeros(canvas.shape, np.int32)
     tuft = np.zeros(canvas.shape, np.int32)
     for number, (x, y, radius) in enumerate(circles, start=1):
-        curve, _ = glands.ring(canvas, radius, canvas.uniform(1, 1.2), 0.05, canvas.uniform(0, 3))
+        curve = glands.ring(canvas, radius, canvas.uniform(1, 1.2), 0.05, canvas.uniform(0, 3))
         glands.fill(area, moved(curve, x, y), number)
-        lobes, _ = glands.ring(canvas, radius * canvas.uniform(0.78, 0.9), 1.0, 0.09, 0.0)
+        lobes = glands.ring(canvas, radius * canvas.uniform(0.78, 0.9), 1.0, 0.09, 0.0)
         shift = 0.06 * radius * canvas.rng.standard_normal(2)
         glands.fill(tuft, moved(lobes, x + shift[0], y + shift[1]), number)
     tuft = np.where(area == tuft, tuft, 0)
@@ -303,7 +307,7 @@ def liver(canvas: Canvas) -> None:
         duct = Wall("epithelial", 7, 6, base=3.5, eosin=0.25, hematoxylin=0.12)
         inner = portal & (fields.distance(portal) * canvas.mpp > 14)
         spots = glands.packed(canvas, inner, (11, 18), 1.4, 3)
-        glands.glands(canvas, spots, duct, (1.0, 1.4), 0.06)
+        glands.glands(canvas, glands.rings(canvas, spots, (1.0, 1.4), 0.06), duct)
         wide = glands.packed(canvas, inner & rest(canvas), (12, 30), 1.4, 2)
         glands.vessels(canvas, wide, canvas.uniform(2, 10), canvas.uniform(0, 1))
         if canvas.chance(0.5):
@@ -379,9 +383,7 @@ def squamous(canvas: Canvas) -> None:
         inside = area & (fields.distance(area) * canvas.mpp > 22)
         for x, y, radius in glands.packed(canvas, inside, (14, 34), 1.6, 3):
             pearl = np.zeros(canvas.shape, np.int32)
-            curve, _ = glands.ring(
-                canvas, radius, canvas.uniform(1, 1.4), 0.06, canvas.uniform(0, 3)
-            )
+            curve = glands.ring(canvas, radius, canvas.uniform(1, 1.4), 0.06, canvas.uniform(0, 3))
             glands.fill(pearl, moved(curve, x, y), 1)
             tissue.keratin(canvas, pearl > 0, (x, y))
         inflame(canvas, rest(canvas), canvas.uniform(0.3, 1.5))
@@ -420,7 +422,7 @@ def lymph_node(canvas: Canvas) -> None:
     tissue.lymphoid(canvas, everything, canvas.uniform(7, 9), plasma=0.02)
     for x, y, radius in glands.packed(canvas, everything, (60, 130), 1.2, 3):
         centre = np.zeros(canvas.shape, np.int32)
-        curve, _ = glands.ring(canvas, radius, canvas.uniform(1, 1.3), 0.06, canvas.uniform(0, 3))
+        curve = glands.ring(canvas, radius, canvas.uniform(1, 1.3), 0.06, canvas.uniform(0, 3))
         glands.fill(centre, moved(curve, x, y), 1)
         germinal = centre > 0
         tissue.sheet(
@@ -437,12 +439,12 @@ def lymph_node(canvas: Canvas) -> None:
 
 def thyroid(canvas: Canvas) -> None:
     """Follicles filled with colloid."""
-    everything = ground(canvas, density=0.34, loose=0.3)
+    ground(canvas, density=0.34, loose=0.3)
     canvas.facts["finding"] = "normal"
     wall = Wall("tubular", 8, 6.2, base=3.8, eosin=0.24, hematoxylin=0.16, content="colloid",
                 gland="thyroid_follicle", lumen="")  # fmt: skip
-    spots = glands.packed(canvas, everything, (22, 85), canvas.uniform(1.0, 1.1))
-    glands.glands(canvas, spots, wall, (1.0, 1.5), 0.08)
+    curves = glands.crowded(canvas, canvas.uniform(55, 150), canvas.uniform(4, 25), 1.2)
+    glands.glands(canvas, curves, wall)
     if canvas.chance(0.3):
         canvas.facts["finding"] = "lymphocytic thyroiditis"
         tissue.lymphoid(canvas, rest(canvas) & canvas.blob(0.5, 80))

@@ -67,6 +67,7 @@ def sheet(
     hematoxylin: float = 0.14,
     membrane: float = 0.06,
     clear: float = 0.0,
+    soft_um: float = 2.5,
     entity: str = "epithelium",
 ) -> np.ndarray:
     """Solid cells side by side, each with its own tone of cytoplasm.
@@ -80,6 +81,7 @@ def sheet(
         hematoxylin: mean haematoxylin of the cytoplasm.
         membrane: extra density at cell borders (negative: clefts).
         clear: 0..1, how much of the cytoplasm is washed out (clear cells).
+        soft_um: how blurred the borders of the cells' tones are.
         entity: label map it is drawn to.
 
     Returns:
@@ -94,6 +96,7 @@ def sheet(
     )
     cells = np.where(mask, cells, 0)
     tone = np.concatenate([[0], canvas.rng.standard_normal(len(mine))]).astype(np.float32)
+    shade = fields.blur(tone[cells], canvas.px(soft_um))
     grain = canvas.noise(2.2, 2)
     wall = fields.blur(fields.borders(cells).astype(np.float32), canvas.px(0.45))
     wall *= np.float32(min(2.2, 1.2 / canvas.mpp))
@@ -101,11 +104,9 @@ def sheet(
     hematoxylin *= canvas.basophilia
     canvas.paint(
         mask,
-        eosin=np.maximum(
-            eosin * keep * (1 + 0.16 * tone[cells] + 0.13 * grain) + membrane * wall, 0
-        ),
+        eosin=np.maximum(eosin * keep * (1 + 0.16 * shade + 0.13 * grain) + membrane * wall, 0),
         hematoxylin=np.maximum(
-            hematoxylin * keep * (1 + 0.2 * tone[cells] + 0.15 * grain) + 0.6 * membrane * wall, 0
+            hematoxylin * keep * (1 + 0.2 * shade + 0.15 * grain) + 0.6 * membrane * wall, 0
         ),
     )
     canvas.cleft(mask)
