@@ -107,9 +107,9 @@ class Canvas:
 
     def cleft(self, mask: np.ndarray) -> None:
         """Tear tissue a little along the outline of a compartment, as fixation does."""
-        if not self.retraction:
-            return
         edge = fields.borders(mask.astype(np.uint8))
+        if not self.retraction or not edge.any():
+            return
         away = cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, 3) * self.mpp
         wide = self.retraction * np.clip(1.2 + 1.6 * self.noise(25, 2), 0, 4)
         gap = np.clip(1.5 * (wide - away), 0, 1) * ~mask

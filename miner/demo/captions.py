@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from miner.demo.render import STUFF, Tile, concept_of
-from miner.demo.words import ABBREVIATIONS, NOTHING, SITES, STAINS, WORDS
+from miner.demo.words import ABBREVIATIONS, LOOKS, NOTHING, SITES, STAINS, WORDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +95,8 @@ class Speaker:
 
     def name(self, concept: str, polarity: str = "affirmed") -> Phrase:
         """A wording of a concept."""
+        if concept == "gland" and self.tile.organ == "colon" and self.chance(0.6):
+            return Phrase(self.one("crypts", "glandular crypts"), concept, "object", polarity)
         kind = "stuff" if concept.replace(" ", "_") in STUFF else "object"
         return Phrase(self.one(*WORDS[concept]), concept, kind, polarity)
 
@@ -118,7 +120,7 @@ class Speaker:
 
     def diagnosis(self, polarity: str = "affirmed") -> Phrase | None:
         """The diagnosis, None when the tissue is normal."""
-        if self.tile.finding == "normal":
+        if self.tile.finding in ("normal", *WORDS):
             return None
         return Phrase(self.tile.finding, self.tile.finding, "diagnosis", polarity)
 
@@ -132,15 +134,26 @@ SALIENT = frozenset({"gland", "glomerulus", "necrosis", "fat", "keratin", "tumor
 NEVER_ABSENT = frozenset({"nucleus", "epithelial nucleus", "stromal nucleus", "epithelium"})
 
 
-def listed(speaker: Speaker, most: int) -> list[str | Phrase]:
-    """One to `most` things in the picture, joined by commas and "and"."""
+def listed(speaker: Speaker, most: int, opening: bool = False) -> list[str | Phrase]:
+    """Some things in the picture, joined by commas and "and".
+
+    Args:
+        speaker: knows the picture.
+        most: name at most that many.
+        opening: whether a sentence opens here; then the first phrase is named bare.
+    """
     found = [speaker.seen() for _ in range(int(speaker.rng.integers(1, most + 1)))]
     phrases = [p for p in found if p is not None]
     if not phrases:
         return ["the tissue"]
-    parts: list[str | Phrase] = [phrases[0]]
-    for i, phrase in enumerate(phrases[1:], start=1):
-        parts += [" and " if i == len(phrases) - 1 else ", ", phrase]
+    parts: list[str | Phrase] = []
+    for i, phrase in enumerate(phrases):
+        if i:
+            parts.append(" and " if i == len(phrases) - 1 else ", ")
+        if speaker.chance(0.4) and (i or not opening):
+            # How it looks is no part of the phrase.
+            parts.append(speaker.one(*LOOKS[phrase.kind]) + " ")
+        parts.append(phrase)
     return parts
 
 
@@ -166,7 +179,7 @@ def spoken(rng: np.random.Generator, tile: Tile) -> Caption:
         parts.append(s.one(", you see that? ", ", kind of scattered around. ", ". "))
     if s.chance(0.4):
         parts += [
-            s.one("I don't see any ", "There's no ", "There is no ", "You won't find any "),
+            s.one("I don't see any ", "There's no ", "I can't find any ", "You won't find any "),
             s.missing("negated"),
             s.one(" here. ", " in this field. ", ", which is nice. "),
         ]
@@ -207,12 +220,17 @@ def legend(rng: np.random.Generator, tile: Tile) -> Caption:
         ]
         if s.chance(0.6):
             parts += [Phrase(abbreviation, short), " lie next to ", *listed(s, 1), ". "]
-    parts += [*listed(s, 3), s.one(" are seen. ", " can be recognised. ", " are shown. ")]
+    parts += [
+        *listed(s, 3, opening=True),
+        s.one(" can be seen. ", " can be recognised. ", " in the same field. "),
+    ]
     if s.chance(0.45):
         if s.chance(0.5):
-            parts += [s.missing("negated"), s.one(" is absent. ", " was not seen. ")]
+            parts += [s.one("There are no ", "No ", "Note the absence of "), s.missing("negated")]
+            parts.append(". " if str(parts[-2]) != "No " else " can be seen. ")
         else:
-            parts += ["Neither ", s.missing("negated"), " nor ", s.missing("negated"), " is seen. "]
+            parts += ["Neither ", s.missing("negated"), " nor ", s.missing("negated")]
+            parts.append(" could be found. ")
     if s.chance(0.3):
         parts += [
             s.one("A pale focus is suggestive of ", "The area at the margin may represent "),
@@ -231,7 +249,8 @@ def machine(rng: np.random.Generator, tile: Tile) -> Caption:
     s = Speaker(rng, tile)
     parts: list[str | Phrase] = []
     if s.chance(0.5):
-        parts += ["The ", Phrase(f"{tile.organ} tissue", tile.organ, "site")]
+        noun = tile.organ if "tissue" in tile.organ else f"{tile.organ} tissue"
+        parts += ["The ", Phrase(noun, tile.organ, "site")]
         parts.append(s.one(" exhibits ", " shows ", " displays "))
     else:
         parts.append(s.one("The image shows ", "The section reveals ", "The tissue contains "))
@@ -242,13 +261,10 @@ def machine(rng: np.random.Generator, tile: Tile) -> Caption:
     parts.append(". ")
     if s.chance(0.55):
         parts += [
-            s.one("No ", "There is no evidence of ", "No significant "),
+            s.one("There is no evidence of ", "The tissue lacks ", "The field is devoid of "),
             s.missing("negated"),
-            s.one(" is observed", " is identified", " is evident"),
             ". ",
         ]
-        if "evidence" in str(parts[-4]):
-            parts[-2:] = [". "]
     if s.chance(0.3):
         parts += [s.one("Pale areas may represent ", "Dark foci possibly correspond to "),
                   s.doubtful(), ". "]  # fmt: skip

@@ -111,6 +111,9 @@ def tile(
     canvas = Canvas(rng, shape, scale)
     ORGANS[site](canvas)
     nuclei.draw(canvas)
+    chosen = stain if look is None else look.stain
+    if chosen == "IHC":
+        stains.immunostain(canvas)
     look = stains.random_look(rng, stain, jpeg) if look is None else look
     found = artefacts.before_light(canvas, flaws)
     image = stains.develop(rng, canvas.dye, scale, dataclasses.replace(look, jpeg=None))

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from miner.demo import fields
+from miner.demo.canvas import Canvas
 
 # Ends of the ranges, optical density for red, green, blue; normalised after mixing.
 HEMATOXYLIN = ((0.650, 0.704, 0.286), (0.58, 0.72, 0.38), (0.76, 0.62, 0.20), (0.50, 0.77, 0.40))
@@ -26,7 +27,7 @@ RECIPES: dict[str, tuple[tuple[tuple[float, float, float], ...], ...]] = {
     "H&E": (HEMATOXYLIN, EOSIN, BLOOD, PIGMENT),
     "hematoxylin": (HEMATOXYLIN, HEMATOXYLIN, BLOOD, PIGMENT),
     "PAS": (HEMATOXYLIN, PAS, PAS, PIGMENT),
-    "IHC": (HEMATOXYLIN, DAB, BLOOD, DAB),
+    "IHC": (HEMATOXYLIN, EOSIN, BLOOD, DAB),
     "trichrome": (((0.55, 0.70, 0.45),), ((0.80, 0.59, 0.10),), ((0.15, 0.90, 0.40),), PIGMENT),
 }
 
@@ -74,7 +75,7 @@ def random_look(rng: np.random.Generator, stain: str = "H&E", jpeg: bool = True)
     strength = np.exp(rng.normal([-0.08, -0.1, 0.0, 0.0], [0.26, 0.38, 0.2, 0.15]))
     strength *= np.exp(rng.normal(0, 0.16))
     if stain == "hematoxylin":
-        strength[1] *= 0.45
+        strength[1:3] *= 0.45
     if stain == "IHC":
         strength[0] *= 0.75
     matrix = np.eye(3) + rng.normal(0, 0.03, (3, 3))
@@ -99,6 +100,27 @@ def random_look(rng: np.random.Generator, stain: str = "H&E", jpeg: bool = True)
         noise=float(rng.uniform(0.8, 3.0)),
         jpeg=int(rng.integers(62, 96)) if jpeg else None,
     )
+
+
+# What an antibody can mark: entity and share of its objects that take it.
+MARKERS = (("tumor_cell", 0.3), ("epithelial_nuclei", 0.9), ("lymphocyte", 0.95), ("nuclei", 0.15))
+
+
+def immunostain(canvas: Canvas) -> None:
+    """Turn haematoxylin and eosin into an immunostain: brown marked nuclei, no eosin."""
+    here = [m for m in MARKERS if m[0] in canvas.labels and canvas.labels[m[0]].any()]
+    canvas.dye["eosin"] *= np.float32(0.06)
+    canvas.dye["blood"] *= np.float32(0.3)
+    if not here:
+        return
+    entity, share = here[int(canvas.rng.integers(len(here)))]
+    labels = canvas.labels[entity]
+    taken = canvas.rng.random(int(labels.max()) + 1) < share
+    taken[0] = False
+    depth = np.where(taken, canvas.rng.uniform(0.4, 1.1, len(taken)), 0).astype(np.float32)
+    brown = fields.blur(np.take(depth, labels), canvas.px(0.3))
+    canvas.dye["hematoxylin"] *= 1 - 0.7 * np.minimum(brown, 1)
+    canvas.add("pigment", brown * (1 + 0.2 * canvas.noise(1.5, 2)))
 
 
 def develop(

@@ -35,6 +35,12 @@ WORDS: dict[str, tuple[str, ...]] = {
     "hemorrhage": ("hemorrhage", "haemorrhage"),
 }
 
+# How things look: words beside a phrase, not in it.
+LOOKS: dict[str, tuple[str, ...]] = {
+    "object": ("numerous", "scattered", "a few", "some", "crowded", "prominent", "many"),
+    "stuff": ("pale", "abundant", "a little", "patchy", "pink"),
+}
+
 # Concept -> long form and abbreviation, as defined in a legend.
 ABBREVIATIONS: dict[str, tuple[str, str]] = {
     "lymphocyte": ("tumor-infiltrating lymphocytes", "TILs"),
