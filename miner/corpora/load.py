@@ -11,6 +11,7 @@ import pyarrow as pa
 from miner.corpora.config import AnyCorpus
 from miner.corpora.rows import Picture, Place, Reader, Row, sample_id
 from miner.store import Store
+from miner.strata import strata_column
 from miner.unit import IMAGES, SAMPLES, Unit
 
 
@@ -64,7 +65,9 @@ def _samples(rows: Sequence[Row], config: AnyCorpus, name: str) -> pa.Table:
         }
         for row in rows
     ]
-    return pa.Table.from_pylist(records, schema=SAMPLES)
+    table = pa.Table.from_pylist(records, schema=SAMPLES)
+    strata = strata_column([row.caption for row in rows], [row.meta for row in rows])
+    return table.append_column("strata", strata)
 
 
 def _images(
