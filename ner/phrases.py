@@ -24,6 +24,7 @@ from ner.tokens import COMMAS, HYPHENS, SOFT, WORD
 from ner.vocabulary import (
     AMOUNT,
     AND,
+    ATTRIBUTE,
     CHUNK,
     CONCEPT,
     CUE,
@@ -34,6 +35,7 @@ from ner.vocabulary import (
     NOUN,
     OR,
     SITE,
+    VERB,
     Entry,
     Vocabulary,
     Word,
@@ -67,6 +69,7 @@ class Reading:
         starts: character offset of each word.
         ends: end-exclusive character offset of each word.
         words: each word, looked up.
+        items: table hits and classed words, in order.
         phrases: structures, in order, without overlaps.
         facts: phrases that state site, diagnosis, stain, magnification or specimen.
         cues: polarity cues, in order.
@@ -76,6 +79,7 @@ class Reading:
     starts: list[int]
     ends: list[int]
     words: list[Word]
+    items: list[Item]
     phrases: list[Phrase]
     facts: list[Phrase]
     cues: list[Item]
@@ -93,19 +97,27 @@ def read(text: str, vocabulary: Vocabulary) -> Reading:
     known = vocabulary._cache
     look_up = vocabulary.word
     table = [known.get(text[a:b]) or look_up(text[a:b]) for a, b in spans]
-    reading = Reading(text, starts, ends, table, [], [], [])
-    _chunk(reading, _items(reading))
+    reading = Reading(text, starts, ends, table, [], [], [], [])
+    reading.items = _items(reading)
+    _chunk(reading, reading.items)
     return reading
 
 
 def _items(reading: Reading) -> list[Item]:
     """Longest matches from left to right, else single classed words."""
     text, starts, ends, table = reading.text, reading.starts, reading.ends, reading.words
+    hyphens = not HYPHENS.isdisjoint(text)
     count = len(table)
     items: list[Item] = []
     i = 0
     while i < count:
         word = table[i]
+        if hyphens and i and text[ends[i - 1] : starts[i]] in HYPHENS:
+            compound = _compound(reading, items, i)
+            if compound is not None:
+                items.append(compound)
+                i += 1
+                continue
         if not word.active:
             i += 1
             continue
@@ -119,14 +131,54 @@ def _items(reading: Reading) -> list[Item]:
             if here.entry is not None:
                 entry, last = here.entry, j
             node = here.next
-        if entry is None:
+        if entry is None or (word.flags & VERB and last == i + 1 and _is_verb(table, i)):
             i += 1
             continue
+        item = Item(i, last, entry, table[last - 1].plural)
         if entry.kind == CUE:
-            reading.cues.append(Item(i, last, entry, False))
-        items.append(Item(i, last, entry, table[last - 1].plural))
+            reading.cues.append(item)
+        items.append(item)
         i = last
     return items
+
+
+# Second halves of compound adjectives that tell a look; all others keep the first half's meaning.
+_LOOKS = frozenset(
+    {"like", "shaped", "looking", "appearing", "sized", "walled", "colored", "stained"}
+)
+_LOOK_ITEM = Entry(LOOK, "")
+_IDENTITY_ITEM = Entry(IDENTITY, "")
+
+
+def _compound(reading: Reading, items: list[Item], i: int) -> Item | None:
+    """The adjective that ends in word i after a hyphen ("mucin-filled"), or None.
+
+    Takes what it covers off `items`.
+    """
+    word = reading.words[i]
+    entry = word.entry
+    look = word.lemma in _LOOKS
+    if entry is not None and not look and (entry.kind > NOUN or word.node is not None):
+        return None
+    if word.flags and not look and not word.flags & VERB:
+        return None
+    before = items[-1] if items and items[-1].last == i else None
+    if before is not None and before.entry.kind > CHUNK:
+        return None
+    kept = before is not None and before.entry.kind >= IDENTITY
+    if before is not None:
+        items.pop()
+    first = before.first if before is not None else i - 1
+    if entry is not None and entry.kind == IDENTITY and not look:
+        return Item(first, i + 1, entry, False)
+    return Item(first, i + 1, _IDENTITY_ITEM if kept and not look else _LOOK_ITEM, False)
+
+
+def _is_verb(table: list[Word], i: int) -> bool:
+    """Whether a word that can be noun or verb ("infiltrates", "lines") is a verb here."""
+    if i and table[i - 1].lemma in ("that", "which", "to", "they", "may", "can", "and", "also"):
+        return True
+    return i + 1 < len(table) and table[i + 1].lemma in ("the", "a", "an", "into", "this", "these")
 
 
 _BINDING = SOFT | {"'", "\u2019", "' ", "\u2019 ", "&", " & ", ".", ". "} - {"\n", "\r\n", "\t"}
@@ -182,9 +234,8 @@ def _close(
             head = row[-1]
     entry = head.entry
     first = _left_edge(row)
-    loose = _joined(reading, loose, row) if loose else None
-    if loose and len(row) > 1 and loose[0].entry.kind == IDENTITY:
-        first = loose[0].first
+    if loose and head.last - row[0].first > 1 and _joined(reading, loose, row) is not row:
+        first = next((item.first for item in loose if item.entry.kind == IDENTITY), first)
     while first and reading.gap(first - 1) in HYPHENS:
         first -= 1
     if entry.kind in (CONCEPT, LIGHT):
@@ -215,14 +266,18 @@ def _joined(reading: Reading, loose: list[Item] | None, row: list[Item]) -> list
 def _left_edge(row: list[Item]) -> int:
     """First word of the phrase: the first modifier of identity, or the head."""
     head = row[-1]
-    for item in row[:-1]:
-        if item.entry.kind >= IDENTITY:
-            return item.first
-    if head.entry.head in ("empty", "bound", "cell") and len(row) > 1:
+    edge = head.first
+    for item in reversed(row[:-1]):
+        kind = item.entry.kind
+        if kind == ATTRIBUTE:
+            break
+        if kind >= IDENTITY:
+            edge = item.first
+    if edge == head.first and head.entry.head in ("empty", "loose") and len(row) > 1:
         before = row[-2]
         if before.entry.kind == LOOK:
             return before.first
-    return head.first
+    return edge
 
 
 def _concept(row: list[Item]) -> str | None:
@@ -231,24 +286,50 @@ def _concept(row: list[Item]) -> str | None:
     before = [item for item in row[:-1] if item.entry.kind != AMOUNT]
     if entry.kind == LIGHT:
         return (before[-1].entry.name or "structure") if before else None
-    if entry.head != "bound":
+    if entry.head not in ("bound", "loose"):
         return entry.name
-    if not before:
-        return None
+    if entry.name == "infiltration":
+        return "inflammation" if any(item.entry.name in _CELLS for item in before) else None
     for item in reversed(before):
-        if item.entry.kind == CONCEPT or (item.entry.kind == IDENTITY and item.entry.name):
+        kind = item.entry.kind
+        if kind == CONCEPT or (kind == IDENTITY and item.entry.name):
             return item.entry.name
-        if item.entry.kind == SITE or item.entry.head:
-            return None if entry.name == "tissue" else entry.name
-    return entry.name
+        if kind == SITE:
+            return None
+        if kind == IDENTITY or (kind == LOOK and entry.head == "loose"):
+            return entry.name
+    return None
+
+
+# What infiltrates: an "infiltration" of anything else is a process, no structure.
+_CELLS = frozenset(
+    {
+        "inflammatory cell",
+        "inflammation",
+        "lymphocyte",
+        "lymphoid tissue",
+        "plasma cell",
+        "neutrophil",
+        "eosinophil",
+        "macrophage",
+        "t cell",
+        "b cell",
+        "mast cell",
+        "monocyte",
+        "dendritic cell",
+    }
+)
 
 
 def _is_disease(reading: Reading, row: list[Item], first: int) -> bool:
     """Whether "tumor" names a disease ("a mesenchymal tumor") instead of the tissue shown."""
-    if row[-1].entry.head != "tumor":
+    head = row[-1]
+    if head.entry.name not in ("tumor", "lesion") or head.last - head.first > 1:
         return False
-    modified = first < row[-1].first
-    if row[0].first == 0:
-        return modified
-    before = reading.words[row[0].first - 1]
-    return before.lemma in ("a", "an") or (modified and before.lemma not in ("the", "this"))
+    modified = first < head.first
+    before = reading.words[row[0].first - 1].lemma if row[0].first else ""
+    if head.entry.name == "lesion":
+        return modified and before in ("a", "an")
+    if head.plural:
+        return before not in ("the", "these", "both")
+    return before in ("a", "an") or (modified and before not in ("the", "this"))

@@ -10,8 +10,9 @@ longer than the cue inside them and so hide it.
 
 from __future__ import annotations
 
-from ner.phrases import Item, Phrase, Reading
-from ner.vocabulary import AND, BREAK, DETERMINER, OR, PREPOSITION, VERB
+from ner.phrases import Item, Reading
+from ner.tokens import HYPHENS
+from ner.vocabulary import AND, BREAK, CHUNK, DETERMINER, NOUN, OR, PREPOSITION, VERB
 
 _END = frozenset(".;!?")
 AFFIRMED, NEGATED, UNCERTAIN = "affirmed", "negated", "uncertain"
@@ -23,78 +24,74 @@ def polarities(reading: Reading) -> list[str]:
     result = [AFFIRMED] * len(phrases)
     if not phrases:
         return result
-    at = {}
-    for index, phrase in enumerate(phrases):
-        for word in range(phrase.first, phrase.last):
-            at[word] = index
     _alternatives(reading, result)
-    cues = {cue.first: cue for cue in reading.cues}
-    for effect in (UNCERTAIN, NEGATED):
-        for cue in reading.cues:
-            if cue.entry.effect != effect:
-                continue
-            reached: list[int] = []
-            if cue.entry.direction != "backward":
-                reached += _forward(reading, cue, at, cues)
-            if cue.entry.direction != "forward":
-                reached += _backward(reading, cue, at)
-            for index in reached:
-                result[index] = effect
-    _questions(reading, result)
+    if reading.cues:
+        at = {word: i for i, phrase in enumerate(phrases) for word in range(*phrase[:2])}
+        nouns = {item.first: item.last for item in reading.items if NOUN < item.entry.kind < CHUNK}
+        for effect in (UNCERTAIN, NEGATED):
+            for cue in reading.cues:
+                if cue.entry.effect != effect:
+                    continue
+                reached: list[int] = []
+                if cue.entry.direction != "backward":
+                    reached += _forward(reading, cue, at, nouns)
+                if cue.entry.direction != "forward":
+                    reached += _backward(reading, cue, at)
+                for index in reached:
+                    result[index] = effect
+    if "?" in reading.text:
+        _questions(reading, result)
     return result
 
 
-def _forward(reading: Reading, cue: Item, at: dict[int, int], cues: dict[int, Item]) -> list[int]:
+def _forward(reading: Reading, cue: Item, at: dict[int, int], nouns: dict[int, int]) -> list[int]:
     """Phrases that a cue reaches after it."""
     words = reading.words
+    ends = {item.first for item in reading.cues if item.entry.effect == "end"}
     reached: list[int] = []
+    passed = False  # whether the noun phrase after the cue has been passed
     i = cue.last
     while i < len(words):
         gap = reading.gap(i - 1)
-        if i > cue.first and not gap.isspace():
-            if not _END.isdisjoint(gap) and not _abbreviated(gap, reading, i):
+        if not gap.isspace() and gap not in HYPHENS:
+            if not _END.isdisjoint(gap) and gap != ".":
                 break
-            if (")" in gap and "(" not in gap) and reached:
+            if ")" in gap and "(" not in gap and passed:
                 break
-            if "," in gap and reached and not _continues(reading, i, at):
+            if "," in gap and passed and not _continues(reading, i, at):
                 break
         index = at.get(i)
         if index is not None:
             reached.append(index)
             i = reading.phrases[index].last
+            passed = True
             continue
         flags = words[i].flags
-        if flags & BREAK:
+        if flags & BREAK or i in ends:
             break
-        other = cues.get(i)
-        if other is not None and i > cue.first and other.entry.effect == "end":
+        if passed and (
+            flags & VERB
+            or (flags & PREPOSITION and words[i].lemma not in ("of", "or"))
+            or (flags & AND and _new_clause(reading, i + 1, at))
+        ):
             break
-        if reached and flags & VERB:
-            break
-        if reached and flags & PREPOSITION and words[i].lemma != "of":
-            break
-        if reached and flags & AND and _new_clause(reading, i + 1, at):
-            break
-        i += 1
+        if i in nouns:
+            passed = True
+            i = nouns[i]
+        else:
+            i += 1
     return reached
-
-
-def _abbreviated(gap: str, reading: Reading, i: int) -> bool:
-    """Whether a full stop belongs to a number or an abbreviation instead of ending a sentence."""
-    return gap == "."
 
 
 def _continues(reading: Reading, i: int, at: dict[int, int]) -> bool:
     """Whether the comma before word i continues a list that an "or" or "and" closes."""
     words = reading.words
-    seen = False
     while i < len(words):
         flags = words[i].flags
         index = at.get(i)
         if flags & (OR | AND):
             return not _new_clause(reading, i + 1, at) if flags & AND else True
         if index is not None:
-            seen = True
             i = reading.phrases[index].last
         elif flags & (VERB | BREAK | PREPOSITION | DETERMINER) and words[i].lemma != "of":
             return False
@@ -104,7 +101,7 @@ def _continues(reading: Reading, i: int, at: dict[int, int]) -> bool:
             gap = reading.gap(i - 1)
             if not _END.isdisjoint(gap):
                 return False
-    return seen and False
+    return False
 
 
 def _new_clause(reading: Reading, i: int, at: dict[int, int]) -> bool:
@@ -156,21 +153,27 @@ def _alternatives(reading: Reading, result: list[str]) -> None:
             result[index] = result[index + 1] = UNCERTAIN
 
 
+# A question asks whether something is there; "what is this tissue?" takes it for granted.
+_ASKS = frozenset(
+    {"is", "are", "was", "were", "do", "does", "did", "can", "could", "any", "has", "have"}
+)
+_GIVEN = frozenset({"the", "this", "these", "that", "those"})
+
+
 def _questions(reading: Reading, result: list[str]) -> None:
-    """What is asked is open: phrases of a sentence that ends with a question mark."""
-    if "?" not in reading.text:
-        return
-    for index, phrase in enumerate(reading.phrases):
-        i = phrase.last - 1
-        while i < len(reading.words):
-            gap = reading.gap(i) if i + 1 < len(reading.words) else reading.text[reading.ends[i] :]
-            if not _END.isdisjoint(gap):
-                if "?" in gap and result[index] == AFFIRMED:
-                    result[index] = UNCERTAIN
-                break
-            i += 1
-
-
-def polarity_of(reading: Reading, phrase: Phrase) -> str:
-    """Return the polarity of one phrase of a reading."""
-    return polarities(reading)[reading.phrases.index(phrase)]
+    """What a yes-or-no question asks for is uncertain."""
+    first, asked = 0, False
+    index = 0
+    for i, word in enumerate(reading.words):
+        if i == first:
+            asked = word.lemma in _ASKS
+        gap = reading.gap(i) if i + 1 < len(reading.words) else reading.text[reading.ends[i] :]
+        if _END.isdisjoint(gap) and i + 1 < len(reading.words):
+            continue
+        while index < len(reading.phrases) and reading.phrases[index].last <= i + 1:
+            phrase = reading.phrases[index]
+            before = reading.words[phrase.first - 1].lemma if phrase.first > first else ""
+            if asked and "?" in gap and before not in _GIVEN and result[index] == AFFIRMED:
+                result[index] = UNCERTAIN
+            index += 1
+        first = i + 1
