@@ -22,8 +22,9 @@ from filters.dedupe import duplicates
 from filters.splits import split_of
 from miner import ledger
 from miner.config import Config
-from miner.layout import FINISHED, MANIFEST
+from miner.layout import FINISHED, MANIFEST, SAMPLING
 from miner.negatives import negatives
+from miner.sampling import before_after, choose, coverage
 from miner.store import Store
 from miner.units import read_table
 from miner.verdicts import RowState, row_states
@@ -84,11 +85,16 @@ def finish(store: Store, config: Config, marks: dict[str, dict[str, Any]]) -> No
     verdicts = _verdicts(store, config, unit_ids)
     rows = {u: _rows(store, config, u, verdicts[u]) for u in unit_ids}
     _drop_duplicates(store, config, rows)
-    _sample(config, rows)
+    _sample(store, config, rows, verdicts)
     infos = [
         info
         for split in config.shards.splits
-        for info in pack(_packed(store, rows, verdicts, split), store, split, config.shards)
+        for info in pack(
+            _packed(store, rows, verdicts, split, config.filters.absent_below),
+            store,
+            split,
+            config.shards,
+        )
     ]
     shard_of = _shard_of(store, infos)
     _write_ledger(store, rows, verdicts, shard_of)
@@ -176,14 +182,50 @@ def _drop_duplicates(store: Store, config: Config, rows: dict[str, list[_Row]]) 
             row.duplicate_of = keeper
 
 
-def _sample(config: Config, rows: dict[str, list[_Row]]) -> None:
+def _sample(
+    store: Store, config: Config, rows: dict[str, list[_Row]], verdicts: dict[str, pa.Table]
+) -> None:
     """Apply caps and targets, then give every written row its split."""
-    for _, row in _written(rows):
-        row.split = split_of(row.group, config.shards.splits, config.seed)
+    written = [row for _, row in _written(rows)]
+    table = _could_be_written(store, rows, verdicts)
+    keep, reasons = choose(table, config.sampling, config.seed)
+    for row, reason in zip(written, reasons.to_pylist(), strict=True):
+        if reason is not None:
+            row.state = dataclasses.replace(row.state, status="excluded", reason=reason)
+        else:
+            row.split = split_of(row.group, config.shards.splits, config.seed)
+    concepts, organs, cells = coverage(table, keep.to_pylist())
+    store.write_json(
+        SAMPLING,
+        {
+            "before_after": before_after(table, keep.to_pylist()),
+            "coverage": {"concepts": concepts, "organs": organs, "samples": cells},
+        },
+    )
+
+
+def _could_be_written(
+    store: Store, rows: dict[str, list[_Row]], verdicts: dict[str, pa.Table]
+) -> pa.Table:
+    """What `choose` looks at, for all rows that are written so far, in their order."""
+    columns = ["sample_id", "corpus", "source", "group", "image_id", "strata"]
+    parts = []
+    for unit_id, unit_rows in rows.items():
+        written = [row.state.status == "written" for row in unit_rows]
+        concept = verdicts[unit_id]["concept"].to_pylist()
+        grounded = [[concept[i] for i in row.state.kept] for row in unit_rows]
+        samples = read_table(store, unit_id, "samples", columns)
+        samples = samples.append_column("concepts", pa.array(grounded, pa.list_(pa.string())))
+        parts.append(samples.filter(pa.array(written, pa.bool_())))
+    return pa.concat_tables(parts, promote_options="default")
 
 
 def _packed(
-    store: Store, rows: dict[str, list[_Row]], verdicts: dict[str, pa.Table], split: str
+    store: Store,
+    rows: dict[str, list[_Row]],
+    verdicts: dict[str, pa.Table],
+    split: str,
+    absent_below: float,
 ) -> Iterator[tuple[dict[str, Any], bytes, str]]:
     """Samples of a split with the bytes of their pictures, in the order of the plan."""
     for unit_id, unit_rows in rows.items():
@@ -208,7 +250,7 @@ def _packed(
                 image,
                 [candidates[i] for i in row.state.kept],
                 split,
-                negatives(sample["mentions"] or [], by_image[row.image_id]),
+                negatives(sample["mentions"] or [], by_image[row.image_id], absent_below),
             )
             yield grounded, image["data"], image["format"]
 

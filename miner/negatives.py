@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# A mask scored below this is more likely wrong than right: the concept counts as absent.
-ABSENT_BELOW = 0.5
-
 
 def negatives(
-    mentions: Sequence[Mapping[str, Any]], candidates: Sequence[Mapping[str, Any]]
+    mentions: Sequence[Mapping[str, Any]],
+    candidates: Sequence[Mapping[str, Any]],
+    absent_below: float,
 ) -> list[dict[str, Any]]:
     """Negatives of one sample.
 
@@ -18,13 +17,14 @@ def negatives(
         mentions: of its caption.
         candidates: of its picture, with verdicts; the segmenters' answers for negated mentions
             and decoys tell whether the picture agrees.
+        absent_below: a concept is absent when its best mask scores less.
 
     Returns:
         Rows {concept, why, start, end}: "negated" where the caption denies what no good mask
         contradicts, "site" where the concept cannot occur in that organ, "decoy" (null offsets)
         where an absent concept was asked for and nothing convincing was found.
     """
-    found = {c["concept"] for c in candidates if (c["score"] or 0.0) >= ABSENT_BELOW}
+    found = {c["concept"] for c in candidates if (c["score"] or 0.0) >= absent_below}
     named = {m["concept"] for m in mentions}
     rows = [
         {"concept": m["concept"], "why": "negated", "start": m["start"], "end": m["end"]}
