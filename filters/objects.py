@@ -52,14 +52,15 @@ def measure(labels: np.ndarray) -> Objects:
     Args:
         labels: int (H, W), 0 background; labels need not be contiguous.
     """
-    height, width = labels.shape
     ys, xs = np.nonzero(labels)
     if not len(ys):
         none = np.empty(0)
         return Objects(np.empty(0, np.int64), np.empty((0, 2)), none, none, np.empty(0, bool))
-    _, index = np.unique(labels[ys, xs], return_inverse=True)
-    n = int(index.max()) + 1
-    area = np.bincount(index, minlength=n)
+    count = np.bincount(labels[ys, xs])
+    names = np.flatnonzero(count)
+    position = np.zeros(len(count), np.int64)
+    position[names] = np.arange(len(names))
+    index, area, n = position[labels[ys, xs]], count[names], len(names)
 
     def mean(values: np.ndarray) -> np.ndarray:
         return np.bincount(index, values, minlength=n) / area
@@ -72,20 +73,42 @@ def measure(labels: np.ndarray) -> Objects:
     middle = (vyy + vxx) / 2
     elongation = np.sqrt((middle + half) / np.maximum(middle - half, 1e-6))
 
-    bottom, right = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    top, left = np.full(n, height), np.full(n, width)
-    for low, high, values in ((top, bottom, ys), (left, right, xs)):
-        np.minimum.at(low, index, values)
-        np.maximum.at(high, index, values)
-    at_border = (top == 0) | (left == 0) | (bottom == height - 1) | (right == width - 1)
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    at_border = np.zeros(len(count), bool)
+    at_border[border] = True
+    solidity = _solidity(labels, position, area)
+    return Objects(area, np.stack([cy, cx], axis=1), elongation, solidity, at_border[names])
 
-    solidity = np.empty(n)
+
+def _solidity(labels: np.ndarray, position: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """Area over the area of the convex hull, float64 (n,), 0..1.
+
+    Args:
+        labels: int (H, W).
+        position: place of every label among the objects.
+        area: of every object.
+    """
+    # Only outlines can be corners of a hull; they are a fraction of the pixels.
+    padded = np.pad(labels, 1)
+    inner = padded[1:-1, 1:-1]
+    edge = inner > 0
+    edge &= (
+        (inner != padded[:-2, 1:-1])
+        | (inner != padded[2:, 1:-1])
+        | (inner != padded[1:-1, :-2])
+        | (inner != padded[1:-1, 2:])
+    )
+    ys, xs = np.nonzero(edge)
+    index = position[labels[ys, xs]]
     order = np.argsort(index, kind="stable")
-    ends = np.cumsum(area)
-    for i in range(n):
-        members = order[ends[i] - area[i] : ends[i]]
-        hull = cv2.convexHull(np.stack([xs[members], ys[members]], axis=1).astype(np.int32))
+    points = np.stack([xs[order], ys[order]], axis=1).astype(np.int32)
+    ends = np.cumsum(np.bincount(index, minlength=len(area)))
+    solidity = np.empty(len(area))
+    start = 0
+    for i, end in enumerate(ends):
+        hull = cv2.convexHull(points[start:end])
         # Area and half the perimeter plus one: pixels of the hull by Pick's theorem.
         covered = cv2.contourArea(hull) + cv2.arcLength(hull, closed=True) / 2 + 1
         solidity[i] = min(1.0, area[i] / covered)
-    return Objects(area, np.stack([cy, cx], axis=1), elongation, solidity, at_border)
+        start = end
+    return solidity

@@ -19,6 +19,7 @@ from filters.features import is_grey, pixel_features
 from filters.objects import Objects, components
 from filters.objects import measure as measure_objects
 from filters.references import load_references
+from filters.rle import decode_labels
 from filters.scores import CLIP, SCORES
 from miner.unit import Unit
 from ner.concepts import concepts
@@ -29,8 +30,8 @@ DECIMALS = 6
 
 
 @dataclasses.dataclass
-class _Row:
-    """What becomes of one candidate."""
+class Scored:
+    """What is measured of one candidate: defined scores, why others are not, its neighbours."""
 
     scores: dict[str, float] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
@@ -86,7 +87,7 @@ class Score:
         by_image: dict[str, list[int]] = {}
         for i, row in enumerate(rows):
             by_image.setdefault(row["image_id"], []).append(i)
-        results = [_Row() for _ in rows]
+        results = [Scored() for _ in rows]
         embeddings: list[list[float] | None] = []
         for i, image_id in enumerate(unit.images["image_id"].to_pylist()):
             image = _decode(unit.images["data"][i].as_py(), image_id)
@@ -102,19 +103,24 @@ class Score:
         unit = unit.with_columns(
             "images", {"embedding": pa.array(embeddings, pa.list_(pa.float32()))}
         )
-        return unit.with_columns("candidates", _columns(results))
+        return unit.with_columns("candidates", self.columns(results))
 
     def score_image(
-        self, image: np.ndarray, mpp: float | None, rows: Sequence[Mapping[str, Any]]
-    ) -> list[_Row]:
+        self,
+        image: np.ndarray,
+        mpp: float | None,
+        rows: Sequence[Mapping[str, Any]],
+        alone: bool = False,
+    ) -> list[Scored]:
         """Measure the candidates of one picture.
 
         Args:
             image: uint8 (H, W, 3), RGB.
             mpp: um per pixel, None when unknown.
             rows: `CANDIDATES` rows.
+            alone: do not compare the masks with each other.
         """
-        results = [_Row() for _ in rows]
+        results = [Scored() for _ in rows]
         size = image.shape[:2]
         rles = [_rle(row["counts"], size) for row in rows]
         masks = [None if rle is None else coco.decode(rle).astype(bool) for rle in rles]
@@ -127,7 +133,7 @@ class Score:
         neighbors = geometry.compare_masks(
             [row["concept"] for row in rows],
             [row["segmenter"] for row in rows],
-            ["positive" in (row["roles"] or ()) for row in rows],
+            [not alone and "positive" in (row["roles"] or ()) for row in rows],
             rles,
             self.concepts,
         )
@@ -149,9 +155,21 @@ class Score:
             self.judge.score(image, rows, masks, results)
         return results
 
+    @staticmethod
+    def columns(results: Sequence[Scored]) -> dict[str, pa.Array]:
+        """Columns of `candidates` that hold what was measured."""
+        columns: dict[str, pa.Array] = {
+            name: pa.array([_plain(r.scores.get(name)) for r in results], pa.float64())
+            for name in SCORES
+        }
+        columns["overlap_with"] = pa.array([r.neighbors.overlap_with for r in results], pa.string())
+        columns["inside_of"] = pa.array([r.neighbors.inside_of for r in results], pa.string())
+        columns["notes"] = pa.array([r.notes for r in results], pa.list_(pa.string()))
+        return columns
+
     def _measure(
         self,
-        result: _Row,
+        result: Scored,
         row: Mapping[str, Any],
         image: np.ndarray,
         features: np.ndarray,
@@ -182,7 +200,7 @@ class Score:
             self._biomedparse(result, row, image, mask)
 
     def _biomedparse(
-        self, result: _Row, row: Mapping[str, Any], image: np.ndarray, mask: np.ndarray
+        self, result: Scored, row: Mapping[str, Any], image: np.ndarray, mask: np.ndarray
     ) -> None:
         assert self.table is not None
         probability = row.get("mean_probability")
@@ -203,7 +221,7 @@ class Score:
         rows: Sequence[Mapping[str, Any]],
         masks: Sequence[np.ndarray | None],
         labels: Sequence[np.ndarray | None],
-        results: Sequence[_Row],
+        results: Sequence[Scored],
     ) -> None:
         """CLIP agreement of all candidates of a picture, in one call."""
         if self.clip is None:
@@ -253,24 +271,7 @@ def _labels(mask: np.ndarray, instances: Sequence[str] | None, kind: str) -> np.
     """Label map int32 (H, W): the single objects, or the connected parts of a region."""
     if kind != "object" or not instances:
         return components(mask)
-    labels = np.zeros(mask.shape, np.int32)
-    for i, counts in enumerate(instances, start=1):
-        rle = _rle(counts, mask.shape)
-        x, y, width, height = (int(v) for v in coco.toBbox(rle))
-        part = coco.decode(rle)[y : y + height, x : x + width].astype(bool)
-        labels[y : y + height, x : x + width][part] = i
-    return labels
-
-
-def _columns(results: Sequence[_Row]) -> dict[str, pa.Array]:
-    columns: dict[str, pa.Array] = {
-        name: pa.array([_plain(r.scores.get(name)) for r in results], pa.float64())
-        for name in SCORES
-    }
-    columns["overlap_with"] = pa.array([r.neighbors.overlap_with for r in results], pa.string())
-    columns["inside_of"] = pa.array([r.neighbors.inside_of for r in results], pa.string())
-    columns["notes"] = pa.array([r.notes for r in results], pa.list_(pa.string()))
-    return columns
+    return decode_labels(instances, mask.shape)
 
 
 def _plain(value: float | None) -> float | None:

@@ -129,13 +129,18 @@ def load_config(
     value = _read_yaml(path)
     if corpora:
         value["corpora"] = [_corpus(entry) for entry in corpora]
-    for change in sets:
-        _apply(value, change)
+    apply_sets(value, sets)
     if out is not None:
         value["out"] = out
     if workers is not None:
         value.setdefault("runner", {})["workers"] = workers
     return check_config(value, path)
+
+
+def apply_sets(value: dict[str, Any], sets: Sequence[str]) -> None:
+    """Apply `a.b=c` changes, in order, to a plain configuration; raises `Refused`."""
+    for change in sets:
+        _apply(value, change)
 
 
 def check_config(value: Any, where: str) -> Config:

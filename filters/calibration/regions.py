@@ -56,10 +56,7 @@ class Collected:
     def add(self, tile: Labelled) -> None:
         """Take the regions of one tile."""
         features = pixel_features(tile.image, tile.mpp)
-        whole = features.reshape(len(features), -1)
-        self.pictures[tile.source, tile.group].append(
-            whole[:, evenly(whole.shape[1], 4 * ks.PIXELS)]
-        )
+        self.pictures[tile.source, tile.group].append(ks.sample_picture(features))
         for name, truth in tile.truth.items():
             mask = truth.labels > 0
             if int(mask.sum()) < ks.MIN_PIXELS or mask.mean() > 0.97:
@@ -149,7 +146,7 @@ def _pooled(regions: Iterable[Region], sources: tuple[str, ...]) -> Reference:
     for name in ks.OBJECT_FEATURES:
         values = [r.objects[name] for r in rows if name in r.objects]
         if len(values) >= MIN_REGIONS // 2:
-            together = np.concatenate([np.sort(v)[_resampled(len(v), 32)] for v in values])
+            together = np.concatenate([v[_resampled(len(v), 32)] for v in values])
             objects[name] = np.quantile(together, levels)
     quantiles = np.quantile(pixels, levels, axis=1).T
     return Reference(quantiles, objects, {}, sources, "")

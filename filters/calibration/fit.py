@@ -1,0 +1,261 @@
+"""Fits the decision model: logistic regression per family, isotonic maps, thresholds.
+
+Everything is cross-fitted: the log odds on which the isotonic map, the thresholds and all figures
+rest come from models that never saw the tile's group.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from filters.decide import Batch, model_features, read_batch
+from filters.decision import Calibration, Decision, Model, expand
+from miner.errors import Refused
+
+FEATURES = (
+    "confidence",
+    "clip_prob",
+    "clip_cosine",
+    "clip_margin_sibling",
+    "clip_margin_absent",
+    "clip_rank",
+    "clip_margin_complement",
+    "clip_margin_random",
+    "clip_margin_shifted",
+    "clip_instance_median",
+    "clip_instance_worst",
+    "ks_d",
+    "ks_d_norm",
+    "ks_margin",
+    "ks_d_object",
+    "ks_effect",
+    "ks_rim",
+    "geometry_area_fraction",
+    "geometry_solidity",
+    "geometry_largest_fraction",
+    "geometry_outline_fraction",
+)
+RIDGE = 3.0  # in units of one observation per weight; families have some hundred to thousands
+PARTS = 5  # cross-fitting
+MIN_FAMILY = 60  # right and wrong masks each, below which the global model is used
+MIN_CONCEPT = 60  # the same for a calibration of a concept's own
+CURVE = 200  # points of a precision curve
+
+
+def fit_logistic(x: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Model:
+    """Weighted ridge logistic regression on standardised features and their squares.
+
+    Args:
+        x: float64 (n, f), NaN where undefined.
+        right: bool (n,).
+        weight: float64 (n,).
+
+    Raises:
+        Refused: only one class.
+    """
+    if right.all() or not right.any():
+        raise Refused("--masks: all candidates are right, or all are wrong; nothing to learn")
+    defined = np.isfinite(x)
+    share = np.where(defined, weight[:, None], 0.0)
+    total = np.maximum(share.sum(axis=0), 1e-9)
+    filled = np.where(defined, x, 0.0)
+    mean = (share * filled).sum(axis=0) / total
+    scale = np.sqrt((share * (filled - mean) ** 2).sum(axis=0) / total)
+    scale = np.where(scale > 1e-9, scale, 1.0)
+    design = np.concatenate([expand(x, mean, scale), np.ones((len(x), 1))], axis=1)
+    penalty = np.full(design.shape[1], RIDGE)
+    penalty[-1] = 1e-6
+    beta = np.zeros(design.shape[1])
+    target = right.astype(float)
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
+        gradient = design.T @ (weight * (p - target)) + penalty * beta
+        curvature = (design * (weight * p * (1 - p))[:, None]).T @ design + np.diag(penalty)
+        step = np.linalg.solve(curvature, gradient)
+        beta -= step
+        if float(np.abs(step).max()) < 1e-8:
+            break
+    f = x.shape[1]
+    return Model(mean, scale, beta[:f], beta[f : 2 * f], beta[2 * f : 3 * f], float(beta[-1]))
+
+
+def isotonic(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted monotone regression by pooling adjacent violators.
+
+    Args:
+        x: float64 (n,).
+        y: float64 (n,).
+        weight: float64 (n,), positive.
+
+    Returns:
+        Mean x and mean y of every pool, float64 (k,), both ascending.
+    """
+    order = np.argsort(x, kind="stable")
+    pools: list[list[float]] = []  # sum of weights, of weighted x, of weighted y
+    for i in order:
+        pools.append([weight[i], weight[i] * x[i], weight[i] * y[i]])
+        while len(pools) > 1 and pools[-2][2] * pools[-1][0] >= pools[-1][2] * pools[-2][0]:
+            last = pools.pop()
+            pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]
+    total = np.array(pools)
+    return total[:, 1] / total[:, 0], total[:, 2] / total[:, 0]
+
+
+def calibrate(logit: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Calibration:
+    """Map log odds to probabilities and list what every threshold gives.
+
+    Probabilities keep away from 0 and 1 by one observation: nothing is certain after n masks.
+
+    Args:
+        logit: float64 (n,), cross-fitted.
+        right: bool (n,).
+        weight: float64 (n,), how many masks of a run each stands for.
+    """
+    x, y = isotonic(logit, right.astype(float), weight)
+    n = float(weight.sum())
+    y = np.clip(y, 1 / (n + 2), 1 - 1 / (n + 2))
+    if len(x) == 1:
+        x, y = np.array([x[0] - 1, x[0] + 1]), np.array([y[0], y[0]])
+    probability = np.interp(logit, x, y)
+    order = np.argsort(-probability, kind="stable")
+    ranked = probability[order]
+    good = np.cumsum((weight * right)[order])
+    bad = np.cumsum((weight * ~right)[order])
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    if len(last) > CURVE:
+        last = last[np.unique(np.linspace(0, len(last) - 1, CURVE).astype(int))]
+    precision = good[last] / (good[last] + bad[last] + 1)
+    return Calibration(
+        x=x,
+        y=y,
+        threshold=ranked[last],
+        precision=precision,
+        kept=good[last] / max(float((weight * right).sum()), 1e-9),
+        right=int(right.sum()),
+        wrong=int((~right).sum()),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """The decision and the cross-fitted probabilities it was calibrated on.
+
+    Attributes:
+        decision: for the file.
+        logit: float64 (n,), cross-fitted log odds of every candidate.
+        probability: float64 (n,), calibrated on the other parts as well.
+    """
+
+    decision: Decision
+    logit: np.ndarray
+    probability: np.ndarray
+
+
+def fit_decision(
+    table: pa.Table,
+    weight: np.ndarray,
+    sources: Sequence[str],
+    features: Sequence[str] = FEATURES,
+) -> Fitted:
+    """Fit everything on candidates with a known answer.
+
+    Args:
+        table: see `filters.calibration.candidates.score_tiles`.
+        weight: float64 (n,), of each candidate.
+        sources: names of the labelled data, for the file.
+        features: scores to use.
+
+    Raises:
+        Refused: only right or only wrong masks.
+    """
+    batch = read_batch(table)
+    right = np.array(table["right"].to_pylist(), bool)
+    group = np.array(
+        [
+            f"{s}/{g}"
+            for s, g in zip(table["source"].to_pylist(), table["group"].to_pylist(), strict=True)
+        ]
+    )
+    segmenters = tuple(sorted(set(batch.segmenter) - {"planted"}))
+    empty = Decision(tuple(features), segmenters, {}, {}, tuple(sources))
+    x = model_features(batch, empty)
+    part = _parts(group)
+
+    models = {"global": fit_logistic(x, right, weight)}
+    logit = np.full(len(x), np.nan)
+    for k in range(PARTS):
+        seen, held = part != k, part == k
+        if held.any():
+            logit[held] = fit_logistic(x[seen], right[seen], weight[seen]).logit(x[held])
+    for name in sorted(set(batch.family)):
+        mine = batch.family == name
+        if not _enough(right[mine], MIN_FAMILY):
+            continue
+        models[name] = fit_logistic(x[mine], right[mine], weight[mine])
+        for k in range(PARTS):
+            seen, held = mine & (part != k), mine & (part == k)
+            if held.any() and right[seen].any() and not right[seen].all():
+                logit[held] = fit_logistic(x[seen], right[seen], weight[seen]).logit(x[held])
+    levels = _levels(batch, right, models)
+    calibrations = {
+        name: calibrate(logit[rows], right[rows], weight[rows]) for name, rows in levels.items()
+    }
+    probability = _held_out_probability(logit, right, weight, part, levels)
+    decision = dataclasses.replace(empty, models=models, calibrations=calibrations)
+    return Fitted(decision, logit, probability)
+
+
+def _parts(group: np.ndarray) -> np.ndarray:
+    """Part 0..PARTS-1 of every group, int64 (n,), in the order of their names."""
+    names, index = np.unique(group, return_inverse=True)
+    return np.arange(len(names))[index] % PARTS
+
+
+def _enough(right: np.ndarray, least: int) -> bool:
+    return min(int(right.sum()), int((~right).sum())) >= least
+
+
+def _levels(batch: Batch, right: np.ndarray, models: dict[str, Model]) -> dict[str, np.ndarray]:
+    """Rows that calibrate each level; later ones are narrower."""
+    levels = {"global": np.ones(len(right), bool)}
+    for name in sorted(set(batch.family)):
+        rows = batch.family == name
+        if name in models:
+            levels[f"family:{name}"] = rows
+    for name in sorted(set(batch.concept)):
+        rows = batch.concept == name
+        if _enough(right[rows], MIN_CONCEPT) and batch.family[rows][0] in models:
+            levels[f"concept:{name}"] = rows
+    return levels
+
+
+def _held_out_probability(
+    logit: np.ndarray,
+    right: np.ndarray,
+    weight: np.ndarray,
+    part: np.ndarray,
+    levels: dict[str, np.ndarray],
+) -> np.ndarray:
+    """Probability of each candidate from calibrations without its part, float64 (n,)."""
+    probability = np.full(len(logit), np.nan)
+    for rows in levels.values():
+        for k in range(PARTS):
+            seen, held = rows & (part != k), rows & (part == k)
+            if held.any() and seen.any():
+                fitted = calibrate(logit[seen], right[seen], weight[seen])
+                probability[held] = fitted.probability(logit[held])
+    return probability
+
+
+def auroc(score: np.ndarray, right: np.ndarray) -> float:
+    """Area under the ROC curve, ties counted half; NaN with one class."""
+    good, bad = score[right], np.sort(score[~right])
+    if not len(good) or not len(bad):
+        return float("nan")
+    below = np.searchsorted(bad, good, side="left")
+    at = np.searchsorted(bad, good, side="right") - below
+    return float((below + at / 2).mean() / len(bad))

@@ -1,0 +1,104 @@
+"""`miner calibrate`: references and decision refitted on a user's own labelled tiles."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from filters import decision as decision_file
+from filters import references as reference_file
+from filters.calibration.candidates import score_tiles
+from filters.calibration.fit import fit_decision
+from filters.calibration.labelled import Labelled, read_folder
+from filters.calibration.regions import Collected, fit_references
+from filters.calibration.train import summary, weights_of, write
+from filters.config import FilterConfig
+from filters.references import References
+from filters.stage import Score
+from miner.errors import Refused
+from segmenters import registry
+from segmenters.config import SegmentConfig
+
+
+def refit(
+    masks: Sequence[Path],
+    out: Path,
+    config: str | None,
+    sets: Sequence[str],
+    references_only: bool = False,
+) -> list[str]:
+    """Fit on labelled folders and write `references.json` and `decision.json`.
+
+    The candidates of one half of the groups are measured against references of the other half; the
+    references that are written come from all. Concepts without enough labelled regions keep the
+    reference they had. Which pictures are in support is decided by the labelled ones alone.
+
+    Args:
+        masks: folders, see `filters.calibration.labelled.read_folder`.
+        out: folder for the two files.
+        config: run configuration whose segmenters and filters are used; defaults when None.
+        sets: `a.b=c` changes of it.
+        references_only: leave the decision alone; no segmenter runs.
+
+    Returns:
+        Lines that say what was fitted on what.
+
+    Raises:
+        Refused: a folder is not labelled tiles, no concept has enough regions, or all candidates
+            are right or wrong.
+    """
+    segment, filters = _settings(config, sets)
+    tiles = [tile for folder in masks for tile in read_folder(folder)]
+    if not tiles:
+        raise Refused(f"--masks {', '.join(map(str, masks))}: no labelled tile in it")
+    old = reference_file.load_references(filters.references)
+    fitted = _merged(old, fit_references(_collect(tiles), Collected()))
+    path = out / "references.json"
+    write(path, reference_file.to_json(fitted))
+    lines = [
+        f"{name}: {len(one.heldout['raw'])} regions of {', '.join(one.sources)}"
+        for name, one in fitted.concepts.items()
+    ]
+    if references_only:
+        return [*lines, f"next: --set filters.references={path}"]
+
+    halves = [[t for t in tiles if t.fold % 2 == side] for side in (0, 1)]
+    tables: list[pa.Table] = []
+    for mine, others in (halves, halves[::-1]):
+        if not mine:
+            continue
+        with_half = _merged(old, fit_references(_collect(others or mine), Collected()))
+        score = Score(filters)
+        score.references = with_half
+        tables += [score_tiles(mine, one, score) for one in registry.build(segment)]
+    table = pa.concat_tables(tables, promote_options="default")
+    result = fit_decision(table, weights_of(table), sorted({t.source for t in tiles}))
+    write(out / "decision.json", decision_file.to_json(result.decision))
+    lines += summary(table, result)
+    next_step = f"--set filters.references={path} --set filters.decision={out / 'decision.json'}"
+    return [*lines, f"next: {next_step}"]
+
+
+def _settings(config: str | None, sets: Sequence[str]) -> tuple[SegmentConfig, FilterConfig]:
+    if config is not None:
+        from miner.config import load_config
+
+        loaded = load_config(config, sets)
+        return loaded.segment, loaded.filters
+    if sets:
+        raise Refused("--set: needs --config, the configuration that it changes")
+    return SegmentConfig(), FilterConfig()
+
+
+def _collect(tiles: Iterable[Labelled]) -> Collected:
+    collected = Collected()
+    for tile in tiles:
+        collected.add(tile)
+    return collected
+
+
+def _merged(old: References, new: References) -> References:
+    return dataclasses.replace(new, concepts={**old.concepts, **new.concepts})

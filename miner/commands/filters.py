@@ -1,0 +1,90 @@
+"""`miner refilter`, `miner show`, `miner calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def refilter(
+    out: Annotated[str, typer.Argument(help="output folder or URL of a run")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="filters.precision=0.95")] = None,
+) -> None:
+    """Give a run new verdicts from its stored scores; no model runs."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from miner.refilter import refilter as judge
+    from miner.run import write_report
+
+    changes = judge(out, set_ or [], write_report)
+    console = Console()
+    for line in changes.settings:
+        console.print(line, highlight=False)
+    for title, rows in (("regions kept", changes.concepts), ("dropped for", changes.reasons)):
+        table = Table(title, "before", "after")
+        for name, (before, after) in rows.items():
+            table.add_row(name, str(before), str(after))
+        console.print(table)
+    console.print(f"{changes.gained} kept that were not, {changes.lost} dropped that were kept")
+
+
+def show(
+    out: Annotated[str, typer.Argument(help="output folder or URL of a finished run")],
+    key: Annotated[str, typer.Argument(help="key or sample_id")],
+    png: Annotated[Path | None, typer.Option(help="overlay; default KEY.png")] = None,
+) -> None:
+    """Explain the verdict on every candidate mask of one sample, and draw them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from miner.show import chain, find, overlay
+    from miner.store import Store
+
+    shown = find(Store(out), key)
+    console = Console()
+    state = shown.sample["status"]
+    if shown.sample["reason"]:
+        state += f" ({shown.sample['reason']})"
+    console.print(f"{shown.sample['sample_id']}: {state}", highlight=False)
+    console.print(shown.caption, highlight=False, markup=False)
+    for one in shown.candidates:
+        table = Table("", "", title=one["concept"], title_justify="left", show_header=False)
+        for name, value in chain(one):
+            table.add_row(name, value)
+        console.print(table)
+    if not shown.candidates:
+        console.print("No candidates: nothing was asked of the segmenters.")
+        return
+    if all(one["mask"] is None for one in shown.candidates):
+        console.print("No masks to draw.")
+        return
+    file = png if png is not None else Path(f"{key}.png")
+    file.write_bytes(overlay(shown))
+    console.print(f"Drawn to {file}", soft_wrap=True)
+
+
+def calibrate(
+    masks: Annotated[list[Path], typer.Option(help="labelled tiles; may be given several times")],
+    out: Annotated[Path, typer.Option(help="folder for references.json and decision.json")],
+    config: Annotated[
+        str | None, typer.Option(help="run configuration with segmenters and filters")
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="a.b=c")] = None,
+    references_only: Annotated[
+        bool, typer.Option("--references-only", help="leave the decision as it is")
+    ] = False,
+) -> None:
+    """Refit the reference distributions and the decision on labelled tiles."""
+    from filters.calibration.refit import refit
+
+    for line in refit(masks, out, config, set_ or [], references_only):
+        typer.echo(line)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (refilter, show, calibrate):
+        app.command()(command)
