@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from shards.features import FEATURES
     from shards.load import GroundedCaptions, collate
+    from shards.stream import GroundedStream, StreamLoader
 
 _PLACES = {
     "FEATURES": "shards.features",
     "GroundedCaptions": "shards.load",
+    "GroundedStream": "shards.stream",
+    "StreamLoader": "shards.stream",
     "collate": "shards.load",
 }
-__all__ = ["FEATURES", "GroundedCaptions", "collate"]
+__all__ = ["FEATURES", "GroundedCaptions", "GroundedStream", "StreamLoader", "collate"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from miner.store import Store
-from shards.pack import FOLDER, ShardInfo
+from shards.pack import FOLDER, ShardInfo, read_parquet
 from shards.sample import json_schema
 
 CITATIONS: Mapping[str, tuple[str, str]] = {
@@ -107,7 +107,7 @@ def _counts(store: Store, infos: Iterable[ShardInfo]) -> dict[str, Any]:
     columns = ["corpus", "license", "group", "concepts", "areas_px"]
     for info in infos:
         splits[info.split].update(samples=info.samples, regions=info.regions, bytes=info.bytes)
-        table = store.read_table(info.index, columns)
+        table = read_parquet(store, info.index, columns)
         groups.update(table["group"].to_pylist())
         rows = zip(table["corpus"].to_pylist(), table["license"].to_pylist(), strict=True)
         licenses.update(rows)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from miner.errors import Refused
 from miner.store import Store
-from shards.pack import INDEX, MANIFEST, index_name, manifest_bytes
+from shards.pack import INDEX, MANIFEST, index_name, manifest_bytes, read_parquet
 
 
 class Damaged(Refused):
@@ -69,7 +69,7 @@ def read_index(
     for number, entry in enumerate(entries):
         name = index_name(entry["name"])
         try:
-            table = store.read_table(name, columns)
+            table = read_parquet(store, name, columns)
         except FileNotFoundError:
             raise Damaged(f"{name}: missing, the manifest lists it") from None
         except (pa.ArrowException, OSError) as error:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from miner.store import Store
@@ -14,7 +16,15 @@ from shards.decode import decode_image, decode_masks
 from shards.index import Damaged, read_index, select
 from shards.read import ShardReader
 
-_COLUMNS = ("image_offset", "image_size", "image_crc32", "json_offset", "json_size", "json_crc32")
+_COLUMNS = (
+    "shard",
+    "image_offset",
+    "image_size",
+    "image_crc32",
+    "json_offset",
+    "json_size",
+    "json_crc32",
+)
 
 
 class GroundedCaptions(torch.utils.data.Dataset):
@@ -59,7 +69,7 @@ class GroundedCaptions(torch.utils.data.Dataset):
         index, shards = read_index(store, split)
         rows = select(index, concepts, min_score, max_q_value, strata)
         self.index = index.take(rows)
-        self._at = {name: self.index[name].to_numpy() for name in (*_COLUMNS, "shard")}
+        self._at = np.stack([self.index[n].to_numpy().astype(np.int64) for n in _COLUMNS], axis=1)
         self._decode = decode
         self._transform = transform
         self._check = check
@@ -71,9 +81,8 @@ class GroundedCaptions(torch.utils.data.Dataset):
     def __getitem__(self, i: int) -> Any:
         if not -len(self) <= i < len(self):
             raise IndexError(f"sample {i} of {len(self)}")
-        shard = int(self._at["shard"][i])
-        sample = json.loads(self._member(shard, "json", i))
-        image = self._member(shard, "image", i)
+        image, text = self._members(i)
+        sample = json.loads(text)
         item: dict[str, Any] = {"key": sample["key"]}
         if self._decode:
             item |= _decoded(image, sample)
@@ -90,16 +99,22 @@ class GroundedCaptions(torch.utils.data.Dataset):
         """Bytes of a side file of sample i, by its extension."""
         for member in self.index["members"][i].as_py():
             if member["name"] == name:
-                shard = int(self._at["shard"][i])
+                shard = int(self._at[i, 0])
                 crc = member["crc32"] if self._check else None
                 return self._reader.read(shard, member["offset"], member["size"], crc)
         raise KeyError(f"sample {self.index['key'][i]} has no side file {name!r}")
 
-    def _member(self, shard: int, name: str, i: int) -> bytes:
-        at = self._at
-        crc = int(at[f"{name}_crc32"][i]) if self._check else None
-        offset, size = int(at[f"{name}_offset"][i]), int(at[f"{name}_size"][i])
-        return self._reader.read(shard, offset, size, crc)
+    def _members(self, i: int) -> tuple[bytes, bytes]:
+        """Image and JSON of sample i, in one read: they lie side by side."""
+        shard, start, size, crc, json_start, json_size, json_crc = self._at[i].tolist()
+        block = self._reader.read(shard, start, json_start + json_size - start)
+        image, text = block[:size], block[json_start - start :]
+        if self._check and (zlib.crc32(image) != crc or zlib.crc32(text) != json_crc):
+            raise Damaged(
+                f"{self._reader.name(shard)}: sample {self.index['key'][i]} is not what the index "
+                "says: the tar was changed"
+            )
+        return image, text
 
 
 def _decoded(image: bytes, sample: dict[str, Any]) -> dict[str, torch.Tensor]:

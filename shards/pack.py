@@ -6,13 +6,16 @@ unfinished run. It carries the hash of every other file of the folder and of its
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +30,7 @@ FOLDER = "shards"
 MANIFEST = f"{FOLDER}/manifest.json"
 EXTENSION = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _CHUNK = 1 << 20  # bytes handed to the hash and the file at once
+_QUEUE = 8  # such pieces that may wait for the disk
 
 INDEX = pa.schema(
     [
@@ -99,6 +103,11 @@ def index_name(tar: str) -> str:
     return f"{FOLDER}/{tar.removesuffix('.tar')}.parquet"
 
 
+def read_parquet(store: Store, name: str, columns: list[str] | None = None) -> pa.Table:
+    """Read a small parquet file whole; spares the import of Arrow's data set engine."""
+    return pq.ParquetFile(io.BytesIO(store.read(name))).read(columns)
+
+
 def pack(
     samples: Iterable[Item], store: Store, split: str, config: ShardsConfig
 ) -> list[ShardInfo]:
@@ -115,20 +124,20 @@ def pack(
         ValueError: a key with a dot, twice the same key in a shard, an empty image, ...
     """
     source = iter(samples)
-    infos: list[ShardInfo] = []
+    done: list[Future[ShardInfo]] = []
     pending = next(source, None)
-    while pending is not None:
-        name = f"{split}-{len(infos):06d}.tar"
-        writer = _Shard(split)
-        with store.writer(f"{FOLDER}/{name}") as file:
-            while pending is not None and writer.fits(pending, config.max_bytes):
-                writer.add(file, pending)
+    with _Background() as background:
+        while pending is not None:
+            shard = _Shard(store, f"{split}-{len(done):06d}.tar", split)
+            background.opened = shard
+            while pending is not None and shard.fits(pending, config.max_bytes):
+                shard.add(pending)
+                if shard.held >= _CHUNK:
+                    background.do(shard.write, shard.take())
                 pending = next(source, None)
-            writer.close(file)
-        index = writer.index()
-        store.write(index_name(name), index)
-        infos.append(writer.info(name, index))
-    return infos
+            background.do(shard.write, shard.take(END))
+            done.append(background.do(shard.finish))
+        return [future.result() for future in done]
 
 
 def write_manifest(store: Store, infos: Iterable[ShardInfo], run: str = "") -> None:
@@ -169,14 +178,46 @@ def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
     return json.dumps({**rest, "sha256": digest}, indent=2, sort_keys=True).encode() + b"\n"
 
 
-class _Shard:
-    """One tar on its way to disk: hash, offsets and index rows so far."""
+class _Background:
+    """One thread that hashes, writes and syncs while the next samples are made, in order."""
 
-    def __init__(self, split: str):
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._queue: deque[Future[Any]] = deque()
+        self.opened: _Shard | None = None
+
+    def __enter__(self) -> _Background:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+        if kind is not None and self.opened is not None:
+            self.opened.abort()
+
+    def do(self, task: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Queue a task; waits while many are queued, and raises what an earlier one raised."""
+        while len(self._queue) >= _QUEUE or (self._queue and self._queue[0].done()):
+            self._queue.popleft().result()
+        future = self._pool.submit(task, *args)
+        self._queue.append(future)
+        return future
+
+
+class _Shard:
+    """One tar on its way to disk: hash, offsets and index rows so far.
+
+    `add`, `take` and `fits` belong to the thread that makes samples, the others to the background.
+    """
+
+    def __init__(self, store: Store, name: str, split: str):
+        self._store = store
+        self._name = name
         self._split = split
+        self._stack = contextlib.ExitStack()
+        self._file = self._stack.enter_context(store.writer(f"{FOLDER}/{name}"))
         self._hash = hashlib.sha256()
         self._parts: list[bytes] = []
-        self._held = 0
+        self.held = 0
         self._offset = 0
         self._regions = 0
         self._keys: set[str] = set()
@@ -186,7 +227,8 @@ class _Shard:
         """Whether one more sample stays below the target; the first always does."""
         return not self._rows or self._offset + len(item[1]) <= max_bytes
 
-    def add(self, file: Any, item: Item) -> None:
+    def add(self, item: Item) -> None:
+        """Queue the members of a sample and its index row."""
         sample, image, extension = item[:3]
         sides = item[3] if len(item) == 4 else {}
         key = sample["key"]
@@ -204,24 +246,29 @@ class _Shard:
         ]
         self._rows.append(row)
         self._regions += len(sample["regions"])
-        if self._held >= _CHUNK:
-            self._flush(file)
 
-    def close(self, file: Any) -> None:
-        self._parts.append(END)
-        self._offset += len(END)
-        self._flush(file)
+    def take(self, *last: bytes) -> list[bytes]:
+        """What is queued, with a last part, to be written."""
+        parts, self._parts, self.held = [*self._parts, *last], [], 0
+        self._offset += sum(len(part) for part in last)
+        return parts
 
-    def index(self) -> bytes:
-        """The index as a parquet file."""
+    def write(self, parts: list[bytes]) -> None:
+        """Hash and write."""
+        chunk = b"".join(parts)
+        self._hash.update(chunk)
+        self._file.write(chunk)
+
+    def finish(self) -> ShardInfo:
+        """Sync and rename the tar, then its index."""
+        self._stack.close()
         buffer = io.BytesIO()
         table = pa.Table.from_pylist(self._rows, INDEX)
         pq.write_table(table, buffer, compression="zstd", store_schema=False)
-        return buffer.getvalue()
-
-    def info(self, name: str, index: bytes) -> ShardInfo:
+        index = buffer.getvalue()
+        self._store.write(index_name(self._name), index)
         return ShardInfo(
-            name=name,
+            name=self._name,
             split=self._split,
             sha256=self._hash.hexdigest(),
             bytes=self._offset,
@@ -231,6 +278,11 @@ class _Shard:
             index_bytes=len(index),
         )
 
+    def abort(self) -> None:
+        """Leave nothing of an unfinished tar."""
+        with contextlib.suppress(_Abandoned):
+            self._stack.__exit__(_Abandoned, _Abandoned(), None)
+
     def _member(self, name: str, data: bytes) -> tuple[int, int]:
         """Queue a member; returns the offset of its data and their checksum."""
         head, tail = header(name, len(data)), padding(len(data))
@@ -238,15 +290,12 @@ class _Shard:
         at = self._offset + BLOCK
         size = BLOCK + len(data) + len(tail)
         self._offset += size
-        self._held += size
+        self.held += size
         return at, zlib.crc32(data)
 
-    def _flush(self, file: Any) -> None:
-        chunk = b"".join(self._parts)
-        self._parts.clear()
-        self._held = 0
-        self._hash.update(chunk)
-        file.write(chunk)
+
+class _Abandoned(Exception):
+    """Tells the file that its writer gave up."""
 
 
 def _check(
@@ -290,7 +339,7 @@ def _index_row(sample: Mapping[str, Any], extension: str) -> dict[str, Any]:
 def _need_distinct_keys(store: Store, names: Iterable[str]) -> None:
     def keys() -> Iterator[pa.ChunkedArray]:
         for name in names:
-            yield store.read_table(index_name(name), ["key"])["key"]
+            yield read_parquet(store, index_name(name), ["key"])["key"]
 
     chunks = [c for column in keys() for c in column.chunks]
     if chunks:

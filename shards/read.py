@@ -32,6 +32,10 @@ class ShardReader:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_files": {}}
 
+    def name(self, shard: int) -> str:
+        """Name of a tar in OUT."""
+        return f"{FOLDER}/{self._shards[shard]['name']}"
+
     def read(self, shard: int, offset: int, size: int, crc32: int | None = None) -> bytes:
         """Bytes of one member.
 
@@ -44,7 +48,7 @@ class ShardReader:
         Raises:
             Damaged: the tar is missing, too short, or was changed.
         """
-        name = f"{FOLDER}/{self._shards[shard]['name']}"
+        name = self.name(shard)
         if self._store.local or self._cache:
             if self._pid != os.getpid():  # a fork shares no descriptors with its parent
                 self._files, self._pid = {}, os.getpid()

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -21,7 +22,7 @@ from pycocotools import mask as coco
 from miner.store import Store
 from shards.decode import decode_image
 from shards.index import Damaged, read_manifest
-from shards.pack import FOLDER, INDEX, MANIFEST, index_name
+from shards.pack import FOLDER, MANIFEST, index_name, read_parquet
 from shards.sample import SampleModel, dump
 
 STATUSES = (
@@ -50,7 +51,8 @@ class Fault:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.place + ': ' if self.place else ''}{self.text}"
+        line = f"{self.file}: {self.place + ': ' if self.place else ''}{self.text}"
+        return line.encode("ascii", "backslashreplace").decode()
 
 
 @dataclasses.dataclass
@@ -152,23 +154,26 @@ def _shard(
     path = f"{FOLDER}/{entry['name']}"
     if not _hash(store, path, entry["sha256"], report) and not store.exists(path):
         return
-    try:
-        rows = store.read_table(index_name(entry["name"])).to_pylist()
-    except (FileNotFoundError, pa.ArrowException, OSError):
-        rows = []  # reported with its hash
+    index = index_name(entry["name"])
+    broken = any(fault.file == index for fault in report.faults)
+    rows = [] if broken else read_parquet(store, index).to_pylist()
     members: dict[str, list[tuple[str, int, bytes]]] = {}
+
+    def one(key: str, parts: list[tuple[str, int, bytes]]) -> None:
+        _one(path, key, parts, entry, None if broken else rows, report, keys, groups)
+
     try:
         for name, offset, data in _members(store, path):
             key, _, extension = name.partition(".")
             members.setdefault(key, []).append((extension, offset, data))
             if len(members) > 1 and next(iter(members)) != key:
                 first = next(iter(members))
-                _one(path, first, members.pop(first), entry, rows, report, keys, groups)
+                one(first, members.pop(first))
     except tarfile.TarError as error:
         report.faults.append(Fault(path, "", f"not a whole tar: {error}"))
         return
     for key, parts in members.items():
-        _one(path, key, parts, entry, rows, report, keys, groups)
+        one(key, parts)
     if rows:
         missing = f"{len(rows)} samples of the index are not in the tar, first {rows[0]['key']}"
         report.faults.append(Fault(path, "", missing))
@@ -196,7 +201,7 @@ def _one(
     key: str,
     parts: list[tuple[str, int, bytes]],
     entry: Mapping[str, Any],
-    rows: list[dict[str, Any]],
+    rows: list[dict[str, Any]] | None,
     report: Report,
     keys: dict[str, str],
     groups: dict[str, str],
@@ -215,8 +220,9 @@ def _one(
     if len(by_name) != len(parts) or len(images) != 1 or "json" not in by_name:
         fault(f"members {sorted(e for e, _, _ in parts)}: want one image and one json")
         return
-    for problem in _row_faults(key, by_name, images[0], rows):
-        fault(problem)
+    if rows is not None:
+        for problem in _row_faults(key, by_name, images[0], rows):
+            fault(problem)
     text = by_name["json"][1]
     try:
         sample = json.loads(text)
@@ -250,7 +256,7 @@ def _row_faults(
 ) -> Iterator[str]:
     """Compare members with the next row of the index, which is taken off `rows`."""
     if not rows:
-        yield f"not in {INDEX.field(0).name} order of the index"
+        yield "not in the index"
         return
     row = rows.pop(0)
     if row["key"] != key:
@@ -262,6 +268,8 @@ def _row_faults(
         "image_size": len(by_name[image][1]),
         "json_offset": by_name["json"][0],
         "json_size": len(by_name["json"][1]),
+        "image_crc32": zlib.crc32(by_name[image][1]),
+        "json_crc32": zlib.crc32(by_name["json"][1]),
     }
     for name, value in found.items():
         if row[name] != value:

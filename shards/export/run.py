@@ -36,6 +36,16 @@ DIALECTS: Mapping[str, Dialect] = {
     "qupath": qupath,
 }
 
+# What people call the consumer, where the dialect has another name.
+CALLED = {
+    "glamm": "granDf",
+    "geojson": "qupath",
+    "grit": "kosmos2",
+    "lisa": "refcoco",
+    "pixellm": "muse",
+    "refer": "refcoco",
+}
+
 
 def dialect(name: str) -> Dialect:
     """The exporter of a dialect.
@@ -45,7 +55,7 @@ def dialect(name: str) -> Dialect:
     """
     if name in DIALECTS:
         return DIALECTS[name]
-    lowered = {known.lower(): known for known in DIALECTS}
+    lowered = {known.lower(): known for known in DIALECTS} | CALLED
     near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.3)
     hint = f"did you mean {lowered[near[0]]}? " if near else ""
     raise Refused(f"--to {name}: unknown dialect; {hint}there are {', '.join(DIALECTS)}")

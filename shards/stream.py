@@ -1,0 +1,221 @@
+"""Iterable loader on webdataset: shuffled, split by node and worker, resumable to the sample.
+
+The order of an epoch is a permutation of the index, known before a tar is opened: shards are
+permuted, then samples within a window. Rank and worker get contiguous parts of it, so every sample
+comes exactly once an epoch whatever their number, and to resume is to start further in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import webdataset as wds
+from webdataset.compat import FluidInterface
+
+from miner.errors import Refused
+from shards.load import GroundedCaptions, collate
+
+Ranges = list[list[int]]  # [start, stop) places in the order of an epoch
+PLACE = "place"  # field of an item: [worker, samples this worker has given]
+
+
+class GroundedStream(wds.DataPipeline, FluidInterface):
+    """Grounded captions in an endless choice of orders, one epoch an iteration.
+
+    A `webdataset` pipeline: `.map(…)`, `.batched(…)` and the like append stages. Items are those of
+    `GroundedCaptions` with `place`, by which `StreamLoader` knows how far each worker got.
+
+    Args:
+        out: OUT of a run: a folder or fsspec URL.
+        split: name of the split, None for all.
+        shuffle: whether to permute shards, and samples within a window.
+        window: samples that are permuted together; whole tars where it is larger than they are.
+        seed: of the permutations.
+        filters: `concepts`, `min_score`, `max_q_value`, `strata`, `decode`, `transform`, `cache`,
+            `check` of `GroundedCaptions`.
+    """
+
+    def __init__(
+        self,
+        out: str | os.PathLike[str],
+        split: str | None = None,
+        *,
+        shuffle: bool = False,
+        window: int = 4096,
+        seed: int = 0,
+        **filters: Any,
+    ):
+        self._source = _Source(GroundedCaptions(out, split, **filters), shuffle, window, seed)
+        super().__init__(self._source)
+
+    def __len__(self) -> int:
+        """Samples of a whole epoch over all ranks."""
+        return len(self._source.dataset)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next iteration, and forget where the last one stopped."""
+        self._source.epoch, self._source.left, self._source.taken = epoch, None, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where this process is; behind a DataLoader ask `StreamLoader` instead."""
+        return self._source.state([self._source.taken])
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state of the same rank; the number of workers may differ."""
+        self._source.load(state)
+
+
+class _Source(torch.utils.data.IterableDataset):
+    """First stage of the pipeline: samples in order, those of this rank and worker."""
+
+    def __init__(self, dataset: GroundedCaptions, shuffle: bool, window: int, seed: int):
+        self.dataset = dataset
+        self.epoch = 0
+        self.left: Ranges | None = None  # of this rank; None: its whole share
+        self.taken = 0
+        self._shuffle, self._window, self._seed = shuffle, window, seed
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        rank, world, worker, workers = wds.utils.pytorch_worker_info()
+        order = self._order()
+        mine = part(self._share(rank, world), worker, workers)
+        self.taken = 0
+        for start, stop in mine:
+            for i in order[start:stop].tolist():
+                item = self.dataset[i]
+                self.taken += 1
+                if isinstance(item, dict):
+                    item[PLACE] = (worker, self.taken)
+                yield item
+        if workers == 1:
+            self.left, self.taken, self.epoch = None, 0, self.epoch + 1
+
+    def state(self, taken: Sequence[int]) -> dict[str, Any]:
+        """State of this rank after each worker has given so many samples."""
+        rank, world, _, _ = wds.utils.pytorch_worker_info()
+        share = self._share(rank, world)
+        left = [r for w, n in enumerate(taken) for r in _behind(part(share, w, len(taken)), n)]
+        return {
+            "epoch": self.epoch,
+            "left": left,
+            "samples": len(self.dataset),
+            "shuffle": [self._shuffle, self._window, self._seed],
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        same = [len(self.dataset), [self._shuffle, self._window, self._seed]]
+        if [state["samples"], list(state["shuffle"])] != same:
+            raise Refused(
+                f"the state is of {state['samples']} samples in order {state['shuffle']}, "
+                f"this stream has {same[0]} in {same[1]}"
+            )
+        self.epoch, self.left, self.taken = state["epoch"], [list(r) for r in state["left"]], 0
+
+    def _share(self, rank: int, world: int) -> Ranges:
+        return part([[0, len(self.dataset)]], rank, world) if self.left is None else self.left
+
+    def _order(self) -> np.ndarray:
+        """Rows of the index in the order of this epoch, int64 (n,)."""
+        shard = self.dataset.index["shard"].to_numpy()
+        rows = np.arange(len(shard))
+        if not self._shuffle:
+            return rows
+        rng = np.random.default_rng([self._seed, self.epoch])
+        place = rng.permutation(int(shard.max()) + 1 if len(shard) else 0)
+        rows = rows[np.argsort(place[shard], kind="stable")]
+        for start in range(0, len(rows), self._window):
+            rng.shuffle(rows[start : start + self._window])
+        return rows
+
+
+def part(ranges: Ranges, number: int, count: int) -> Ranges:
+    """Part `number` of `count` nearly equal contiguous parts of some ranges."""
+    total = sum(stop - start for start, stop in ranges)
+    low, high = number * total // count, (number + 1) * total // count
+    result: Ranges = []
+    at = 0
+    for start, stop in ranges:
+        a, b = max(low - at, 0), min(high - at, stop - start)
+        if a < b:
+            result.append([start + a, start + b])
+        at += stop - start
+    return result
+
+
+def _behind(ranges: Ranges, count: int) -> Ranges:
+    """What is left of some ranges without their first `count` places."""
+    result: Ranges = []
+    for start, stop in ranges:
+        skipped = min(count, stop - start)
+        count -= skipped
+        if start + skipped < stop:
+            result.append([start + skipped, stop])
+    return result
+
+
+class StreamLoader:
+    """A torch DataLoader over a `GroundedStream` that knows where it is.
+
+    The state counts what was handed out, not what workers have fetched ahead, so nothing is lost
+    and nothing comes twice. Iterating again starts the next epoch.
+
+    Args:
+        stream: the stream, without stages that drop or reorder samples.
+        batch_size: samples in a batch.
+        num_workers: worker processes.
+        collate_fn: makes a batch of items; gets them without `place`.
+        options: further arguments of `torch.utils.data.DataLoader`.
+    """
+
+    def __init__(
+        self,
+        stream: GroundedStream,
+        batch_size: int = 1,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[dict[str, Any]]], Any] = collate,
+        **options: Any,
+    ):
+        self.stream = stream
+        self._workers = max(1, num_workers)
+        self._taken = [0] * self._workers
+        self._loader: torch.utils.data.DataLoader[Any] = torch.utils.data.DataLoader(
+            stream,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            collate_fn=_Placed(collate_fn),
+            **options,
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        source = self.stream._source
+        epoch = source.epoch
+        self._taken = [0] * self._workers
+        for places, batch in self._loader:
+            for worker, count in places:
+                self._taken[worker] = max(self._taken[worker], count)
+            yield batch
+        self.stream.set_epoch(epoch + 1)
+        self._taken = [0] * self._workers
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the consumer is."""
+        return self.stream._source.state(self._taken)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state, with any number of workers; call before iterating."""
+        self.stream.load_state_dict(state)
+        self._taken = [0] * self._workers
+
+
+class _Placed:
+    """Collate that passes the places of its items beside the batch; may be pickled."""
+
+    def __init__(self, collate_fn: Callable[[list[dict[str, Any]]], Any]):
+        self._collate = collate_fn
+
+    def __call__(self, items: list[dict[str, Any]]) -> tuple[list[tuple[int, int]], Any]:
+        return [item.pop(PLACE) for item in items], self._collate(items)
