@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from segmenters.protocol import Candidate, Prompt
-from segmenters.stain import classes, colour, nuclei, regions, scale
+from segmenters.stain import classes, colour, nuclei, regions, scale, support
 
 # um per pixel at which nuclei are outlined: 15 pixels across.
 NUCLEUS_MPP = 0.5
@@ -35,16 +35,30 @@ NUCLEAR = ("lymphocyte", "neutrophil", "epithelial nucleus", "stromal nucleus")
 class Encoded:
     """One picture and what is derived from it, each map computed once and on demand."""
 
-    def __init__(self, image: np.ndarray, mpp: float | None) -> None:
+    def __init__(
+        self,
+        image: np.ndarray,
+        mpp: float | None,
+        settled: scale.Scale | None = None,
+        kind: str | None = None,
+        given_nuclei: np.ndarray | None = None,
+    ) -> None:
         """Estimate stains and scale.
 
         Args:
             image: uint8 (H, W, 3), RGB.
             mpp: um per pixel, None when unknown.
+            settled: the scale, where someone else has worked it out; `mpp` is ignored then.
+            kind: kind of picture, likewise.
+            given_nuclei: int32 labels of the picture at `NUCLEUS_MPP`, likewise.
         """
-        self.shape: tuple[int, int] = image.shape[:2]
+        self._given_nuclei = given_nuclei
+        self.kind = kind or support.recognise(image)
+        self.shape: tuple[int, int] = (image.shape[0], image.shape[1])
         self.white = colour.white_point(image)
-        if mpp is None:
+        if settled is not None:
+            self.scale = settled
+        elif mpp is None:
             red = colour.optical_density(image, self.white)[..., 0]
             self.scale = scale.estimate(image, red)
         else:
@@ -58,10 +72,16 @@ class Encoded:
         self.amounts = colour.unmix(self.density, self.stains)
 
     @functools.cached_property
+    def dark(self) -> np.ndarray:
+        """Nuclear pixels at `NUCLEUS_MPP`, bool."""
+        return nuclei.nuclear_mask(self.density[..., 0], self.mpp)
+
+    @functools.cached_property
     def nuclei(self) -> np.ndarray:
-        """Nuclei at `NUCLEUS_MPP`, int32 labels."""
-        mask = nuclei.nuclear_mask(self.density[..., 0], self.mpp)
-        return nuclei.split(mask, self.mpp)
+        """Nuclei at `NUCLEUS_MPP`, int32 labels; those given at construction where there are."""
+        if self._given_nuclei is not None:
+            return self._given_nuclei
+        return nuclei.split(self.dark, self.mpp)
 
     @functools.cached_property
     def kinds(self) -> dict[str, np.ndarray]:
@@ -156,6 +176,8 @@ class StainSegmenter:
         concept, wording = prompt.concept, prompt.wordings[0]
         if not self.supports(concept):
             return Candidate(concept, wording, None, reason="unsupported")
+        if not support.supported(concept, encoded.kind):
+            return Candidate(concept, wording, None, reason="out_of_support")
         labels = None
         if concept in self.stuff:
             mask = scale.mask_to(_region(encoded, concept), encoded.shape)

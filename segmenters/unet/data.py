@@ -33,7 +33,7 @@ _PIXELS_PER_CANONICAL = 1.3
 _TISSUE_OF_CODE = {
     "ADI": "fat",
     "MUC": "mucin",
-    "MUS": "muscle",
+    "MUS": "smooth muscle",
     "STR": "stroma",
     "TUM": "epithelium",
     "LYM": "lymphoid",
@@ -223,7 +223,7 @@ def _clear(image: np.ndarray) -> np.ndarray:
 # Later ones win where phantoms have both.
 _REGION_CLASSES = (
     "stroma",
-    "muscle",
+    "smooth muscle",
     "lymphoid",
     "fat",
     "epithelium",
@@ -255,7 +255,7 @@ def _tissue_targets(tile: Tile, image: np.ndarray, labels: Mapping, size: int) -
             weights[index["gland"]], weights[index["glomerulus"]] = 0.5, 1
     if "glomerulus" in labels:
         maps[index["glomerulus"]], weights[index["glomerulus"]] = labels["glomerulus"] > 0, 1
-    for name in ("lumen", "epithelium", "vessel"):
+    for name in ("lumen", "epithelium", "blood vessel"):
         if name in labels:
             maps[index[name]], weights[index[name]] = labels[name] > 0, 1
     if "unsure gland" in labels:

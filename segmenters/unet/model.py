@@ -31,7 +31,7 @@ class Unet(nn.Module):
     resolution, which is where a plain U-Net spends most of its time on a CPU.
     """
 
-    def __init__(self, outputs: int, widths: tuple[int, ...] = (32, 64, 128, 192)) -> None:
+    def __init__(self, outputs: int, widths: tuple[int, ...] = (16, 48, 96, 128)) -> None:
         """Lay out the layers.
 
         Args:

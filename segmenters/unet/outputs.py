@@ -33,12 +33,12 @@ NUCLEI = Head(
 )
 TISSUE = Head(
     1.0,
-    ("gland", "centre", "lumen", "glomerulus", "epithelium", "vessel"),
+    ("gland", "centre", "lumen", "glomerulus", "epithelium", "blood vessel"),
     (
         "other",
         "fat",
         "mucin",
-        "muscle",
+        "smooth muscle",
         "stroma",
         "epithelium",
         "lymphoid",

@@ -10,8 +10,8 @@ from segmenters.unet.outputs import HEADS
 
 # Seeds from here on are for training; `miner demo` and the benchmarks stay below.
 TRAINING_SEED = 5_000_000
-COUNT = {"nuclei": 140, "tissue": 160}
-SIDE_PX = {"nuclei": 352, "tissue": 416}
+COUNT = {"nuclei": 72, "tissue": 90}
+SIDE_PX = {"nuclei": 320, "tissue": 384}
 # um per pixel: around the scale of the network, crops are rescaled on top of it.
 MPP = {"nuclei": (0.3, 0.6), "tissue": (0.7, 1.2)}
 # Every so many tiles one of another stain: (period, stain, organ).
@@ -21,10 +21,10 @@ OTHERS = {
 }
 # What phantoms show of each map, first match wins; what they do not show is known to be absent.
 _MERGED = {
-    "vessel": ("blood_vessel",),
+    "blood vessel": ("blood_vessel",),
     "epithelium": ("epithelium", "tumor"),
     "other": ("lumen", "colloid", "neuropil", "alveolus"),
-    "muscle": ("smooth_muscle",),
+    "smooth muscle": ("smooth_muscle",),
     "lymphoid": ("lymphoid_follicle",),
     "blood": ("hemorrhage",),
 }

@@ -15,11 +15,16 @@ from segmenters.unet import objects, weights
 from segmenters.unet.encoded import Encoded
 from segmenters.unet.outputs import HEADS, NUCLEI
 
-REGIONS = ("epithelium", "stroma", "fat", "mucin", "necrosis", "keratin")
-OBJECTS = ("gland", "glomerulus", "lumen", "red blood cell", "vessel")
+REGIONS = ("epithelium", "stroma", "fat", "mucin", "necrosis", "keratin", "smooth muscle")
+OBJECTS = ("gland", "glomerulus", "lumen", "red blood cell", "blood vessel")
 # Smallest piece of a region that is kept, um2.
 MIN_REGION_UM2 = 400.0
-MIN_OBJECT_UM2 = {"glomerulus": 2500.0, "lumen": 60.0, "red blood cell": 12.0, "vessel": 60.0}
+MIN_OBJECT_UM2 = {
+    "glomerulus": 2500.0,
+    "lumen": 60.0,
+    "red blood cell": 12.0,
+    "blood vessel": 60.0,
+}
 
 
 def expected_iou(probability: np.ndarray, mask: np.ndarray) -> float:

@@ -12,6 +12,7 @@ import pathlib
 import sys
 import time
 
+import cv2
 import numpy as np
 import torch
 from torch.nn import functional
@@ -42,10 +43,10 @@ SHARES = {
     },
 }
 BATCH = 8
-CROP_PX = 224
-PEAK_RATE = 2.5e-3
+CROP_PX = 192
+PEAK_RATE = 3e-3
 WEIGHT_DECAY = 1e-3
-WARMUP_STEPS = 80
+WARMUP_STEPS = 60
 DECAY_SHARE = 0.4
 EMA_DECAY = 0.995
 # Loss weights of the maps beside the first.
@@ -214,6 +215,7 @@ def main() -> None:
     parser.add_argument("--log", type=pathlib.Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    cv2.setNumThreads(args.threads)
     tiles: list[data.Tile] = []
     if args.data:
         rows = data.read_index(args.data, tuple(args.leave_out))
