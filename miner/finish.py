@@ -38,7 +38,7 @@ HEAVY = frozenset({"counts", "instances"})
 ROW_COLUMNS = ("sample_id", "corpus", "row", "image", "image_id", "group")
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class _Row:
     """One caption row at the barrier; what is large is read again where it is needed."""
 

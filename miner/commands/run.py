@@ -34,8 +34,12 @@ def run(
     from miner.run import run as mine
     from miner.summary import print_summary
 
-    with reporting(Console(stderr=True)) as progress:
-        outcome = mine(settings, progress, use_ray=ray)
+    try:
+        with reporting(Console(stderr=True)) as progress:
+            outcome = mine(settings, progress, use_ray=ray)
+    except KeyboardInterrupt:
+        typer.echo("miner: interrupted; the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
     console = Console()
     print_summary(outcome.store, console)
     if outcome.finished_before:
