@@ -8,6 +8,9 @@ from miner.errors import Refused
 
 START, END = 49406, 49407
 
+# Whoever encodes this otherwise has another vocabulary.
+PROBE = ("neoplastic cells", [557, 36270, 1561, 8890])
+
 
 class Tokenizer:
     """Prompts to token ids.
@@ -24,6 +27,8 @@ class Tokenizer:
     def __init__(self, source: str = "", context: int = 77):
         self.context = context
         self._words = _from_transformers(source) if source else _from_wheel()
+        if self._words(PROBE[0]) != PROBE[1]:
+            raise Refused(f"biomedparse.tokenizer: {source} has not the vocabulary of CLIP")
 
     def __call__(self, prompt: str) -> tuple[list[int], bool]:
         """Encode one prompt.
