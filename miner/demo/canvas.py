@@ -61,7 +61,7 @@ class Canvas:
             wave_px=self.px(rng.uniform(40, 160)),
             wave=float(rng.uniform(0.03, 0.16)),
         )
-        self.basophilia = float(np.exp(rng.normal(0.25, 0.5)))
+        self.basophilia = float(np.exp(rng.normal(0.38, 0.5)))
         self.vesicular = float(rng.beta(1.1, 1.1))
         self.retraction = float(rng.choice([0.0, 0.0, 0.5, 1.0]))
 

@@ -21,6 +21,13 @@ def smooth(rng: np.random.Generator, shape: tuple[int, int], scale_px: float) ->
     scale = max(scale_px, 1.0)
     if scale == 1.0:
         return rng.standard_normal(shape, dtype=np.float32)
+    if scale >= 16:
+        # Slow noise is drawn coarse: at 6 to 8 points per correlation length, then enlarged.
+        factor = int(scale / 6)
+        coarse = (height // factor + 2, width // factor + 2)
+        size = (coarse[1] * factor, coarse[0] * factor)
+        field = smooth(rng, coarse, scale / factor)
+        return cv2.resize(field, size, interpolation=cv2.INTER_LINEAR)[:height, :width]
     rows, columns = int(height / scale) + 4, int(width / scale) + 4
     grid = rng.standard_normal((rows, columns), dtype=np.float32)
     high, wide = int(rows * scale), int(columns * scale)

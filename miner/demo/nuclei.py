@@ -176,8 +176,8 @@ def draw(canvas: Canvas) -> None:
     placed = np.array([(n.x, n.y, n.angle, n.scale) for n in canvas.nuclei]).reshape(-1, 4)
     polygons, sizes = outlines(rng, kinds, placed, canvas.mpp)
     # Some nuclei are only grazed by the cut: pale and small.
-    grazed = rng.random(count) < 0.12
-    tone = np.exp(0.28 * rng.standard_normal(count)) * np.where(grazed, 0.55, 1.0)
+    grazed = rng.random(count) < 0.15
+    tone = np.exp(0.32 * rng.standard_normal(count)) * np.where(grazed, 0.55, 1.0)
     depth = rng.random(count) < 0.3
     nucleolus, offsets = rng.random(count), 0.12 * rng.standard_normal((count, 2))
     look = np.zeros((count, 4), np.float32)  # density, chromatin, fine (0..1), rim

@@ -72,7 +72,7 @@ def vector(rng: np.random.Generator, ends: tuple[tuple[float, float, float], ...
 def random_look(rng: np.random.Generator, stain: str = "H&E", jpeg: bool = True) -> Look:
     """Draw a laboratory and a scanner."""
     vectors = np.stack([vector(rng, ends) for ends in RECIPES[stain]])
-    strength = np.exp(rng.normal([-0.08, -0.1, 0.0, 0.0], [0.26, 0.38, 0.2, 0.15]))
+    strength = np.exp(rng.normal([-0.14, -0.1, 0.0, 0.0], [0.26, 0.38, 0.2, 0.15]))
     strength *= np.exp(rng.normal(0, 0.16))
     if stain == "hematoxylin":
         strength[1:3] *= 0.45
