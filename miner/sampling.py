@@ -133,15 +133,12 @@ def choose(
 
     rules: tuple[Cap | Target, ...] = (*config.caps, *config.targets)
 
-    def keys(i: int) -> dict[tuple[Any, ...], None]:
-        strata = {
-            (rule.by, "/".join(columns[d][i] for d in rule.by)): None for rule in rules if rule.by
-        }
-        return {**strata, **{("concept", c): None for c in concepts[i]}}
-
     def take(i: int) -> None:
         keep[i] = True
-        counts.update(keys(i))
+        counts.update(
+            {(rule.by, "/".join(columns[d][i] for d in rule.by)) for rule in rules if rule.by}
+        )
+        counts.update(("concept", c) for c in concepts[i])
 
     for i in order:
         for target in config.targets:

@@ -65,7 +65,9 @@ _PATTERNS: Sequence[tuple[str, re.Pattern[str]]] = (
     (  # x400, 40 x
         "magnification",
         re.compile(
-            r"(?:[x×]\s?(\d{1,4}(?:\.\d)?)|\b(\d{1,4}(?:\.\d)?)\s?[x×])(?![\w×])", re.IGNORECASE
+            r"(?:(?<!\d)(?<!\d\s)[x×]\s?(\d{1,4}(?:\.\d)?)|\b(\d{1,4}(?:\.\d)?)\s?[x×])"
+            r"(?![\w×])(?!\s?\d)",  # 3 x 4 cm is a size
+            re.IGNORECASE,
         ),
     ),
     (
@@ -79,7 +81,7 @@ _PATTERNS: Sequence[tuple[str, re.Pattern[str]]] = (
         "grade",
         re.compile(r"\bgleason\s+(?:score\s+|grade\s+)?(?:of\s+)?(\d\s?\+\s?\d)", re.IGNORECASE),
     ),
-    ("stage", re.compile(r"\bstage\s+(IV|I{1,3}|[1-4])(?:[ABCabc]\d?)?\b")),
+    ("stage", re.compile(r"\b[Ss]tage\s+(IV|I{1,3}|[1-4])(?:[ABCabc]\d?)?\b")),
     ("stage", re.compile(r"\b[pc]?(T(?:is|[0-4]))[a-d]?\s?N[0-3x]")),
     (
         "age",
@@ -148,16 +150,17 @@ def strata_column(captions: Sequence[str], metas: Sequence[Mapping[str, Any]]) -
 
 
 def _words(caption: str) -> Iterator[Stratum]:
-    """Values whose words the caption has: the longest first, then the leftmost, never negated."""
+    """Values whose words the caption has: the leftmost first, but the longest subtype."""
     pattern, values, _ = _vocabulary()
     hits = []
     for match in pattern.finditer(caption):
         form = match.group().lower()
         if form in _CAPITALS and not match.group().isupper():
             continue
-        if _NEGATED.search(caption, max(0, match.start() - 60), match.start()):
-            continue
+        negated = _NEGATED.search(caption, max(0, match.start() - 60), match.start())
         for dimension, value in values[form]:
+            if negated and dimension == "subtype":
+                continue
             # Longer names are more specific: "papillary renal cell carcinoma" over "carcinoma".
             specific = len(value) if dimension == "subtype" else 0
             hits.append((-specific, match.start(), match.end(), dimension, value))

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from miner.corpora.config import QuiltConfig, corpus_name
-from miner.corpora.files import corpus_folder
+from miner.corpora.files import Folder, corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
 from miner.corpora.records import csv_header, csv_records
 from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
 from miner.corpora.tables import ByteRanges, checked, find_tables, pictures_of, table_fingerprints
+from miner.errors import Refused
 from miner.store import Store
 
 MAGNIFICATION = {0: "low", 1: "medium", 2: "high"}
@@ -55,6 +56,9 @@ class Quilt:
             f"plan/{name}",
         )
         self._ranges = ByteRanges(self.folder, self.tables)
+        self._impurities = (
+            read_impurities(self.folder, config, f"corpora.{name}") if config.cleaner_path else {}
+        )
 
     def fingerprint(self) -> list[Any]:
         """Of the tables."""
@@ -95,6 +99,8 @@ class Quilt:
 
         row.image, bad_image = clean(cell("image_path").rsplit("/", 1)[-1])
         row.caption, bad_caption = clean(cell("caption"))
+        if not _given(row.caption):
+            row.caption = ""  # pandas writes what is missing as nan
         row.group = _VIDEO.split(row.image, maxsplit=1)[0]
         if row.group == row.image:
             row.group = row.image.rsplit(".", 1)[0]
@@ -106,8 +112,42 @@ class Quilt:
             return row.fail("unreadable", "bad_utf8")
         if row.meta.get("not_histology") and self.config.exclude_not_histology:
             row.fail("excluded", "not_histology")
+        if row.image in self._impurities:
+            row.meta["impurities"] = sorted(self._impurities[row.image])
+            for flag in self.config.exclude_flags:
+                if flag in self._impurities[row.image]:
+                    row.fail("excluded", f"impurity:{flag}")
         row.mpp = self.config.magnification_mpp.get(row.meta.get("magnification", ""))
         return row
+
+
+def read_impurities(root: Folder, config: QuiltConfig, field: str) -> dict[str, frozenset[str]]:
+    """Flags that QuiltCleaner raised, by picture.
+
+    Raises:
+        Refused: the file is missing, has no `Filename`, or lacks a configured flag.
+    """
+    place = root.sub(config.cleaner_path, f"{field}.cleaner_path")
+    if not place.isfile():
+        raise Refused(f"{place.field}: {place.url}: no such file")
+    with place.open() as file:
+        names, start = csv_header(file)
+        columns = checked(place, "", names, ("Filename",), "QuiltCleaner")
+        flags = {n: at for n, at in columns.items() if n not in ("", "Filename")}
+        for flag in config.exclude_flags:
+            if flag not in flags:
+                has = ", ".join(flags)
+                raise Refused(f"{field}.exclude_flags: no flag {flag!r} in {place.url}; has: {has}")
+        # Pictures share few combinations of flags: one set each.
+        known: dict[frozenset[str], frozenset[str]] = {}
+        result = {}
+        for record in csv_records(file, start):
+            cells = record.value or []
+            if len(cells) == len(names):
+                raised = frozenset(f for f, at in flags.items() if _number(cells[at]) == 1)
+                name = cells[columns["Filename"]].rsplit("/", 1)[-1]
+                result[name] = known.setdefault(raised, raised)
+    return result
 
 
 def _side_columns(cell: Any) -> dict[str, Any]:
