@@ -3,7 +3,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test lint bench models clean
+.PHONY: quickstart test lint bench bench-quality models clean
+
+# Folder with index.jsonl to train on; without it models are trained on phantoms alone.
+TRAIN ?= ../shared/data/train
+DATA := $(if $(wildcard $(TRAIN)/index.jsonl),--data $(TRAIN))
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -25,3 +29,13 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench
+
+bench-quality: $(READY)
+	$(BIN)/python -m tests.bench.quality
+
+models: $(READY)
+	$(BIN)/python -m segmenters.unet.train $(DATA) --net nuclei
+	$(BIN)/python -m segmenters.unet.train $(DATA) --net tissue
+	$(if $(DATA),$(BIN)/python -m segmenters.stain.fit_support $(DATA))
+	$(BIN)/python -m segmenters.fit_confidence $(DATA)
+	$(BIN)/python -m filters.clip.training $(DATA) --out filters/clip/data/small_clip.safetensors

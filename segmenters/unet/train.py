@@ -1,4 +1,4 @@
-"""Train the two networks: `python -m segmenters.unet.train --data DIR --out FILE`.
+"""Train the two networks: `python -m segmenters.unet.train --data DIR --net nuclei`.
 
 Seeded, on the CPU, in a fixed number of steps. Without the folder the networks are trained on
 phantoms alone.
@@ -48,6 +48,7 @@ PEAK_RATE = 3e-3
 WEIGHT_DECAY = 1e-3
 WARMUP_STEPS = 60
 DECAY_SHARE = 0.4
+STEPS = {"nuclei": 1500, "tissue": 1200}
 EMA_DECAY = 0.995
 # Loss weights of the maps beside the first.
 CENTRE_WEIGHT = 2.0
@@ -200,15 +201,16 @@ def train(
                 "step": step + 1,
             }
             torch.save(saved, resume)
+    resume.unlink(missing_ok=True)
 
 
 def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=pathlib.Path, help="folder with index.jsonl")
-    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--out", type=pathlib.Path, help="the shipped file when left out")
     parser.add_argument("--net", choices=tuple(HEADS), required=True)
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--leave-out", nargs="*", default=[], help="sets not to train on")
@@ -224,7 +226,9 @@ def main() -> None:
     else:
         print("no --data: training on phantoms alone", file=sys.stderr)
     tiles += phantoms.tiles(args.net)
-    train(tiles, args.net, args.steps, args.seed, args.out, args.log)
+    out = args.out or weights.FOLDER / f"{args.net}.pt"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    train(tiles, args.net, args.steps or STEPS[args.net], args.seed, out, args.log)
 
 
 if __name__ == "__main__":
