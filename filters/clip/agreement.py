@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -18,19 +18,20 @@ import numpy as np
 from filters.clip import phrases, regions
 from filters.clip.config import ClipConfig
 from filters.clip.descriptor import describe
+from ner.concepts import concepts
 
-SCORES = (
-    "cosine",  # region and phrase
-    "prob",  # softmax share of the phrase among itself, its siblings and absent phrases
-    "margin_sibling",  # cosine above the best sibling phrase
-    "margin_absent",  # cosine above the mean of absent phrases
-    "rank",  # share of the sibling phrases that the phrase beats, 0..1
-    "margin_complement",  # cosine above that of the rest of the picture
-    "margin_random",  # cosine above the mean of same-shaped regions elsewhere
-    "margin_shifted",  # cosine above the mean of the mask moved by half an object
-    "instance_median",  # over single objects: cosine above the best sibling phrase
-    "instance_worst",
-)
+SCORES: Mapping[str, str] = {
+    "cosine": "cosine of region and phrase, -1..1",
+    "prob": "softmax share of the phrase among itself, its siblings and absent ones, 0..1",
+    "margin_sibling": "cosine above that of the best sibling phrase",
+    "margin_absent": "cosine above the mean of absent phrases",
+    "rank": "share of the sibling phrases that the phrase beats, 0..1",
+    "margin_complement": "cosine above that of the rest of the picture",
+    "margin_random": "cosine above the mean of regions of the same shape elsewhere",
+    "margin_shifted": "cosine above the mean of the mask moved by half an object",
+    "instance_median": "median over single objects of the cosine above the best sibling phrase",
+    "instance_worst": "smallest of these",
+}
 
 Candidate = tuple[str, str, np.ndarray | None, np.ndarray | None, Sequence[str]]
 Judgement = dict[str, float | str | None]
@@ -41,6 +42,10 @@ class Encoder(Protocol):
 
     crop_px: int
     logit_scale: float
+
+    def judged_as(self, concept: str) -> str | None:
+        """The concept whose phrases stand for this one; None where the model knows none."""
+        ...
 
     def texts(self, texts: Sequence[str]) -> np.ndarray:
         """Embeddings of texts, float32 (n, d), L2-normalised."""
@@ -79,17 +84,21 @@ class ClipAgreement:
     Args:
         config: the settings.
         threads: threads of the forward passes.
+        encoder: taken instead of the model that the configuration names.
 
     Raises:
         Refused: the model cannot be loaded.
     """
 
-    def __init__(self, config: ClipConfig, threads: int = 1) -> None:
+    def __init__(
+        self, config: ClipConfig, threads: int = 1, encoder: Encoder | None = None
+    ) -> None:
         from filters.clip.models import load
 
         self.config = config
-        self.encoder: Encoder = load(config, threads)
+        self.encoder: Encoder = encoder if encoder is not None else load(config, threads)
         self._phrases: dict[str, np.ndarray] = {}
+        self._known = frozenset(name for name in concepts() if self.encoder.judged_as(name) == name)
 
     def scores(self, image: np.ndarray, candidates: Sequence[Candidate]) -> list[Judgement]:
         """Judge all candidates of one picture.
@@ -101,23 +110,31 @@ class ClipAgreement:
         Returns:
             One dict per candidate, in order: every name of `SCORES` as a float or None, and
             "reason", which says why all are None: "no_mask", "too_small", "fills_picture",
-            "blank_picture", or None. A score whose comparison does not exist (no siblings, no
-            other place of the same shape, no single objects) is None on its own.
+            "blank_picture", "unknown_concept", or None; and "judged_as", the concept whose phrases
+            were taken. A score whose comparison does not exist (no siblings, no other place of the
+            same shape, no single objects) is None on its own.
         """
         asked = [candidate[0] for candidate in candidates]
-        found = [self._undefined(image, candidate[2]) for candidate in candidates]
-        judged = [i for i, reason in enumerate(found) if reason is None]
-        out: list[Judgement] = [{**dict.fromkeys(SCORES), "reason": reason} for reason in found]
+        names = [self.encoder.judged_as(concept) for concept in asked]
+        found = [
+            self._undefined(image, candidate[2]) or ("unknown_concept" if name is None else None)
+            for candidate, name in zip(candidates, names, strict=True)
+        ]
+        judged = [(i, n) for i, n in enumerate(names) if n is not None and found[i] is None]
+        out: list[Judgement] = [
+            {**dict.fromkeys(SCORES), "reason": reason, "judged_as": name}
+            for reason, name in zip(found, names, strict=True)
+        ]
         if not judged:
             return out
-        absent = phrases.absent(asked, self.config.absent_phrases)
+        absent = phrases.absent(asked, sorted(self._known), self.config.absent_phrases)
         dense = self.encoder.dense(image) if self.config.regions == "dense" else None
-        views = [self._views(image, candidates[i], dense) for i in judged]
+        views = [self._views(image, candidates[i], dense) for i, _ in judged]
         embeddings = self._encode(image, dense, [one for view in views for one in view.all()])
         start = 0
-        for i, view in zip(judged, views, strict=True):
+        for (i, name), view in zip(judged, views, strict=True):
             stop = start + len(view.all())
-            out[i].update(self._judge(asked[i], absent, view, embeddings[start:stop]))
+            out[i].update(self._judge(name, absent, view, embeddings[start:stop]))
             start = stop
         return out
 
@@ -190,8 +207,8 @@ class ClipAgreement:
         self, concept: str, absent: Sequence[str], view: _Views, embeddings: np.ndarray
     ) -> dict[str, float | None]:
         phrase = self.phrase(concept)
-        rivals = phrases.siblings(concept)
-        others = [self.phrase(name) for name in rivals]
+        rivals = [name for name in phrases.siblings(concept) if name in self._known]
+        others = [self.phrase(name) for name in rivals[: self.config.sibling_phrases]]
         away = [self.phrase(name) for name in absent]
         cosines = embeddings @ phrase
         region, own = embeddings[0], float(cosines[0])

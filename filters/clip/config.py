@@ -24,6 +24,7 @@ class ClipConfig(Settings):
             of a transformers checkpoint (CLIP or SigLIP class), or a folder written by
             `miner models convert`.
         revision: revision of a hub id.
+        device: torch device of such a model; the embedded one runs on the CPU.
         regions: "dense" pools the features of one forward pass under every mask; "crops" encodes
             one crop a region.
         long_side_px: pictures with a longer side are scaled down to it before the dense pass; None
@@ -32,6 +33,7 @@ class ClipConfig(Settings):
         outside: what a crop shows outside the region: blurred, mean grey, or left as it is.
         templates: texts around a phrase; a phrase's embedding is the mean over them.
         random_regions: copies of the mask at random places of the picture.
+        sibling_phrases: most sibling concepts that a phrase is ranked among.
         absent_phrases: concepts of the table that nobody asked for in the picture.
         max_instances: single objects judged per candidate (evenly spaced over their order).
         max_area_fraction: a region above this share of the picture has no complement to speak of;
@@ -43,12 +45,14 @@ class ClipConfig(Settings):
 
     model: str = "embedded"
     revision: str | None = None
+    device: str = "cpu"
     regions: Literal["dense", "crops"] = "dense"
     long_side_px: int | None = pydantic.Field(default=None, ge=64)
     context: float = pydantic.Field(default=1.5, ge=1.0)
     outside: Literal["blur", "grey", "keep"] = "blur"
     templates: tuple[str, ...] = TEMPLATES
     random_regions: int = pydantic.Field(default=4, ge=0)
+    sibling_phrases: int = pydantic.Field(default=24, ge=1)
     absent_phrases: int = pydantic.Field(default=8, ge=0)
     max_instances: int = pydantic.Field(default=64, ge=0)
     max_area_fraction: float = pydantic.Field(default=0.9, gt=0.0, le=1.0)

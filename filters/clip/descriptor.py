@@ -2,7 +2,12 @@
 
 Tiles of one tissue under one stain look alike to a CLIP, whose embedding is made to ignore where
 things lie. A near-duplicate is the same field: the same layout. So the descriptor is a blurred
-picture of the stain, without its mean, in which only the layout is left.
+picture of the absorbed light, without its mean, in which only the layout is left.
+
+On real tiles (six sets, 32 to 80 tiles each) copies re-encoded as JPEG 50 or moved by up to 1 % of
+the side have a cosine of at least .93, tiles of the same set .86 at most (99 % below .62): see
+`tests/bench/clip.py`. `THRESHOLD` lies between; it finds copies moved by up to about 2 % of the
+side.
 """
 
 from __future__ import annotations
@@ -10,7 +15,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-GRID = 12
+GRID = 11
+BLUR_CELLS = 0.5
+THRESHOLD = 0.89
+# Contrast of an empty picture, in optical density: below it the layout is noise, and what is left
+# of the vector says "empty".
+FLAT = 0.01
 
 
 def describe(image: np.ndarray) -> np.ndarray:
@@ -20,11 +30,14 @@ def describe(image: np.ndarray) -> np.ndarray:
         image: uint8 (H, W, 3), RGB.
 
     Returns:
-        float32 (d,), L2-normalised.
+        float32 (2 * GRID * GRID + 1,), L2-normalised.
     """
-    small = cv2.resize(image, (4 * GRID, 4 * GRID), interpolation=cv2.INTER_AREA)
-    density = -np.log((small.astype(np.float32) + 8.0) / 263.0)
-    soft = cv2.GaussianBlur(density, (0, 0), 3.0)
+    side = 4 * GRID
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
+    density = -np.log((small + 8.0) / 263.0)
+    channels = np.stack([density.mean(axis=2), density[:, :, 0] - density[:, :, 1]], axis=2)
+    soft = cv2.GaussianBlur(channels, (0, 0), 4 * BLUR_CELLS)
     cells = cv2.resize(soft, (GRID, GRID), interpolation=cv2.INTER_AREA)
-    flat = (cells - cells.mean(axis=(0, 1))).reshape(-1)
-    return flat / max(float(np.linalg.norm(flat)), 1e-6)
+    layout = (cells - cells.mean(axis=(0, 1))).reshape(-1) / np.float32(np.sqrt(cells.size))
+    vector = np.append(layout, np.float32(FLAT))
+    return vector / np.linalg.norm(vector)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources.abc import Traversable
 
 import cv2
 import numpy as np
 import torch
+from safetensors.torch import load, save
 
-from filters.clip.network import MULTIPLE, STRIDE, SmallClip
+from filters.clip.network import MULTIPLE, SmallClip
 from filters.clip.regions import ring
 
 LONG_SIDE_PX = 640
 CROP_PX = 96
+WEIGHTS = importlib.resources.files("filters.clip") / "data" / "small_clip.safetensors"
 
 
 def to_tensor(pictures: np.ndarray) -> torch.Tensor:
@@ -36,18 +40,36 @@ def fit(image: np.ndarray, long_side_px: int) -> np.ndarray:
 class EmbeddedClip:
     """The small CLIP.
 
+    Args:
+        threads: threads of the forward passes.
+        long_side_px: pictures with a longer side are scaled down to it.
+        net: a model to use instead of the one that comes with the package.
+        judged: concept of the table -> taught concept whose phrases stand for it, of that model.
+
     Attributes:
         crop_px: side of the crops that `crops` takes.
         logit_scale: factor from cosines to logits.
     """
 
-    def __init__(self, threads: int = 1, long_side_px: int | None = None) -> None:
+    def __init__(
+        self,
+        threads: int = 1,
+        long_side_px: int | None = None,
+        net: SmallClip | None = None,
+        judged: Mapping[str, str] | None = None,
+    ) -> None:
         torch.set_num_threads(threads)
         self.crop_px = CROP_PX
         self._long_side_px = long_side_px or LONG_SIDE_PX
-        self._net = SmallClip().eval()
-        self._net.load_state_dict(_weights())
+        if net is None:
+            net, judged = read(WEIGHTS)
+        self._judged = judged or {}
+        self._net = net.eval()
         self.logit_scale = self._net.scale.exp().item()
+
+    def judged_as(self, concept: str) -> str | None:
+        """The taught concept that stands for this one, None where there is none."""
+        return self._judged.get(concept)
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> np.ndarray:
@@ -84,17 +106,21 @@ class EmbeddedClip:
         mean = self._net.image(to_tensor(crops)).mean(dim=(2, 3))
         return self._net.image.embed(mean, mean).numpy()
 
-    @property
-    def stride_px(self) -> int:
-        """Pixels of the scaled picture per cell of the dense features."""
-        return STRIDE
+
+def write(net: SmallClip, judged: Mapping[str, str]) -> bytes:
+    """A model as the bytes of a safetensors file, weights in half precision."""
+    state = {
+        name: value.half().contiguous() if value.is_floating_point() else value
+        for name, value in net.state_dict().items()
+    }
+    return save(state, {"judged_as": json.dumps(dict(judged), sort_keys=True)})
 
 
-def _weights() -> dict[str, torch.Tensor]:
-    from safetensors.torch import load
-
-    source = importlib.resources.files("filters.clip") / "data" / "small_clip.safetensors"
-    if not source.is_file():
-        torch.manual_seed(0)
-        return SmallClip().state_dict()
-    return {name: value.float() for name, value in load(source.read_bytes()).items()}
+def read(data: bytes | Traversable) -> tuple[SmallClip, dict[str, str]]:
+    """A model, and what its `judged_as` is, from what `write` returned or a file of it."""
+    content = data if isinstance(data, bytes) else data.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    net = SmallClip()
+    net.load_state_dict({name: value.float() for name, value in load(content).items()})
+    return net, json.loads(header["__metadata__"]["judged_as"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from filters.clip.config import ClipConfig
-from filters.clip.embedded import EmbeddedClip
-from miner.errors import Refused
 
 if TYPE_CHECKING:
     from filters.clip.agreement import Encoder
@@ -19,5 +17,9 @@ def load(config: ClipConfig, threads: int) -> Encoder:
         Refused: it does not exist or is of no known class.
     """
     if config.model == "embedded":
+        from filters.clip.embedded import EmbeddedClip
+
         return EmbeddedClip(threads, config.long_side_px)
-    raise Refused(f"filters.clip.model: {config.model} is not a CLIP that can be loaded")
+    from filters.clip.checkpoint import CheckpointClip
+
+    return CheckpointClip(config, threads)

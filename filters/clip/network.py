@@ -19,7 +19,7 @@ MULTIPLE = 16  # sides of the input are multiples of this
 BUCKETS = 8192
 MAX_WORDS = 16
 WIDTHS = (24, 48, 96, 128)  # channels at 1/2, 1/4, 1/8 and 1/16 of the picture
-DENSE = 96
+DENSE = 64
 DIM = 128
 WORD_DIM = 64
 
@@ -69,7 +69,7 @@ class ImageTower(nn.Module):
         super().__init__()
         a, b, c, d = WIDTHS
         self.level1 = _down(3, a)
-        self.level2 = nn.Sequential(_down(a, b), Residual(b), Residual(b))
+        self.level2 = nn.Sequential(_down(a, b), Residual(b))
         self.level3 = nn.Sequential(_down(b, c), Residual(c), Residual(c))
         self.level4 = nn.Sequential(_down(c, d), Residual(d), Residual(d))
         self.lateral = nn.ModuleList(nn.Conv2d(wide, DENSE, 1) for wide in (b, c, d))
@@ -77,7 +77,7 @@ class ImageTower(nn.Module):
             nn.Conv2d(DENSE, DENSE, 3, padding=1, bias=False), nn.BatchNorm2d(DENSE), nn.ReLU()
         )
         self.head = nn.Sequential(
-            nn.LayerNorm(2 * DENSE), nn.Linear(2 * DENSE, 192), nn.GELU(), nn.Linear(192, DIM)
+            nn.LayerNorm(2 * DENSE), nn.Linear(2 * DENSE, 256), nn.GELU(), nn.Linear(256, DIM)
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""How the small CLIP is trained; nothing here is needed to run it."""
