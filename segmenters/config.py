@@ -146,14 +146,12 @@ class GroundingDinoConfig(PhraseConfig):
         detector: folder or hub id of the Grounding DINO model.
         sam: folder or hub id of the SAM model.
         box_threshold: boxes scored lower are dropped (.25 is the detector's own default).
-        text_threshold: tokens scored lower do not count for a box.
     """
 
     kind: Literal["grounding_dino"] = "grounding_dino"
     detector: str
     sam: str
     box_threshold: float = pydantic.Field(default=0.25, ge=0, le=1)
-    text_threshold: float = pydantic.Field(default=0.25, ge=0, le=1)
 
 
 class ExportedConfig(Settings):

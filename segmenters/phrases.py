@@ -26,12 +26,14 @@ class PhraseAnswer:
         query: the model's internal object query, where it has such: two phrases with the same
             query got the same mask.
         truncated: the phrase was longer than the model reads.
+        score: the model's own confidence, 0..1, where it states one.
     """
 
     prob: np.ndarray
     objects: np.ndarray | None = None
     query: int | None = None
     truncated: bool = False
+    score: float | None = None
 
 
 class PhraseModel(Protocol):
@@ -61,6 +63,7 @@ class _Found:
     blends: list[Blend]
     objects: list[tuple[Tile, np.ndarray]]
     queries: list[int | None]
+    stated: list[float]
     truncated: bool = False
 
 
@@ -178,7 +181,9 @@ class PhraseSegmenter:
             the query of another prompt's first wording.
         """
         height, width = image.shape[:2]
-        found = [_Found([Blend(height, width) for _ in wordings], [], []) for wordings in phrases]
+        found = [
+            _Found([Blend(height, width) for _ in wordings], [], [], []) for wordings in phrases
+        ]
         flat = [phrase for wordings in phrases for phrase in wordings]
         for tile in grid(height, width, side, self.config.tiling.overlap):
             view = image[tile.at]
@@ -193,6 +198,8 @@ class PhraseSegmenter:
                     answer = next(answers)
                     blend.add(tile, answer.prob)
                     one.truncated |= answer.truncated
+                    if answer.score:
+                        one.stated.append(answer.score)
                     if j == 0:
                         one.queries.append(answer.query)
                         if answer.objects is not None:
@@ -215,7 +222,10 @@ class PhraseSegmenter:
         if len(maps) > 1:
             threshold = self.config.regions.threshold
             scores["wording_agreement"] = mean_pairwise_iou([m >= threshold for m in maps])
-        confidence = float(prob[mask].mean()) if mask.any() else float(prob.max(initial=0))
+        if found.stated:
+            confidence = float(np.mean(found.stated))
+        else:
+            confidence = float(prob[mask].mean() if mask.any() else prob.max(initial=0))
         reason = None if mask.any() else "empty"
         return Candidate(
             prompt.concept,

@@ -54,7 +54,8 @@ class Segmenter(Protocol):
     """A text-prompted (or closed-vocabulary) segmenter.
 
     A segmenter whose candidates carry `scores` names them in a `score_names` attribute, so that
-    every unit has the same columns.
+    every unit has the same columns. One that must know which picture it is asked about has
+    `encode_named(image_id, image, mpp)`, which is then called instead of `encode`.
     """
 
     name: str

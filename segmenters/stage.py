@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +13,13 @@ from miner.corpora.images import decode
 from miner.unit import ASK, CANDIDATES, Unit
 from segmenters import registry
 from segmenters.asks import asks
-from segmenters.config import SegmentConfig
+from segmenters.config import RefineConfig, SegmentConfig
 from segmenters.ensemble import with_agreement
 from segmenters.protocol import Candidate, Prompt, Segmenter
 from segmenters.regions import bbox, encode, encode_labels
+
+if TYPE_CHECKING:
+    from segmenters.refine import Refiner
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,8 @@ class Segment:
         names = {name for s in self.segmenters for name in getattr(s, "score_names", ())}
         if len(self.segmenters) > 1:
             names.add("ensemble_iou")
+        self.refine = _refiner(config.refine)
+        names |= set(self.refine.score_names if self.refine else ())
         self.score_names = sorted(names)
 
     def __call__(self, unit: Unit) -> Unit:
@@ -112,6 +117,8 @@ class Segment:
             log.warning("%s: unreadable: %s", image_id, error)
             return [(name, _refusals(prompts, "unreadable")) for name in names]
         answers = [_ask(s, image, mpp, prompts, image_id) for s in self.segmenters]
+        if self.refine is not None:
+            answers = self.refine(image, answers)
         return list(zip(names, with_agreement(answers), strict=True))
 
     def _table(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -123,6 +130,14 @@ class Segment:
             values = [row["scores"].get(name) for row in rows]
             table = table.append_column(name, pa.array(values, pa.float64()))
         return table
+
+
+def _refiner(config: RefineConfig | None) -> Refiner | None:
+    if config is None:
+        return None
+    from segmenters.refine import Refiner
+
+    return Refiner(config)
 
 
 def _captions_by_image(
@@ -164,7 +179,9 @@ def _ask(
     answers: dict[str, Candidate] = {}
     if asked:
         try:
-            found = segmenter.segment(segmenter.encode(image, mpp), asked)
+            named = getattr(segmenter, "encode_named", None)
+            encoded = named(image_id, image, mpp) if named else segmenter.encode(image, mpp)
+            found = segmenter.segment(encoded, asked)
         except Exception as error:
             log.warning("%s: %s failed: %s", image_id, segmenter.name, error)
             found = _refusals(asked, f"failed:{type(error).__name__}")

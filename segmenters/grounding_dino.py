@@ -1,0 +1,87 @@
+"""Boxes of Grounding DINO, masks of SAM or MedSAM in them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from segmenters.config import GroundingDinoConfig
+from segmenters.hub import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Preprocessing,
+    load_model,
+    load_tokenizer,
+    preprocessing,
+)
+from segmenters.phrases import PhraseAnswer, PhraseSegmenter
+from segmenters.sam import SamBoxes, SamFeatures, objects_answer
+
+PUBLISHED = Preprocessing(800, 800, 1333, IMAGENET_MEAN, IMAGENET_STD)
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """One encoded tile: the detector's input (its encoder reads phrases too), SAM's features."""
+
+    pixels: torch.Tensor
+    sam: SamFeatures
+
+
+class GroundingDinoModel:
+    """Detects each phrase by itself, since phrases in one text change each other's boxes.
+
+    Args:
+        config: both models, least score.
+
+    Raises:
+        Refused: no such model, or not all of its weights.
+    """
+
+    def __init__(self, config: GroundingDinoConfig):
+        from transformers import GroundingDinoForObjectDetection
+
+        field = "grounding_dino.detector"
+        self.detector = load_model(
+            GroundingDinoForObjectDetection, config.detector, field, config.device
+        )
+        self.tokenizer = load_tokenizer(config.detector, field)
+        self.prepare = preprocessing(config.detector, PUBLISHED)
+        self.sam = SamBoxes(config.sam, "grounding_dino.sam", config.device)
+        self.box_threshold = config.box_threshold
+
+    @torch.inference_mode()
+    def encode(self, image: np.ndarray) -> Encoded:
+        """Encode a tile, uint8 (h, w, 3)."""
+        return Encoded(self.prepare(image).to(self.detector.device), self.sam.encode(image))
+
+    @torch.inference_mode()
+    def answer(self, encoded: Encoded, phrases: Sequence[str]) -> list[PhraseAnswer]:
+        """One answer per phrase, with its objects."""
+        return [self._answer(encoded, phrase) for phrase in phrases]
+
+    def _answer(self, encoded: Encoded, phrase: str) -> PhraseAnswer:
+        longest = self.detector.config.max_text_len
+        text = f"{phrase.lower().strip('. ')}."
+        whole = self.tokenizer(text, return_tensors="pt", verbose=False).input_ids
+        tokens = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=longest).to(
+            self.detector.device
+        )
+        out = self.detector(pixel_values=encoded.pixels, **tokens)
+        scores = out.logits[0].sigmoid().amax(dim=-1).cpu().numpy()
+        keep = scores >= self.box_threshold
+        height, width = encoded.sam.size
+        x, y, w, h = out.pred_boxes[0].cpu().numpy()[keep].T
+        corners = np.stack((x - w / 2, y - h / 2, x + w / 2, y + h / 2), axis=1)
+        boxes = corners.clip(0, 1) * np.array([width, height] * 2)
+        probs, _ = self.sam.masks(encoded.sam, boxes)
+        answer = objects_answer(probs, scores[keep], encoded.sam.size)
+        return dataclasses.replace(answer, truncated=whole.shape[1] > longest)
+
+
+def build(config: GroundingDinoConfig) -> PhraseSegmenter:
+    """The configured pair of detector and SAM."""
+    return PhraseSegmenter(config.name or "grounding_dino", GroundingDinoModel(config), config)
