@@ -50,6 +50,7 @@ WARMUP_STEPS = 60
 DECAY_SHARE = 0.4
 STEPS = {"nuclei": 1500, "tissue": 1200}
 EMA_DECAY = 0.995
+SAVE_EVERY = 200
 # Loss weights of the maps beside the first.
 CENTRE_WEIGHT = 2.0
 CLASS_WEIGHT = 0.3
@@ -147,8 +148,8 @@ def train(
 ) -> None:
     """Train one network and write the moving average of its weights to `out`.
 
-    Written every 200 steps, with a `.resume` file beside it from which an interrupted training
-    goes on exactly where it stood.
+    Written every `SAVE_EVERY` steps, with a `.resume` file beside it from which an interrupted
+    training goes on exactly where it stood.
     """
     torch.manual_seed(seed)
     model = Unet(HEADS[net].outputs)
@@ -191,7 +192,7 @@ def train(
             if log:
                 with log.open("a") as handle:
                     handle.write(line + "\n")
-        if (step + 1) % 200 == 0 or step + 1 == steps:
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             weights.save(average, out)
             saved = {
                 "model": model.state_dict(),

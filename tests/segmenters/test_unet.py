@@ -1,0 +1,150 @@
+"""The small networks, untrained: shapes, targets, objects, resuming."""
+
+import numpy as np
+import pytest
+import torch
+
+from segmenters.unet import augment, data, objects, predict, targets, train, weights
+from segmenters.unet.model import Unet
+from segmenters.unet.outputs import HEADS, NUCLEI
+
+
+@pytest.fixture(scope="module")
+def model() -> Unet:
+    torch.manual_seed(0)
+    return Unet(NUCLEI.outputs, (4, 8, 8, 8)).eval()
+
+
+def discs(centres: list, radius: int = 6, size: int = 64) -> np.ndarray:
+    yy, xx = np.mgrid[:size, :size]
+    labels = np.zeros((size, size), np.int32)
+    for i, (y, x) in enumerate(centres, start=1):
+        labels[(yy - y) ** 2 + (xx - x) ** 2 <= radius**2] = i
+    return labels
+
+
+def test_maps_have_the_size_of_the_picture(model):
+    image = np.random.default_rng(0).integers(0, 255, (37, 51, 3), np.uint8)
+    maps = predict.predict(model, NUCLEI, image)
+    assert maps.shape == (NUCLEI.outputs, 37, 51)
+    k = len(NUCLEI.sigmoid)
+    assert np.allclose(maps[k:].sum(axis=0), 1, atol=1e-5)
+
+
+def test_tiles_leave_no_seam(model, monkeypatch):
+    image = np.random.default_rng(1).integers(0, 255, (320, 400, 3), np.uint8)
+    whole = predict.predict(model, NUCLEI, image)
+    monkeypatch.setattr(predict, "WHOLE_PX", 200)
+    monkeypatch.setattr(predict, "TILE_PX", 256)
+    tiled = predict.predict(model, NUCLEI, image)
+    inner = np.abs(whole - tiled)[:, 64:-64, 64:-64]
+    assert float(np.quantile(inner, 0.99)) < 0.05
+
+
+def test_saved_weights_predict_the_same(tmp_path):
+    torch.manual_seed(0)
+    model = Unet(HEADS["tissue"].outputs).eval()
+    weights.save(model, tmp_path / "tissue.pt")
+    image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    one, two = (
+        predict.predict(m, HEADS["tissue"], image)
+        for m in (model, weights.load("tissue", tmp_path / "tissue.pt"))
+    )
+    assert np.abs(one - two).max() < 0.01
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    weights.save(Unet(3, (4, 8, 8, 8)), tmp_path / "nuclei.pt")
+    with pytest.raises((ValueError, RuntimeError)):
+        weights.load("nuclei", tmp_path / "nuclei.pt")
+
+
+def test_centreness_peaks_inside_and_touching_objects_have_a_valley():
+    labels = discs([(30, 22), (30, 35)])
+    depth = targets.centreness(labels)
+    assert depth[30, 22] > 0.8
+    assert depth[30, 35] > 0.8
+    assert depth[30, 28] < 0.5
+    assert (depth[labels == 0] == 0).all()
+
+
+def test_objects_are_split_by_depth():
+    labels = discs([(30, 22), (30, 34), (50, 50)])
+    probability = (labels > 0).astype(np.float32)
+    found = objects.split(probability, targets.centreness(labels), 0.5, 0.55, 0.8, 10)
+    assert found.max() == 3
+    assert np.array_equal(found > 0, labels > 0)
+
+
+def test_enlarged_objects_follow_the_probability():
+    labels = discs([(20, 20)])
+    probability = (labels > 0).astype(np.float32)
+    big, fine = objects.enlarge(labels, probability, 0.5, (128, 128))
+    assert set(np.unique(big)) == {0, 1}
+    assert np.array_equal(big > 0, fine > 0.5)
+
+
+def test_a_patient_is_on_one_side_of_the_split():
+    rows = [{"set": "tnbc", "id": f"tnbc/0{p}_{i}"} for p in range(1, 9) for i in range(4)]
+    sides: dict = {}
+    for row in rows:
+        sides.setdefault(data.patient(row), set()).add(data.kept_apart(row))
+    assert len(sides) == 8
+    assert all(len(side) == 1 for side in sides.values())
+
+
+def tile(net: str) -> data.Tile:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 255, (96, 96, 3), np.uint8)
+    labels = discs([(30, 30), (60, 60)], size=96).astype(np.uint16)
+    name = "nuclei" if net == "nuclei" else "gland"
+    return data.Tile("x", "phantom", image, 1.0, {name: labels})
+
+
+@pytest.mark.parametrize("net", ["nuclei", "tissue"])
+def test_crops_are_complete_and_repeatable(net):
+    one, two = (data.crop(tile(net), net, 64, np.random.default_rng(3)) for _ in range(2))
+    for a, b in zip(one, two, strict=True):
+        assert np.array_equal(a, b)
+    image, maps, known, classes = one
+    assert image.shape == (64, 64, 3)
+    assert maps.shape == known.shape == (len(HEADS[net].sigmoid), 64, 64)
+    assert classes.shape == (64, 64)
+    assert 0 <= maps.min()
+    assert maps.max() <= 1
+
+
+def test_restaining_keeps_the_shape_of_things():
+    image = np.random.default_rng(0).integers(60, 250, (64, 64, 3), np.uint8)
+    other = augment.restain(image, np.random.default_rng(1))
+    assert np.corrcoef(image.mean(axis=2).ravel(), other.mean(axis=2).ravel())[0, 1] > 0.8
+
+
+def test_a_resumed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "CROP_PX", 32)
+    monkeypatch.setattr(train, "BATCH", 2)
+    monkeypatch.setattr(train, "Unet", lambda outputs: Unet(outputs, (4, 8, 8, 8)))
+    monkeypatch.setattr(train, "SAVE_EVERY", 2)
+    straight, broken = tmp_path / "a.pt", tmp_path / "b.pt"
+    train.train([tile("nuclei")], "nuclei", 4, 0, straight)
+
+    class Stop(Exception):
+        pass
+
+    steps = []
+
+    def rate(step: int, total: int) -> float:
+        steps.append(step)
+        if len(steps) == 4:
+            raise Stop
+        return original(step, total)
+
+    original = train.rate
+    monkeypatch.setattr(train, "rate", rate)
+    with pytest.raises(Stop):
+        train.train([tile("nuclei")], "nuclei", 4, 0, broken)
+    monkeypatch.setattr(train, "rate", original)
+    train.train([tile("nuclei")], "nuclei", 4, 0, broken)
+    one, two = (torch.load(p, weights_only=True) for p in (straight, broken))
+    assert all(torch.equal(one[k], two[k]) for k in one)
+    assert not broken.with_suffix(".resume").exists()
