@@ -8,6 +8,7 @@ import pydantic
 
 from miner.settings import Settings
 
+UNKNOWN_TERMS = "unknown; see the publisher's terms"
 TERMS = "research-only or non-commercial; see the publisher's terms"
 
 
@@ -27,7 +28,7 @@ class _Corpus(Settings):
 
     path: str
     name: str = pydantic.Field("", pattern=r"^([a-z0-9]+(-[a-z0-9]+)*)?$")
-    license: str = TERMS
+    license: str = UNKNOWN_TERMS
     source: str = ""
     max_pixels: int = pydantic.Field(100_000_000, ge=1)
     max_caption_chars: int = pydantic.Field(20_000, ge=1)
@@ -57,6 +58,7 @@ class QuiltConfig(_WithPictures):
     """
 
     kind: Literal["quilt"]
+    license: str = TERMS
     magnification_mpp: dict[Literal["low", "medium", "high"], float] = pydantic.Field(
         default_factory=dict
     )
@@ -75,6 +77,7 @@ class PathCapConfig(_WithPictures):
     """PathCap."""
 
     kind: Literal["pathcap"]
+    license: str = TERMS
 
 
 class PathGenConfig(_Corpus):
@@ -93,6 +96,7 @@ class PathGenConfig(_Corpus):
     """
 
     kind: Literal["pathgen"]
+    license: str = TERMS
     slide_paths: tuple[str, ...] = ()
     patch_paths: tuple[str, ...] = ()
     patch_px: int = pydantic.Field(672, ge=16, le=8192)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Sequence
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
 
 from miner.corpora import archive
 from miner.corpora.files import Folder
@@ -81,6 +82,16 @@ class Locations:
                 for at, z in enumerate(self.zips)
             ]
         return self._archives
+
+    def names(self) -> Iterator[str]:
+        """Names of all files in the folders (one deep) and zips, some maybe twice."""
+        for folder in self.folders:
+            yield from (n for n, is_dir in folder.entries() if not is_dir)
+            if self.relative:
+                yield from folder.walk()
+        for place in self.zips:
+            with place.open() as file, zipfile.ZipFile(file) as members:
+                yield from (n.rsplit("/", 1)[-1] for n in members.namelist())
 
     def read(self, names: Iterable[str], store: Store) -> dict[str, bytes | str]:
         """Pictures by name: their bytes, or as text the reason why not.

@@ -1,0 +1,61 @@
+"""`miner plan`, `miner inspect`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def plan(
+    config: Annotated[str, typer.Argument(help="YAML file, or one that ships: quickstart.yaml")],
+    out: Annotated[str | None, typer.Option(help="output folder or URL")] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="KIND=PATH; replaces the configured list")
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="a.b=c")] = None,
+) -> None:
+    """Plan the work units of a run, without running them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from miner.config import load_config
+    from miner.plan import make_plan
+    from miner.store import Store
+
+    settings = load_config(config, set_ or [], corpus or [], out)
+    made = make_plan(settings.corpora, settings.runner.unit_rows, Store(settings.out))
+    console = Console()
+    table = Table("corpus", "rows", "pictures", "units", title=f"Plan in {settings.out}/plan")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, rows in made.rows.items():
+        table.add_row(name, f"{rows:,}", f"{made.images[name]:,}", f"{made.units[name]:,}")
+    console.print(table)
+    for problem in made.problems:
+        console.print(f"problem: {problem}", markup=False, soft_wrap=True)
+
+
+def inspect(
+    paths: Annotated[list[str], typer.Argument(help="folder, file or URL of a corpus")],
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object a path")] = False,
+) -> None:
+    """Say what a path holds: corpus, counts, missing files, spread, and the settings to paste."""
+    import json
+
+    from rich.console import Console
+
+    from miner.inspect import examine, show
+
+    for path in paths:
+        found = examine(path)
+        if json_:
+            typer.echo(json.dumps(found, ensure_ascii=False, sort_keys=True))
+        else:
+            show(found, Console())
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(plan)
+    app.command()(inspect)
