@@ -38,7 +38,8 @@ def draw(image: np.ndarray, rows: Sequence[tuple[str, Candidate]]) -> Image.Imag
     factor = max(1, -(-LEAST_WIDTH_PX // image.shape[1]))
     canvas = image.repeat(factor, axis=0).repeat(factor, axis=1).astype(np.float32)
     thickness = max(1, round(canvas.shape[1] / 500))
-    for i, (_, candidate) in enumerate(rows):
+    # Stuff below objects, so that its tint does not cover them.
+    for i, (_, candidate) in sorted(enumerate(rows), key=lambda row: row[1][1].labels is not None):
         if candidate.mask is None:
             continue
         colour = np.array(COLOURS[i % len(COLOURS)], np.float32)
