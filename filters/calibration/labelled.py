@@ -23,7 +23,6 @@ from miner.errors import Refused
 from ner.concepts import concepts
 
 FOLDS = 5
-HELD_OUT = 0  # neither the agreement model nor the embedded segmenter is trained on this fold
 
 # Plural or composed names of label maps; all others are concepts with underscores.
 ENTITIES: Mapping[str, str] = {
@@ -70,6 +69,7 @@ class Labelled:
         truth: by canonical concept name.
         complete: whether concepts that phantoms can show and `truth` lacks are surely absent.
         site: organ, or None.
+        kept: neither the agreement model nor the embedded segmenters were trained on its patient.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Labelled:
     truth: Mapping[str, Truth]
     complete: bool = False
     site: str | None = None
+    kept: bool = False
 
     @property
     def fold(self) -> int:
@@ -156,6 +157,8 @@ def phantom_concepts() -> frozenset[str]:
 
 
 def _indexed(root: Path) -> Iterator[Labelled]:
+    from segmenters.unet.data import kept_apart
+
     for line in (root / "index.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         truth = {
@@ -168,7 +171,8 @@ def _indexed(root: Path) -> Iterator[Labelled]:
         group = found.group() if found else name
         picture = _picture(root / row["file"])
         site = row.get("organ")
-        yield Labelled(row["id"], row["set"], group, picture, row["mpp"], truth, False, site)
+        kept = kept_apart(row)
+        yield Labelled(row["id"], row["set"], group, picture, row["mpp"], truth, False, site, kept)
 
 
 def _published(root: Path) -> Iterator[Labelled]:

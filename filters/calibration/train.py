@@ -1,7 +1,7 @@
 """Writes the data files that ship with the filters: `python -m filters.calibration.train DATA`.
 
-References come from the folds of the labelled tiles that the agreement model and the embedded
-segmenter were trained on too; the decision from the one fold that neither has seen, and from fresh
+References come from those labelled tiles that the agreement model and the embedded
+segmenter were trained on too; the decision from the patients that neither has seen, and from fresh
 phantoms. Within the decision, models, isotonic maps and thresholds are cross-fitted by group. So no
 tile is shared between segmenter, agreement model and calibration, and the references stay apart
 from what they judge.
@@ -25,7 +25,7 @@ from filters import decision as decision_file
 from filters import references as reference_file
 from filters.calibration.candidates import PLANTED, score_tiles
 from filters.calibration.fit import Fitted, auroc, fit_decision
-from filters.calibration.labelled import HELD_OUT, Labelled, phantoms, read_folder
+from filters.calibration.labelled import Labelled, phantoms, read_folder
 from filters.calibration.regions import Collected, fit_references
 from filters.config import FilterConfig
 from filters.stage import Score
@@ -56,7 +56,7 @@ def references(data: Path, phantom_tiles: int) -> reference_file.References:
     """References from a folder's training folds and from phantoms."""
     real, phantom = Collected(), Collected()
     for tile in read_folder(data):
-        if tile.fold != HELD_OUT:
+        if not tile.kept:
             real.add(tile)
     for tile in phantoms(phantom_tiles, REFERENCE_SEED):
         phantom.add(tile)
@@ -64,8 +64,8 @@ def references(data: Path, phantom_tiles: int) -> reference_file.References:
 
 
 def held_out(data: Path, per_source: int) -> Iterator[Labelled]:
-    """Labelled tiles of the fold that nothing was trained on."""
-    tiles = (t for t in read_folder(data) if t.fold == HELD_OUT and t.truth)
+    """Labelled tiles of the patients that nothing was trained on."""
+    tiles = (t for t in read_folder(data) if t.kept and t.truth)
     return at_most(tiles, per_source)
 
 
