@@ -14,25 +14,29 @@ from miner.settings import Settings
 class JudgeConfig(Settings):
     """A vision model behind an OpenAI-compatible server, asked about each outlined crop.
 
+    The key is read from the environment variable `key_env`, never from a file.
+
     Attributes:
         base_url: address of the server's `/v1`.
         model: model name as the server knows it.
-        api_key_env: environment variable with the key; its value is never stored.
-        cache: folder in which replies are kept by content.
-        budget: most requests in one process; later candidates stay unjudged, with a note.
-        timeout_s: limit of one request.
-        retries: repetitions after a failed request.
-        concurrency: requests in flight.
+        key_env: environment variable that holds the key; servers without keys need none.
+        cache: folder of recorded answers; a crop whose answer is recorded makes no call.
+        in_flight: requests under way at a time.
+        timeout_s: seconds until one attempt counts as failed.
+        retries: further attempts after a time-out, 429 or 5xx, as the client does them.
+        budget: most calls of one worker; further candidates stay unjudged, with a note.
+        crop_px: side of the crop that is sent.
     """
 
     base_url: str
     model: str
-    api_key_env: str = "OPENAI_API_KEY"
-    cache: str = "runs/judge"
-    budget: int = pydantic.Field(10_000, ge=0)
+    key_env: str = "OPENAI_API_KEY"
+    cache: str | None = None
+    in_flight: int = pydantic.Field(4, ge=1, le=256)
     timeout_s: float = pydantic.Field(60.0, gt=0)
     retries: int = pydantic.Field(2, ge=0)
-    concurrency: int = pydantic.Field(4, ge=1)
+    budget: int = pydantic.Field(10_000, ge=0)
+    crop_px: int = pydantic.Field(384, ge=64, le=2048)
 
 
 class GeometryConfig(Settings):
@@ -42,8 +46,8 @@ class GeometryConfig(Settings):
         max_area_fraction: a mask that covers more of the picture is the picture.
         min_area_px: a smaller mask is a speck.
         max_speck_fraction: largest share of the area in specks.
-        max_border_fraction: largest share of an object's outline on the border; a disc cut in
-            half has .39.
+        max_border_fraction: largest share of an object's outline on the border, counted in
+            edges of pixels; a disc cut in half has a third.
         size_factor: objects may be this many times smaller or larger than the concept table says.
         max_density_per_mm2: more objects than this do not fit side by side.
         same_mask_iou: two phrases with masks this alike got the same answer.
@@ -53,7 +57,7 @@ class GeometryConfig(Settings):
     max_area_fraction: float = pydantic.Field(0.97, gt=0, le=1)
     min_area_px: int = pydantic.Field(16, ge=1)
     max_speck_fraction: float = pydantic.Field(0.5, gt=0, le=1)
-    max_border_fraction: float = pydantic.Field(0.4, gt=0, le=1)
+    max_border_fraction: float = pydantic.Field(0.35, gt=0, le=1)
     size_factor: float = pydantic.Field(2.0, ge=1)
     max_density_per_mm2: float = pydantic.Field(40_000.0, gt=0)
     same_mask_iou: float = pydantic.Field(0.95, gt=0, le=1)

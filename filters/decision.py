@@ -71,6 +71,10 @@ class Calibration:
         precision: float64 (m,), share of right masks among those at or above the threshold, one
             wrong mask added.
         kept: float64 (m,), share of the right masks at or above the threshold.
+        leaked: float64 (m,), share of the wrong masks at or above the threshold.
+        predicted: float64 (b,), mean probability of held-out masks per bin.
+        observed: float64 (b,), share of right ones among them.
+        count: float64 (b,), how many they are.
         right: labelled right masks.
         wrong: labelled wrong masks.
     """
@@ -80,6 +84,10 @@ class Calibration:
     threshold: np.ndarray
     precision: np.ndarray
     kept: np.ndarray
+    leaked: np.ndarray
+    predicted: np.ndarray
+    observed: np.ndarray
+    count: np.ndarray
     right: int
     wrong: int
 
@@ -181,11 +189,21 @@ def _model(one: Mapping[str, Any], length: int) -> Model:
 
 
 def _calibration(one: Mapping[str, Any]) -> Calibration:
-    x, y = _vector(one["x"]), _vector(one["y"])
-    threshold = _vector(one["threshold"])
-    precision = _vector(one["precision"], len(threshold))
-    kept = _vector(one["kept"], len(threshold))
-    return Calibration(x, y, threshold, precision, kept, int(one["right"]), int(one["wrong"]))
+    x, threshold, predicted = (_vector(one[name]) for name in ("x", "threshold", "predicted"))
+    m, b = len(threshold), len(predicted)
+    return Calibration(
+        x=x,
+        y=_vector(one["y"], len(x)),
+        threshold=threshold,
+        precision=_vector(one["precision"], m),
+        kept=_vector(one["kept"], m),
+        leaked=_vector(one["leaked"], m),
+        predicted=predicted,
+        observed=_vector(one["observed"], b),
+        count=_vector(one["count"], b),
+        right=int(one["right"]),
+        wrong=int(one["wrong"]),
+    )
 
 
 def _vector(values: Any, length: int | None = None) -> np.ndarray:

@@ -18,16 +18,13 @@ from filters.objects import Objects
 from ner.concepts import Concept
 
 
-def measure_mask(
-    mask: np.ndarray, objects: Objects, mpp: float | None, min_area_px: int
-) -> dict[str, float]:
+def measure_mask(mask: np.ndarray, objects: Objects, mpp: float | None) -> dict[str, float]:
     """Scores of one mask; scores in micrometres are missing when `mpp` is unknown.
 
     Args:
         mask: bool (H, W), not empty.
         objects: its single objects, or the connected parts of a region.
         mpp: um per pixel.
-        min_area_px: parts smaller than this are specks.
     """
     area = int(mask.sum())
     areas = objects.area_px
@@ -40,7 +37,7 @@ def measure_mask(
     scores = {
         "geometry_area_fraction": area / mask.size,
         "geometry_objects": float(len(areas)),
-        "geometry_speck_fraction": float(areas[areas < min_area_px].sum() / areas.sum()),
+        "geometry_speck_fraction": float(areas[areas < SPECK_PX].sum() / areas.sum()),
         "geometry_border_fraction": float(objects.at_border.mean()),
         "geometry_outline_fraction": on_border / max(edges, 1),
         "geometry_largest_fraction": float(areas.max() / areas.sum()),
@@ -50,6 +47,9 @@ def measure_mask(
         scores["geometry_diameter_um"] = float(np.median(objects.diameter_px)) * mpp
         scores["geometry_density_mm2"] = len(areas) / (mask.size * mpp**2 * 1e-6)
     return scores
+
+
+SPECK_PX = 16  # smaller parts are specks: 4 px across, 1 um at 40x
 
 
 @dataclasses.dataclass(frozen=True)

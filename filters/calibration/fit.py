@@ -44,6 +44,7 @@ PARTS = 5  # cross-fitting
 MIN_FAMILY = 60  # right and wrong masks each, below which the global model is used
 MIN_CONCEPT = 60  # the same for a calibration of a concept's own
 CURVE = 200  # points of a precision curve
+BINS = 10  # of a reliability curve
 
 
 def fit_logistic(x: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Model:
@@ -134,9 +135,32 @@ def calibrate(logit: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Calib
         y=y,
         threshold=ranked[last],
         precision=precision,
-        kept=good[last] / max(float((weight * right).sum()), 1e-9),
+        kept=good[last] / max(float(good[-1]), 1e-9),
+        leaked=bad[last] / max(float(bad[-1]), 1e-9),
+        predicted=np.empty(0),
+        observed=np.empty(0),
+        count=np.empty(0),
         right=int(right.sum()),
         wrong=int((~right).sum()),
+    )
+
+
+def with_bins(one: Calibration, probability: np.ndarray, right: np.ndarray) -> Calibration:
+    """Add how probabilities of held-out masks compare with what they turned out to be.
+
+    Args:
+        one: the calibration.
+        probability: float64 (n,), held out.
+        right: bool (n,).
+    """
+    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
+    count = np.bincount(bins, minlength=BINS).astype(float)
+    filled = count > 0
+    return dataclasses.replace(
+        one,
+        predicted=np.bincount(bins, probability, BINS)[filled] / count[filled],
+        observed=np.bincount(bins, right, BINS)[filled] / count[filled],
+        count=count[filled],
     )
 
 
@@ -205,6 +229,10 @@ def fit_decision(
         name: calibrate(logit[rows], right[rows], weight[rows]) for name, rows in levels.items()
     }
     probability = _held_out_probability(logit, right, weight, part, levels)
+    calibrations = {
+        name: with_bins(one, probability[levels[name]], right[levels[name]])
+        for name, one in calibrations.items()
+    }
     decision = dataclasses.replace(empty, models=models, calibrations=calibrations)
     return Fitted(decision, logit, probability)
 

@@ -1,0 +1,99 @@
+"""What the calibration page of the report is drawn from: `report/calibration.json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from filters.config import FilterConfig
+from filters.decide import PASSED, cached_decision, estimate_fdr, read_batch
+from filters.decision import Calibration
+
+BINS = 20
+VERSION = 1
+
+
+def calibration_page(candidates: pa.Table, config: FilterConfig) -> dict[str, Any]:
+    """Collect everything the page shows.
+
+    Args:
+        candidates: all candidates of a run, with verdicts (`filters.decide`).
+        config: of the filters.
+
+    Returns:
+        version; target: [what, value] or null; sources of the labelled data; calibrations: per
+        level its reliability (predicted, observed, count per bin of held-out masks), threshold,
+        precision and kept per threshold, roc, right, wrong; fdr: decoys, decoys_enough,
+        expected and decoy rate among the accepted, which governs; histograms: edges, and counts
+        of target, accepted, decoy and negated scores; levels: how many candidates each judged.
+    """
+    decision = cached_decision(config.decision)
+    batch = read_batch(candidates)
+    score = _floats(candidates, "score")
+    failed = np.array([f or PASSED for f in candidates["failed"].to_pylist()], object)
+    keep = np.array(candidates["keep"].to_pylist(), bool)
+    late = np.isin(failed.astype(str), ["high_fdr", "low_score", "uncertifiable"])
+    estimate = estimate_fdr(batch, score, np.where(late, PASSED, failed), config)
+    negated = batch.has_mask & ~batch.positive & ~batch.decoy
+    edges = np.linspace(0, 1, BINS + 1)
+    groups = {
+        "target": batch.positive & batch.has_mask,
+        "accepted": keep,
+        "decoy": batch.decoy & batch.has_mask,
+        "negated": negated,
+    }
+    expected = float(np.mean(1 - score[keep])) if keep.any() else None
+    decoy = float(np.nanmax(estimate.decoy[keep])) if _any(estimate.decoy[keep]) else None
+    level = candidates["calibration"].to_pylist()
+    return {
+        "version": VERSION,
+        "target": list(config.target) if config.target else None,
+        "sources": list(decision.sources),
+        "calibrations": {name: _curve(one) for name, one in decision.calibrations.items()},
+        "fdr": {
+            "accepted": int(keep.sum()),
+            "decoys": estimate.decoys,
+            "decoys_enough": estimate.decoys_enough,
+            "expected": _rounded(expected),
+            "decoy": _rounded(decoy),
+            "governs": "decoy" if decoy is not None and decoy > (expected or 0) else "expected",
+        },
+        "histograms": {
+            "edges": edges.round(6).tolist(),
+            **{n: np.histogram(score[rows], edges)[0].tolist() for n, rows in groups.items()},
+        },
+        "levels": {n: level.count(n) for n in sorted({v for v in level if v is not None})},
+    }
+
+
+def _curve(one: Calibration) -> dict[str, Any]:
+    return {
+        "reliability": {
+            "predicted": one.predicted.round(4).tolist(),
+            "observed": one.observed.round(4).tolist(),
+            "count": one.count.astype(int).tolist(),
+        },
+        "threshold": one.threshold.round(4).tolist(),
+        "precision": one.precision.round(4).tolist(),
+        "kept": one.kept.round(4).tolist(),
+        "roc": {
+            "false_positive_rate": [0.0, *one.leaked.round(4).tolist(), 1.0],
+            "true_positive_rate": [0.0, *one.kept.round(4).tolist(), 1.0],
+        },
+        "right": one.right,
+        "wrong": one.wrong,
+    }
+
+
+def _floats(table: pa.Table, name: str) -> np.ndarray:
+    return table[name].combine_chunks().to_numpy(zero_copy_only=False).astype(float)
+
+
+def _any(values: np.ndarray) -> bool:
+    return bool(np.isfinite(values).any())
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

@@ -1,0 +1,207 @@
+"""Verdicts from stored scores: one reason each, whatever the scores are."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from filters.config import FilterConfig
+from filters.decide import decide
+from filters.scores import SCORES
+from miner.unit import CANDIDATES, IMAGES
+
+GOOD = {
+    "confidence": 0.9,
+    "clip_prob": 0.9,
+    "clip_cosine": 0.5,
+    "clip_margin_sibling": 0.3,
+    "clip_margin_absent": 0.4,
+    "clip_rank": 1.0,
+    "clip_margin_complement": 0.3,
+    "clip_margin_random": 0.3,
+    "clip_margin_shifted": 0.1,
+    "ks_d": 0.2,
+    "ks_p": 0.5,
+    "ks_d_norm": 0.15,
+    "ks_p_norm": 0.6,
+    "ks_margin": 0.3,
+    "ks_effect": 0.7,
+    "ks_rim": 0.6,
+    "ks_support": 0.5,
+    "geometry_area_fraction": 0.1,
+    "geometry_objects": 20.0,
+    "geometry_speck_fraction": 0.0,
+    "geometry_border_fraction": 0.1,
+    "geometry_outline_fraction": 0.02,
+    "geometry_largest_fraction": 0.1,
+    "geometry_diameter_um": 8.0,
+    "geometry_solidity": 0.9,
+    "geometry_density_mm2": 2000.0,
+}
+
+
+def row(**changes):
+    base = {
+        "image_id": "q/a",
+        "concept": "nucleus",
+        "kind": "object",
+        "roles": ["positive"],
+        "prompt": "nuclei",
+        "segmenter": "embedded",
+        "area_px": 5000,
+        "reason": None,
+        "overlap_with": None,
+        "inside_of": None,
+        **GOOD,
+    }
+    return {**base, **changes}
+
+
+def table(rows):
+    types = {f.name: f.type for f in CANDIDATES} | dict.fromkeys(SCORES, pa.float64())
+    types |= {"overlap_with": pa.string(), "inside_of": pa.string()}
+    return pa.table({k: pa.array([r.get(k) for r in rows], t) for k, t in types.items()})
+
+
+def judge(rows, **config):
+    settings = FilterConfig(**(config or {"at_least": {"ks_rim": 0.5}}))
+    return decide(table(rows), IMAGES.empty_table(), settings).to_pylist()
+
+
+def test_a_good_mask_is_kept_and_a_bad_one_has_a_reason():
+    good, bad = judge([row(), row(image_id="q/b", ks_rim=0.1)])
+    assert good["keep"]
+    assert good["reason"] is None
+    assert 0 < good["score"] < 1
+    assert good["calibration"]
+    assert not bad["keep"]
+    assert bad["reason"] == "at_least:ks_rim"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"reason": "empty", "area_px": 0}, "empty"),
+        ({"reason": "unsupported", "area_px": 0}, "unsupported"),
+        ({"area_px": 0}, "empty"),
+        ({"ks_d": float("nan")}, "not_finite"),
+        ({"clip_prob": float("inf")}, "not_finite"),
+        ({"confidence": float("-inf")}, "not_finite"),
+        ({"geometry_area_fraction": 0.99}, "whole_image"),
+        ({"area_px": 3}, "speck"),
+        ({"geometry_diameter_um": 90.0}, "implausible_size"),
+        ({"ks_support": 0.0}, "out_of_support"),
+        ({"ks_rim": None}, "at_least:ks_rim"),
+        ({"roles": ["decoy"]}, "decoy"),
+        ({"roles": ["negated"]}, "negated"),
+        ({"roles": ["negated", "positive"]}, None),
+    ],
+)
+def test_reasons(changes, reason):
+    (one,) = judge([row(**changes)])
+    assert one["reason"] == reason
+    assert one["keep"] == (reason is None)
+
+
+def test_nothing_measured_is_never_accepted():
+    blank = {k: None for k in GOOD if k.startswith(("clip_", "ks_"))}
+    (one,) = judge([row(**blank)], at_most={"confidence": 1.0})
+    assert one["reason"] == "undefined"
+
+
+def test_decoys_keep_score_and_what_they_failed():
+    decoy, bad = judge([row(roles=["decoy"]), row(roles=["decoy"], image_id="b", ks_rim=0.0)])
+    assert decoy["score"] is not None
+    assert decoy["failed"] is None
+    assert decoy["q_value"] is None
+    assert bad["failed"] == "at_least:ks_rim"
+
+
+def test_the_best_segmenter_wins():
+    rows = [row(segmenter=s, ks_rim=v) for s, v in (("a", 0.55), ("b", 0.7), ("c", 0.6))]
+    found = judge(rows)
+    assert sum(r["keep"] for r in found) == 1
+    assert {r["reason"] for r in found} == {None, "outscored"}
+    best = max(range(3), key=lambda i: found[i]["score"])
+    assert found[best]["keep"]
+
+
+def test_ties_do_not_depend_on_order():
+    rows = [row(segmenter=s) for s in ("b", "a")]
+    kept = [r["segmenter"] for r in judge(rows) if r["keep"]]
+    assert kept == [r["segmenter"] for r in judge(rows[::-1]) if r["keep"]] == ["a"]
+
+
+def test_one_mask_for_two_phrases():
+    twin = {"geometry_overlap": 0.99}
+    rows = [
+        row(concept="nucleus", overlap_with="keratin", **twin),
+        row(concept="keratin", kind="stuff", overlap_with="nucleus", ks_margin=-0.3, **twin),
+    ]
+    found = judge(rows)
+    assert sum(r["keep"] for r in found) == 1
+    assert "same_mask" in {r["reason"] for r in found}
+
+
+def test_a_part_outside_of_its_whole():
+    whole = row(concept="gland", geometry_diameter_um=100.0, geometry_objects=2.0)
+    part = row(concept="lumen", geometry_diameter_um=40.0, inside_of="gland", geometry_inside=0.0)
+    found = judge([whole, part])
+    expected = "outside_parent" if found[0]["score"] >= found[1]["score"] else None
+    assert found[1]["reason"] == expected
+
+
+def test_order_of_rows_changes_nothing():
+    rng = np.random.default_rng(0)
+    rows = [
+        row(
+            image_id=f"q/{i // 3}",
+            concept=("nucleus", "gland", "stroma")[i % 3],
+            kind=("object", "object", "stuff")[i % 3],
+            geometry_diameter_um=None,
+            roles=["decoy"] if i % 7 == 0 else ["positive"],
+            ks_rim=float(rng.uniform()),
+            clip_prob=float(rng.uniform()),
+        )
+        for i in range(90)
+    ]
+    forward = judge(rows, fdr=0.2)
+    backward = judge(rows[::-1], fdr=0.2)[::-1]
+    assert forward == backward
+
+
+def test_either_target_alone():
+    with pytest.raises(ValueError, match="either one replaces the other"):
+        FilterConfig(precision=0.9, fdr=0.1)
+    assert FilterConfig().target == ("precision", 0.9)
+    assert FilterConfig(fdr=0.05).target == ("fdr", 0.05)
+    assert FilterConfig(at_least={"ks_p": 0.05}).target is None
+    with pytest.raises(ValueError, match="no score is called 'ks_q'"):
+        FilterConfig(at_least={"ks_q": 0.05})
+
+
+def test_stricter_targets_keep_less():
+    rng = np.random.default_rng(1)
+    rows = [
+        row(image_id=str(i), ks_rim=float(rng.uniform()), clip_prob=float(rng.uniform()))
+        for i in range(300)
+    ]
+    for name, values in (("precision", (0.5, 0.8, 0.95)), ("fdr", (0.5, 0.2, 0.05))):
+        kept = [{r["image_id"] for r in judge(rows, **{name: v}) if r["keep"]} for v in values]
+        assert kept[2] <= kept[1] <= kept[0]
+    q = [r["q_value"] for r in judge(rows, fdr=0.2) if r["keep"]]
+    assert all(v <= 0.2 for v in q)
+
+
+def test_deciding_twice_is_deciding_once():
+    once = decide(table([row(), row(image_id="b", roles=["decoy"])]), None, FilterConfig())
+    names = [n for n in once.column_names if n not in ("reason",)]
+    again = decide(
+        once.set_column(once.column_names.index("reason"), "reason", pa.nulls(2, pa.string())),
+        None,
+        FilterConfig(),
+    )
+    assert once.select(names).equals(again.select(names))
+
+
+def test_no_candidates_at_all():
+    assert decide(table([]), IMAGES.empty_table(), FilterConfig(fdr=0.1)).num_rows == 0
