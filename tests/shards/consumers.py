@@ -1,0 +1,259 @@
+"""Readers written from the consumers' rules: what each one makes of an export.
+
+Each yields (key, phrase as the consumer sees it, mask as it decodes it), or boxes for masks.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from pycocotools import mask as coco
+from pycocotools.coco import COCO
+
+Seen = tuple[str, str, np.ndarray]
+
+
+def key_of(name: str) -> str:
+    return Path(name).stem
+
+
+def summed(rles: list[dict], height: int, width: int) -> np.ndarray:
+    """GLaMM and Sa2VA add the parts of a mask."""
+    mask = np.zeros((height, width), np.uint8)
+    for rle in rles:
+        mask += coco.decode(rle)
+    return mask
+
+
+def tagged(caption: str, spans: list[list[int]]) -> str:
+    """GLaMM's and Sa2VA's way to set `[SEG]`: from the back, by start only."""
+    for start, end in sorted(spans, key=lambda s: s[0], reverse=True):
+        caption = f"{caption[:start]}<p> {caption[start:end]} </p> [SEG]{caption[end:]}"
+    return caption
+
+
+def grandf(path: Path) -> Iterator[Seen]:
+    """GLaMM: phrases from the tagged text, masks in the order of the spans."""
+    for entry in json.loads(path.read_text()):
+        caption = entry["caption"].strip('"').strip()
+        items = sorted(entry["groundings"].values(), key=lambda g: g["token_positives"][0])
+        assert items, "an empty sample is replaced by a random one"
+        text = tagged(caption, [g["token_positives"] for g in items])
+        found = re.findall(r"<p> (.*?) </p> \[SEG\]", text, re.DOTALL)
+        assert len(found) == len(items) == text.count("[SEG]")
+        for phrase, g in zip(found, items, strict=True):
+            mask = summed(g["rle_masks"], entry["height"], entry["width"])
+            yield key_of(entry["file_name"]), phrase, mask
+
+
+def grandf_columns(path: Path) -> Iterator[Seen]:
+    """Sa2VA's first release: each distinct phrase is a column, absent ones are None."""
+    from datasets import Dataset
+
+    rows = Dataset.from_list(json.loads(path.read_text()))
+    for entry in rows:
+        caption = entry["caption"].strip('"').strip()
+        items = [g for g in entry["groundings"].values() if g is not None]
+        items.sort(key=lambda g: g["token_positives"][0])
+        found = re.findall(
+            r"<p> (.*?) </p> \[SEG\]",
+            tagged(caption, [g["token_positives"] for g in items]),
+            re.DOTALL,
+        )
+        for phrase, g in zip(found, items, strict=True):
+            mask = summed(g["rle_masks"], entry["height"], entry["width"])
+            yield key_of(entry["file_name"]), phrase, mask
+
+
+def xsam(path: Path) -> Iterator[Seen]:
+    """X-SAM: lower-cases after the offsets are set, wants a character between spans."""
+    for entry in json.loads(path.read_text()):
+        assert entry["image_id"]
+        caption = entry["caption"].strip('"').strip().lower()
+        last = -1
+        for phrase, g in sorted(
+            entry["groundings"].items(), key=lambda kv: kv[1]["token_positives"][0]
+        ):
+            if phrase.strip('"').strip().lower() not in caption:
+                continue
+            start, end = g["token_positives"]
+            if not start > last or not start < end:
+                continue
+            last = end
+            mask = np.zeros((entry["height"], entry["width"]), np.int8)
+            for rle in g["rle_masks"]:
+                mask = np.maximum(mask, coco.decode(rle).astype(np.int8))
+            yield key_of(entry["file_name"]), caption[start:end], mask
+
+
+def sa2va(path: Path) -> Iterator[Seen]:
+    """Sa2VA finetuning: adds polygons, lower-cases, takes a full stop off."""
+    for entry in json.loads(path.read_text()):
+        picture = cv2.imread(str(path.parent / "images" / entry["image"]))
+        height, width = picture.shape[:2]
+        assert len(entry["mask"]) == len(entry["text"])
+        for polygons, text in zip(entry["mask"], entry["text"], strict=True):
+            phrase = text.lower()
+            phrase = phrase[:-1] if phrase[-1] == "." else phrase
+            mask = np.zeros((height, width), np.uint8)
+            for polygon in polygons:
+                mask += coco.decode(coco.frPyObjects([polygon], height, width))[:, :, 0]
+            yield key_of(entry["image"]), phrase, mask
+
+
+def refcoco(root: Path) -> Iterator[Seen]:
+    """REFER: masks by annotation, every sentence of its one ref."""
+    data = json.loads((root / "refcoco/instances.json").read_text())
+    refs = pickle.loads((root / "refcoco/refs(unc).p").read_bytes())
+    images = {i["id"]: i for i in data["images"]}
+    annotations = {a["id"]: a for a in data["annotations"]}
+    assert {r["image_id"] for r in refs} == images.keys()
+    assert len({r["ann_id"] for r in refs}) == len(refs)
+    for ref in refs:
+        annotation, image = annotations[ref["ann_id"]], images[ref["image_id"]]
+        rles = coco.frPyObjects(annotation["segmentation"], image["height"], image["width"])
+        mask = np.sum(coco.decode(rles), axis=2).astype(np.uint8)
+        assert mask.sum() == annotation["area"]
+        assert len(ref["sent_ids"]) == len(ref["sentences"])
+        for sentence in ref["sentences"]:
+            assert sentence["tokens"] == sentence["sent"].split()
+            yield key_of(image["file_name"]), sentence["sent"], mask
+
+
+def muse(path: Path) -> Iterator[Seen]:
+    """PixelLM: `str.format` on the answer, slots and masks in one order."""
+    for entry in json.loads(path.read_text()):
+        assert entry["ann_list"]
+        size = entry["height"], entry["width"]
+        rows = zip(entry["questions"], entry["answers"], entry["text_answers"], strict=True)
+        for question, slots, text in rows:
+            assert "{sent}".format(sent=question)
+            answer = text.format(seg="[SEG]")
+            assert answer.count("[SEG]") == len(slots)
+            before = answer.split("[SEG]")
+            so_far = ""
+            for slot, part in zip(slots, before, strict=False):
+                so_far += part[:-1]
+                assert so_far.endswith(slot["rephrased_name"])
+                mask = coco.decode(coco.frPyObjects(slot["segmentation"], *size))
+                mask = np.sum(mask, axis=2) if mask.ndim > 2 else mask
+                yield key_of(entry["file_name"]), slot["rephrased_name"], mask.astype(np.uint8)
+
+
+def kosmos2(folder: Path) -> Iterator[tuple[str, str, list[list[float]]]]:
+    """Kosmos-2 by way of its TSV: (key, phrase, boxes as fractions)."""
+    for path in sorted(folder.glob("*.json")):
+        data = json.loads(path.read_text())
+        assert cv2.imread(str(path.with_suffix(".jpg"))) is not None
+        columns = {"phrase": data["noun_chunks"], "expression_v1": data["ref_exps"]}
+        row = "\t".join(
+            map(str, ["md5", data["caption"], "b64", data["width"], data["height"], columns])
+        )
+        assert len(row.splitlines()) == 1
+        item = row.strip().split("\t")
+        assert len(item) == 6
+        clusters: dict[tuple[int, int], list[list[float]]] = {}
+        for start, end, x1, y1, x2, y2, score in ast.literal_eval(item[5])["expression_v1"]:
+            assert x2 > x1
+            assert y2 > y1
+            if score >= 0.65:
+                clusters.setdefault((start, end), []).append([x1, y1, x2, y2])
+        spans = sorted(clusters)
+        assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+        for (start, end), found in clusters.items():
+            yield path.stem, item[1][start:end], found
+
+
+def llava(path: Path) -> Iterator[tuple[str, str, list[list[float]]]]:
+    """LLaVA: one `<image>`, alternating turns; boxes as printed."""
+    for entry in json.loads(path.read_text()):
+        turns = entry["conversations"]
+        assert [t["from"] for t in turns] == ["human", "gpt"] * (len(turns) // 2)
+        assert sum(t["value"].count("<image>") for t in turns) == 1
+        assert not any(" ASSISTANT: " in t["value"] or "</s>" in t["value"] for t in turns)
+        for question, answer in zip(turns[2::2], turns[3::2], strict=True):
+            phrase = question["value"].split("describes: ", 1)[1]
+            found = [json.loads(box) for box in answer["value"].split("; ")]
+            yield key_of(entry["image"]), phrase, found
+
+
+def qwen(path: Path) -> Iterator[tuple[str, str, list[list[float]]]]:
+    """Qwen-VL: as many `<image>` in the questions as pictures; boxes in fenced JSON."""
+    for entry in json.loads(path.read_text()):
+        turns = entry["conversations"]
+        parts = [
+            p for t in turns[0::2] for p in re.split(r"(<image>|<video>)", t["value"]) if p.strip()
+        ]
+        assert parts.count("<image>") == 1
+        assert "<video>" not in parts
+        for answer in turns[3::2]:
+            value = json.loads(answer["value"].removeprefix("```json\n").removesuffix("\n```"))
+            yield key_of(entry["image"]), value[0]["label"], [v["bbox_2d"] for v in value]
+
+
+def smart_resize(
+    height: int, width: int, factor: int = 28, low: int = 3136, high: int = 1_003_520
+) -> tuple[int, int]:
+    """Size at which Qwen2.5-VL sees a picture, by its published rule."""
+    h, w = (max(factor, round(v / factor) * factor) for v in (height, width))
+    if h * w > high:
+        beta = math.sqrt(height * width / high)
+        h, w = (max(factor, math.floor(v / beta / factor) * factor) for v in (height, width))
+    elif h * w < low:
+        beta = math.sqrt(low / (height * width))
+        h, w = (math.ceil(v * beta / factor) * factor for v in (height, width))
+    return h, w
+
+
+def biomedparse(root: Path, split: str) -> Iterator[Seen]:
+    """BiomedParse: mask beside picture, any sentence of the annotation, class by index."""
+    data = json.loads((root / f"{split}.json").read_text())
+    names = {i["id"]: i["file_name"] for i in data["images"]}
+    keys = {i["id"]: i["key"] for i in data["images"]}
+    for annotation in data["annotations"]:
+        picture = cv2.imread(str(root / split / names[annotation["image_id"]]))
+        mask = cv2.imread(str(root / f"{split}_mask" / annotation["mask_file"]))
+        assert picture.shape == mask.shape
+        stem, target = annotation["mask_file"].removesuffix(".png").rsplit("_", 1)
+        assert f"{stem}.png" == names[annotation["image_id"]]
+        assert len(stem.split("_")) == 3
+        assert 0 <= annotation["category_id"] < 16
+        for sentence in annotation["sentences"]:
+            phrase, site = sentence["raw"].rsplit(" in ", 1)
+            assert site.endswith(" pathology")
+            yield keys[annotation["image_id"]], phrase, (mask.sum(axis=2) > 0).astype(np.uint8)
+
+
+def coco_masks(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
+    """COCO API: (key, category, mask of the annotation)."""
+    api = COCO(str(path))
+    for annotation in api.loadAnns(api.getAnnIds()):
+        mask = api.annToMask(annotation)
+        x, y, w, h = annotation["bbox"]
+        assert mask[y : y + h, x : x + w].sum() == mask.sum() == annotation["area"]
+        image = api.loadImgs(annotation["image_id"])[0]
+        name = api.loadCats(annotation["category_id"])[0]["name"]
+        yield key_of(image["file_name"]), name, mask
+
+
+def qupath(path: Path, height: int, width: int) -> Iterator[tuple[str, np.ndarray]]:
+    """GeoJSON: rings are closed, holes are cut out by even-odd filling."""
+    for feature in json.loads(path.read_text())["features"]:
+        geometry: dict[str, Any] = feature["geometry"]
+        shapes = geometry["coordinates"]
+        mask = np.zeros((height, width), np.uint8)
+        for shape in shapes if geometry["type"] == "MultiPolygon" else [shapes]:
+            for ring in shape:
+                assert ring[0] == ring[-1]
+                flat = [v for point in ring[:-1] for v in point]
+                mask ^= coco.decode(coco.frPyObjects([flat], height, width))[:, :, 0]
+        yield feature["properties"]["classification"]["name"], mask
