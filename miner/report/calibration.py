@@ -1,0 +1,112 @@
+"""The calibration section: what it is drawn from, and its charts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from miner.layout import RUN
+from miner.report import charts
+from miner.store import Store
+from miner.units import marks, read_table
+
+CALIBRATION = "report/calibration.json"
+LEVELS_DRAWN = 6
+PALETTE = (charts.KEPT, "#d0568a", "#1f8a8a", "#d98a1f", "#4f6bd6", "#7a7f3a")
+NOT_NEEDED = frozenset({"counts", "instances", "data", "embedding", "asks"})
+
+
+def calibration_facts(store: Store) -> dict[str, Any]:
+    """What `filters.page` collects, from the scores of all units and the run's configuration."""
+    from filters.config import FilterConfig
+    from filters.decide import decide
+    from filters.page import calibration_page
+
+    config = FilterConfig.model_validate(store.read_json(RUN)["config"]["filters"])
+    candidates, images = (
+        pa.concat_tables(
+            [_light(store, unit_id, name) for unit_id in sorted(marks(store))],
+            promote_options="default",
+        )
+        for name in ("candidates", "images")
+    )
+    return calibration_page(decide(candidates, images, config), config)
+
+
+def _light(store: Store, unit_id: str, name: str) -> pa.Table:
+    table = read_table(store, unit_id, name)
+    return table.drop_columns([c for c in table.column_names if c in NOT_NEEDED])
+
+
+def calibration_charts(page: dict[str, Any]) -> list[dict[str, Any]]:
+    """Reliability, ROC, precision per threshold, and scores of targets and decoys.
+
+    Args:
+        page: see `filters.page.calibration_page`.
+
+    Returns:
+        Dicts with `svg` and `caption`.
+    """
+    found = page["calibrations"]
+    used = sorted(found, key=lambda n: (-page["levels"].get(n, 0), n))[:LEVELS_DRAWN]
+    colour = dict(zip(used, PALETTE, strict=False))
+    reliability = {}
+    for name in used:
+        one = found[name]["reliability"]
+        rows = zip(one["predicted"], one["observed"], one["count"], strict=True)
+        bins = [(p, o) for p, o, n in rows if n > 0]
+        reliability[name] = (colour[name], [p for p, _ in bins], [o for _, o in bins])
+    roc = {
+        name: (
+            colour[name],
+            found[name]["roc"]["false_positive_rate"],
+            found[name]["roc"]["true_positive_rate"],
+        )
+        for name in used
+    }
+    precision = {
+        name: (colour[name], found[name]["threshold"], found[name]["precision"]) for name in used
+    }
+    histograms = page["histograms"]
+    edges = histograms["edges"]
+    targets = {
+        "accepted": (charts.KEPT, histograms["accepted"]),
+        "not accepted": (
+            charts.DROPPED,
+            [
+                max(t - a, 0)
+                for t, a in zip(*(histograms[k] for k in ("target", "accepted")), strict=True)
+            ],
+        ),
+    }
+    controls = {
+        "decoys": (charts.CONTROL, histograms["decoy"]),
+        "denied": ("#5b6478", histograms["negated"]),
+    }
+    return [
+        {
+            "svg": charts.curves(reliability, "stated probability", "share that was right"),
+            "caption": "Reliability on held-out labelled masks: on the diagonal, a score means "
+            "what it says.",
+            "key": [(name, colour[name]) for name in used],
+        },
+        {
+            "svg": charts.curves(roc, "wrong masks let through", "right masks kept"),
+            "caption": "ROC on labelled masks.",
+        },
+        {
+            "svg": charts.curves(precision, "threshold", "precision", diagonal=False),
+            "caption": "Precision at or above each threshold, on labelled masks.",
+        },
+        {
+            "svg": charts.histogram(edges, targets),
+            "caption": "Scores of targets, the phrases that captions affirm: accepted (purple) and "
+            "not (pink).",
+        },
+        {
+            "svg": charts.histogram(edges, controls),
+            "caption": "Scores of controls, decoys (light) and denied phrases (dark): they should "
+            "lie to the left.",
+        },
+    ]

@@ -1,0 +1,281 @@
+"""The numbers of the report: from the files of OUT alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from miner.layout import RUN, SAMPLING
+from miner.report.words import SHOWN
+from miner.store import Store
+from miner.summary import ledger_table
+from miner.unit import STATUSES
+
+BINS = 24
+
+# Statuses in the order in which rows leave the funnel, and what is left afterwards.
+LEAVES = (
+    ("unreadable", "readable"),
+    ("no_entity", "name a structure"),
+    ("no_mask", "with a mask"),
+    ("rejected", "with an accepted mask"),
+    ("duplicate", "unique pictures"),
+    ("excluded", "written"),
+)
+
+
+def candidates_table(store: Store) -> pa.Table:
+    """The candidate ledger of all corpora, without what the report does not show."""
+    files = store.names("ledger/candidates", suffix=".parquet")
+    wanted = {
+        "sample_id", "polarity", "concept", "kind", "segmenter", "prompt", "area_px", "q_value",
+        "keep", "reason", "failed", *SHOWN,
+    }  # fmt: skip
+    with store.fs.open(store.path(files[0]), "rb") as file:
+        names = pq.read_schema(file).names
+    return ledger_table(store, "candidates", [name for name in names if name in wanted])
+
+
+def row_counts(store: Store) -> dict[str, Any]:
+    """Caption rows by corpus, status and reason.
+
+    Returns:
+        corpora; rows; table: per status counts per corpus and all; reasons: per status
+        (reason, count), the most frequent first; splits; written; groups; images.
+    """
+    columns = ["corpus", "status", "reason", "split", "group", "image", "regions"]
+    table = ledger_table(store, "samples", columns)
+    corpora = sorted(set(table["corpus"].to_pylist()))
+    pairs = Counter(zip(table["corpus"].to_pylist(), table["status"].to_pylist(), strict=True))
+    why = Counter(zip(table["status"].to_pylist(), table["reason"].to_pylist(), strict=True))
+    statuses = [s for s in STATUSES if any(pairs[c, s] for c in corpora)]
+    written = table.filter(pa.compute.equal(table["status"], "written"))
+    return {
+        "corpora": corpora,
+        "rows": table.num_rows,
+        "table": {
+            s: [pairs[c, s] for c in corpora] + [sum(pairs[c, s] for c in corpora)]
+            for s in statuses
+        },
+        "totals": [sum(pairs[c, s] for s in STATUSES) for c in corpora] + [table.num_rows],
+        "reasons": {
+            s: sorted(((r, n) for (t, r), n in why.items() if t == s and r), key=_by_count)
+            for s in statuses
+        },
+        "splits": sorted(Counter(written["split"].to_pylist()).items()),
+        "written": written.num_rows,
+        "groups": len(set(written["group"].to_pylist())),
+        "images": len(
+            set(zip(written["corpus"].to_pylist(), written["image"].to_pylist(), strict=True))
+        ),
+        "regions": sum(n or 0 for n in written["regions"].to_pylist()),
+    }
+
+
+def _by_count(pair: tuple[str, int]) -> tuple[int, str]:
+    return -pair[1], pair[0]
+
+
+def row_funnel(rows: dict[str, Any]) -> list[tuple[str, int, str]]:
+    """Steps from caption row to written row: name, count, what was lost."""
+    left = rows["rows"]
+    steps = [("caption rows", left, "")]
+    for status, name in LEAVES:
+        lost = rows["table"].get(status, [0])[-1]
+        left -= lost
+        steps.append((name, left, f"−{lost:,} {status}" if lost else ""))
+    return steps
+
+
+def mask_funnel(candidates: pa.Table, regions: int) -> list[tuple[str, int, str]]:
+    """Steps from phrase to written region."""
+    affirmed = candidates.filter(pa.compute.equal(candidates["polarity"], "affirmed"))
+    asked = affirmed.num_rows
+    drawn = sum(1 for area in affirmed["area_px"].to_pylist() if area)
+    kept = sum(affirmed["keep"].to_pylist())
+    steps = [
+        ("phrases asked", asked, ""),
+        ("masks drawn", drawn, f"−{asked - drawn:,} without a mask" if asked > drawn else ""),
+        ("masks accepted", kept, f"−{drawn - kept:,} rejected" if drawn > kept else ""),
+    ]
+    lost = kept - regions
+    steps.append(
+        ("written regions", regions, f"−{lost:,} duplicates and exclusions" if lost > 0 else "")
+    )
+    return steps
+
+
+def concept_rows(candidates: pa.Table) -> list[dict[str, Any]]:
+    """Per concept that captions affirm: asked, drawn, kept, denied, median score, reasons."""
+    found: dict[str, dict[str, Any]] = {}
+    columns = ("concept", "polarity", "area_px", "keep", "reason", "score")
+    for concept, polarity, area, keep, reason, score in zip(
+        *(candidates[c].to_pylist() for c in columns), strict=True
+    ):
+        row = found.setdefault(
+            concept,
+            {"concept": concept, "asked": 0, "drawn": 0, "kept": 0, "denied": 0, "controls": 0,
+             "scores": [], "reasons": Counter()},
+        )  # fmt: skip
+        if polarity is None:
+            row["controls"] += 1
+        elif polarity != "affirmed":
+            row["denied"] += 1
+        else:
+            row["asked"] += 1
+            row["drawn"] += bool(area)
+            row["kept"] += keep
+            if keep:
+                row["scores"].append(score)
+            else:
+                row["reasons"][reason] += 1
+    for row in found.values():
+        scores = [s for s in row.pop("scores") if s is not None]
+        row["median"] = float(np.median(scores)) if scores else None
+        row["reasons"] = sorted(row["reasons"].items(), key=_by_count)
+    return sorted(found.values(), key=lambda r: (-r["kept"], -r["asked"], r["concept"]))
+
+
+def score_histograms(candidates: pa.Table) -> list[dict[str, Any]]:
+    """Counts per bin of the shown scores: accepted, rejected and controls (decoys, negated)."""
+    keep = np.array(candidates["keep"].to_pylist(), bool)
+    affirmed = np.array([p == "affirmed" for p in candidates["polarity"].to_pylist()], bool)
+    groups = {"accepted": keep, "rejected": affirmed & ~keep, "controls": ~affirmed}
+    result = []
+    for name, meaning in SHOWN.items():
+        if name not in candidates.column_names:
+            continue
+        values = np.array([np.nan if v is None else v for v in candidates[name].to_pylist()], float)
+        known = np.isfinite(values)
+        if not known.any():
+            continue
+        low, high = 0.0, 1.0
+        if values[known].min() < 0 or values[known].max() > 1:
+            low, high = (float(q) for q in np.quantile(values[known], [0.005, 0.995]))
+        if "margin" in name:
+            low, high = (float(q) for q in np.quantile(values[known], [0.005, 0.995]))
+        edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
+        clipped = np.clip(values, edges[0], edges[-1])
+        result.append(
+            {
+                "name": name,
+                "meaning": meaning,
+                "edges": edges.tolist(),
+                "counts": {
+                    g: np.histogram(clipped[rows & known], edges)[0].tolist()
+                    for g, rows in groups.items()
+                },
+            }
+        )
+    return result
+
+
+def optional_json(store: Store, name: str) -> Any:
+    """A JSON file of OUT, None when it is not there."""
+    return store.read_json(name) if store.exists(name) else None
+
+
+def run_facts(store: Store) -> dict[str, Any]:
+    """The resolved configuration in the reader's words, and what was left out."""
+    run = store.read_json(RUN)
+    config = run["config"]
+    filters, ner, segment = config["filters"], config["ner"], config["segment"]
+    clip = filters.get("clip")
+    used = [
+        ("segmenters", ", ".join(_segmenter(s) for s in segment["segmenters"])),
+        ("controls per picture", str(segment.get("decoys", 0))),
+        ("phrase finder", _phrases(ner)),
+        ("agreement model", clip["model"] if clip else ""),
+        ("KS references", filters.get("references", "")),
+        ("decision", filters.get("decision", "")),
+        ("target", _target(filters)),
+        ("duplicates", _dedupe(config["dedupe"])),
+    ]
+    left_out = [
+        (bool(ner.get("llm")), "LLM extractor", "ner.llm: base_url and model of a server"),
+        (bool(clip), "agreement model", "filters.clip"),
+        (bool(filters.get("judge")), "vision-model judge", "filters.judge"),
+        (bool(filters.get("biomedparse_table")), "BiomedParse's own KS test",
+         "filters.biomedparse_table: its target_dist.json"),
+        (any(s.get("kind") == "biomedparse" for s in segment["segmenters"]), "BiomedParse",
+         "segment.segmenters: kind biomedparse and a checkpoint"),
+        (bool(segment.get("refine")), "mask refinement", "segment.refine"),
+        (bool(config.get("sampling")), "caps and targets", "sampling"),
+    ]  # fmt: skip
+    return {
+        "used": [(k, v) for k, v in used if v],
+        "left_out": [(name, key) for there, name, key in left_out if not there],
+        "versions": sorted(run.get("versions", {}).items()),
+        "hash": run.get("hash", ""),
+        "seed": run.get("seed"),
+        "corpora": [(c.get("name") or c["kind"], c.get("license", "")) for c in config["corpora"]],
+    }
+
+
+def _segmenter(one: dict[str, Any]) -> str:
+    model = one.get("model") or one.get("checkpoint") or one.get("path")
+    return f"{one['kind']} ({model})" if model else str(one["kind"])
+
+
+def _phrases(ner: dict[str, Any]) -> str:
+    parts = ["concept table"]
+    if ner.get("abbreviations"):
+        parts.append("abbreviations")
+    if ner.get("model"):
+        parts.append(f"spaCy {ner['model']}")
+    if ner.get("llm"):
+        parts.append(f"LLM {ner['llm'].get('model', '')}")
+    return ", ".join(parts)
+
+
+def _target(filters: dict[str, Any]) -> str:
+    if filters.get("fdr") is not None:
+        return f"at most {filters['fdr']:.0%} wrong masks among the accepted"
+    if filters.get("precision") is not None:
+        return f"{filters['precision']:.0%} of the accepted masks right"
+    if filters.get("at_least") or filters.get("at_most"):
+        return "raw thresholds"
+    return "90% of the accepted masks right (default)"
+
+
+def _dedupe(dedupe: dict[str, Any]) -> str:
+    if not dedupe.get("semantic"):
+        return "same bytes"
+    return f"same bytes, or cosine at least {dedupe['threshold']:g} ({dedupe['model']} embedding)"
+
+
+def sampling_facts(store: Store) -> dict[str, Any] | None:
+    """Strata before and after caps, and concepts by organ; None when there are none."""
+    found = optional_json(store, SAMPLING)
+    if not found:
+        return None
+    tables = {
+        name: [row for row in rows if row[0]][:10]
+        for name, rows in found.get("before_after", {}).items()
+        if len(rows) > 1
+    }
+    coverage = found.get("coverage") or {}
+    return {"tables": tables, "coverage": coverage}
+
+
+def runtime(store: Store, rows: int) -> list[tuple[str, str]]:
+    """Figures about time, from the times of the unit marks; empty where a store keeps none."""
+    times = []
+    for name in store.names("units", suffix=".json"):
+        info = store.fs.info(store.path(name))
+        when = info.get("mtime") or info.get("LastModified")
+        if when is None:
+            return []
+        times.append(when if isinstance(when, float) else when.timestamp())
+    if len(times) < 2 or max(times) <= min(times):
+        return []
+    span = max(times) - min(times)
+    return [
+        ("units", f"{len(times):,}"),
+        ("between the first and the last unit's commit", f"{span:,.0f} s"),
+        ("captions per second, about", f"{rows * (len(times) - 1) / len(times) / span:,.1f}"),
+    ]
