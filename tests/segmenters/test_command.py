@@ -1,0 +1,74 @@
+"""`miner segment` and the overlay."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from miner.cli import app
+from miner.errors import Refused
+from segmenters.ask import to_prompt
+from segmenters.overlay import COLOURS, describe, draw
+from segmenters.protocol import Candidate
+
+
+@pytest.fixture
+def tile(tmp_path):
+    """Dark discs on pink."""
+    y, x = np.mgrid[:200, :200]
+    image = np.full((200, 200, 3), (230, 170, 200), np.uint8)
+    for cy, cx in ((50, 50), (120, 140), (160, 60)):
+        image[(y - cy) ** 2 + (x - cx) ** 2 < 100] = (70, 40, 120)
+    path = tmp_path / "tile.png"
+    Image.fromarray(image).save(path)
+    return path
+
+
+def test_command_writes_an_overlay(tile):
+    arguments = ["segment", str(tile), "nuclei", "unicorns", "--mpp", "0.5"]
+    # The rule-based segmenter alone, since this test is about the command.
+    arguments += ["--set", "segment.segmenters=[{kind: stain}]"]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "nucleus: 3 objects" in done.stdout
+    assert "unicorns: unsupported (stain)" in done.stdout
+    overlay = np.asarray(Image.open(tile.with_suffix(".overlay.png")))
+    assert overlay.shape[1] == 400
+    green = (overlay == COLOURS[0]).all(axis=-1)
+    assert green[80:120, 80:120].any()  # an outline around the first disc, at twice the size
+
+
+def test_unreadable_pictures_are_refused(tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    for path in (tmp_path / "none.png", broken):
+        with pytest.raises(Refused, match=path.name):
+            CliRunner().invoke(app, ["segment", str(path), "nuclei"], catch_exceptions=False)
+
+
+def test_phrases_are_matched_to_concepts():
+    assert to_prompt(" Nuclei ").concept == "nucleus"
+    assert to_prompt("tumour cells", "breast").site == "breast"
+    other = to_prompt("something odd")
+    assert (other.concept, other.kind, other.wordings) == (
+        "something odd",
+        "stuff",
+        ("something odd",),
+    )
+
+
+def test_small_pictures_are_enlarged_and_stuff_lies_below_objects():
+    image = np.full((10, 20, 3), 200, np.uint8)
+    stuff = np.ones((10, 20), bool)
+    labels = np.zeros((10, 20), np.int32)
+    labels[3:7, 5:9] = 1
+    rows = [
+        ("s", Candidate("nucleus", "n", labels > 0, labels, 0.5)),
+        ("s", Candidate("stroma", "s", stuff, None, 0.5)),
+        ("s", Candidate("fat", "f", None, reason="empty")),
+    ]
+    page = np.asarray(draw(image, rows))
+    assert page.shape[1] == 360
+    assert (page[3 * 18, 6 * 18] == COLOURS[0]).all()
+    assert describe(*rows[2]) == "fat: empty (s)"
+    assert describe(*rows[0]) == "nucleus: 1 objects, 8.0% of the picture, 0.50 (s)"
