@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bisect
+from collections.abc import Iterable
+
+from ner.abbreviations import defined
 from ner.ground import reason
 from ner.mentions import Extraction, Fact, Mention
-from ner.phrases import read
+from ner.phrases import Phrase, Reading, read
 from ner.polarity import polarities
-from ner.vocabulary import Vocabulary, vocabulary
+from ner.vocabulary import CONCEPT, IDENTITY, Entry, Vocabulary, vocabulary
 
 
 class Lexicon:
@@ -14,10 +18,12 @@ class Lexicon:
 
     Args:
         words: compiled tables; those of the package by default.
+        abbreviations: whether to look for abbreviations that the text defines itself.
     """
 
-    def __init__(self, words: Vocabulary | None = None) -> None:
+    def __init__(self, words: Vocabulary | None = None, abbreviations: bool = True) -> None:
         self._words = words or vocabulary()
+        self._abbreviations = abbreviations
 
     def __call__(self, text: str) -> Extraction:
         """Return the mentions and facts of a text, in order, mentions without overlaps.
@@ -25,32 +31,97 @@ class Lexicon:
         Args:
             text: any text; offsets in the answer are characters into it as given.
         """
-        reading = read(text, self._words)
-        starts, ends, table = reading.starts, reading.ends, self._words.concepts
-        facts = tuple(
-            Fact(
-                phrase.entry.fact,
-                phrase.entry.head if phrase.entry.kind == 3 else phrase.entry.name,
-                starts[phrase.first],
-                ends[phrase.last - 1],
-            )
-            for phrase in reading.facts
-        )
-        mentions = []
-        for phrase, polarity in zip(reading.phrases, polarities(reading), strict=True):
-            concept = phrase.concept
-            why = reason(concept, polarity, facts, table)
-            start, end = starts[phrase.first], ends[phrase.last - 1]
-            mentions.append(
-                Mention(
-                    start,
-                    end,
-                    text[start:end],
-                    concept,
-                    table[concept].kind,
-                    polarity,
-                    groundable=why is None,
-                    reason=why,
-                )
-            )
+        reading = self._read(text)
+        facts = _facts(reading)
+        said = polarities(reading)
+        mentions = [
+            self._mention(reading, phrase, polarity, facts)
+            for phrase, polarity in zip(reading.phrases, said, strict=True)
+        ]
         return Extraction(tuple(mentions), facts)
+
+    def place(
+        self, text: str, spans: Iterable[tuple[int, int, str]], source: str
+    ) -> tuple[Mention, ...]:
+        """Return mentions for spans that another extractor found, read by the lexicon's rules.
+
+        Args:
+            text: the text the spans are of.
+            spans: (start, end, concept to fall back on); those whose words name no known structure
+                and that fall back on no concept of the table are left out.
+            source: name of the extractor.
+        """
+        reading = self._read(text)
+        facts = _facts(reading)
+        phrases = []
+        for start, end, fallback in spans:
+            first = bisect.bisect_left(reading.starts, start)
+            last = bisect.bisect_right(reading.ends, end)
+            concept = self.concept(text[start:end]) or self._known(fallback)
+            if concept is not None and first < last:
+                phrases.append(Phrase(first, last, Entry(CONCEPT, concept), concept))
+        reading.phrases = phrases = sorted(phrases)
+        said = polarities(reading)
+        return tuple(
+            self._mention(reading, phrase, polarity, facts)._replace(sources=(source,))
+            for phrase, polarity in zip(phrases, said, strict=True)
+        )
+
+    def concept(self, phrase: str) -> str | None:
+        """Return the canonical name of what a phrase names, by its last noun, or None."""
+        reading = read(phrase, self._words)
+        if not reading.phrases or reading.phrases[-1].last != len(reading.words):
+            return None
+        return reading.phrases[-1].concept
+
+    def _known(self, name: str) -> str | None:
+        if name in self._words.concepts:
+            return name
+        return self.concept(name) if name else None
+
+    def _read(self, text: str) -> Reading:
+        given = self._given(text) if self._abbreviations and "(" in text else None
+        return read(text, self._words, given)
+
+    def _given(self, text: str) -> dict[str, Entry] | None:
+        """What the abbreviations defined in a text mean."""
+        given = {}
+        for short, long in defined(text).items():
+            reading = read(long, self._words)
+            count = len(reading.words)
+            if reading.phrases and reading.phrases[-1].last == count:
+                given[short] = Entry(CONCEPT, reading.phrases[-1].concept)
+            elif reading.facts and reading.facts[-1].last == count:
+                given[short] = reading.facts[-1].entry
+        return given
+
+    def _mention(
+        self, reading: Reading, phrase: Phrase, polarity: str, facts: tuple[Fact, ...]
+    ) -> Mention:
+        table = self._words.concepts
+        start, end = reading.starts[phrase.first], reading.ends[phrase.last - 1]
+        why = reason(phrase.concept, polarity, facts, table)
+        return Mention(
+            start,
+            end,
+            reading.text[start:end],
+            phrase.concept,
+            table[phrase.concept].kind,
+            polarity,
+            ("lexicon",),
+            (),
+            why is None,
+            why,
+        )
+
+
+def _facts(reading: Reading) -> tuple[Fact, ...]:
+    return tuple(
+        Fact(
+            phrase.entry.fact,
+            phrase.entry.head if phrase.entry.kind == IDENTITY else phrase.entry.name,
+            reading.starts[phrase.first],
+            reading.ends[phrase.last - 1],
+        )
+        for phrase in reading.facts
+    )

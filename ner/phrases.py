@@ -18,6 +18,7 @@ Phrases whose last noun is a disease, an organ or an attribute are no structures
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ner.tokens import COMMAS, HYPHENS, SOFT, WORD
@@ -89,14 +90,26 @@ class Reading:
         return self.text[self.ends[word] : self.starts[word + 1]]
 
 
-def read(text: str, vocabulary: Vocabulary) -> Reading:
-    """Return the words, phrases, facts and cues of a text."""
+def read(text: str, vocabulary: Vocabulary, given: Mapping[str, Entry] | None = None) -> Reading:
+    """Return the words, phrases, facts and cues of a text.
+
+    Args:
+        text: any text.
+        vocabulary: the compiled tables.
+        given: what words of this text mean by its own definition (abbreviations), as spelled.
+    """
     spans = [found.span() for found in WORD.finditer(text)]
     starts = [span[0] for span in spans]
     ends = [span[1] for span in spans]
     known = vocabulary._cache
     look_up = vocabulary.word
     table = [known.get(text[a:b]) or look_up(text[a:b]) for a, b in spans]
+    if given:
+        for i, (a, b) in enumerate(spans):
+            entry = given.get(text[a:b])
+            if entry is not None:
+                plural = text[a:b].endswith("s")
+                table[i] = Word(text[a:b].lower(), plural, entry, None, 0, True)
     reading = Reading(text, starts, ends, table, [], [], [], [])
     reading.items = _items(reading)
     _chunk(reading, reading.items)
@@ -131,6 +144,8 @@ def _items(reading: Reading) -> list[Item]:
             if here.entry is not None:
                 entry, last = here.entry, j
             node = here.next
+        if last == i + 1 and word.meanings:
+            entry = _meaning(word, table) or entry
         if entry is None or (word.flags & VERB and last == i + 1 and _is_verb(table, i)):
             i += 1
             continue
@@ -140,6 +155,14 @@ def _items(reading: Reading) -> list[Item]:
         items.append(item)
         i = last
     return items
+
+
+def _meaning(word: Word, table: list[Word]) -> Entry | None:
+    """What a standard abbreviation stands for in this text, None when nothing tells."""
+    for meaning in word.meanings:
+        if not meaning.context or any(other.lemma in meaning.context for other in table):
+            return meaning.entry
+    return None
 
 
 # Second halves of compound adjectives that tell a look; all others keep the first half's meaning.

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from miner.unit import FACT, MENTION, Unit
 from ner.config import NerConfig
-from ner.lexicon import Lexicon
-from ner.mentions import Extraction, Fact, Mention
+from ner.extractor import Extractor, Found
+from ner.mentions import Fact, Mention
 
 _ORDER = ("finding", "scale", "specimen", "vague", "uncertain", "negated")
 
@@ -18,62 +18,83 @@ _ORDER = ("finding", "scale", "specimen", "vague", "uncertain", "negated")
 class ExtractMentions:
     """Finds what each caption names.
 
+    Adds `mentions` (list of MENTION), `facts` (list of FACT) and `notes` (list of strings, such as
+    `llm:timeout`: what went wrong for this row without stopping it).
+
     Args:
         config: which extractors take part.
+
+    Raises:
+        Refused: if a configured model is not installed or an address is wrong.
     """
 
     requires: ClassVar[Mapping[str, Sequence[str]]] = {
         "samples": ("caption", "turns", "status", "reason")
     }
     adds: ClassVar[Mapping[str, Sequence[str]]] = {
-        "samples": ("mentions", "facts", "status", "reason")
+        "samples": ("mentions", "facts", "notes", "status", "reason")
     }
 
     def __init__(self, config: NerConfig) -> None:
-        self._lexicon = Lexicon()
+        self._extractor = Extractor(config)
 
     def __call__(self, unit: Unit) -> Unit:
-        """Return the unit with `mentions` and `facts`; rows with nothing to ground get a status."""
+        """Return the unit with its mentions; rows with nothing to ground get a status."""
         samples = unit.samples
-        mentions, facts, status, reasons = [], [], [], []
         columns = [samples[name].to_pylist() for name in ("caption", "turns", "status", "reason")]
-        for caption, turns, state, why in zip(*columns, strict=True):
-            found = self._row(caption, turns)
-            mentions.append([mention._asdict() for mention in found.mentions])
-            facts.append([fact._asdict() for fact in found.facts])
+        texts: list[str] = []
+        slices = []
+        for caption, turns, _, _ in zip(*columns, strict=True):
+            begin = len(texts)
+            texts += [turn["text"] or "" for turn in turns] if turns else [caption or ""]
+            slices.append((slice(begin, len(texts)), bool(turns)))
+        found = self._extractor(texts)
+        rows = [_row(found[part], turned) for part, turned in slices]
+        status, reasons = [], []
+        for (mentions, _, _), state, why in zip(rows, columns[2], columns[3], strict=True):
             if state is None:
-                why = no_entity(found.mentions)
+                why = no_entity(mentions)
                 state = "no_entity" if why else None
             status.append(state)
             reasons.append(why)
         return unit.with_columns(
             "samples",
             {
-                "mentions": pa.array(mentions, pa.list_(MENTION)),
-                "facts": pa.array(facts, pa.list_(FACT)),
+                "mentions": pa.array(
+                    [[one._asdict() for one in mentions] for mentions, _, _ in rows],
+                    pa.list_(MENTION),
+                ),
+                "facts": pa.array(
+                    [[one._asdict() for one in facts] for _, facts, _ in rows], pa.list_(FACT)
+                ),
+                "notes": pa.array([list(notes) for _, _, notes in rows], pa.list_(pa.string())),
                 "status": status,
                 "reason": reasons,
             },
         )
 
-    def _row(self, caption: str | None, turns: list[dict[str, Any]] | None) -> Extraction:
-        if not turns:
-            return self._lexicon(caption or "")
-        mentions: list[Mention] = []
-        facts: list[Fact] = []
-        for index, turn in enumerate(turns):
-            found = self._lexicon(turn["text"] or "")
-            mentions += [mention._replace(turn=index) for mention in found.mentions]
-            facts += found.facts
-        return Extraction(tuple(mentions), tuple(facts))
+    def summary(self) -> dict[str, Any]:
+        """Return `counts` (texts, mentions, calls, ...) and `missing` (what took no part)."""
+        return self._extractor.summary()
+
+
+def _row(found: Sequence[Found], turned: bool) -> tuple[list[Mention], list[Fact], list[str]]:
+    """Join what was found in the turns of one row."""
+    mentions = [
+        mention._replace(turn=index) if turned else mention
+        for index, one in enumerate(found)
+        for mention in one.mentions
+    ]
+    facts = [fact for one in found for fact in one.facts]
+    return mentions, facts, sorted({note for one in found for note in one.notes})
 
 
 def no_entity(mentions: Sequence[Mention]) -> str | None:
     """Return why nothing in a caption can be grounded, or None when something can.
 
     Returns:
-        `no_mention`, `only_negated`, `only_uncertain`, or the commonest obstacle left (`finding`,
-        `scale`, `vague`).
+        `no_mention`, `only_negated`, `only_uncertain`, or the first obstacle of `finding`, `scale`,
+        `specimen`, `vague`.
     """
     if any(mention.groundable for mention in mentions):
         return None

@@ -95,7 +95,8 @@ class Word:
         entry: what the word means alone, None for nothing.
         node: trie node of the words that may follow, None when no longer form starts here.
         flags: grammatical classes.
-        active: whether there is an entry or a node, so that most words are skipped by one test.
+        active: whether there is anything to look at, so that most words are skipped by one test.
+        meanings: what a standard abbreviation may stand for, by the words around it.
     """
 
     lemma: str
@@ -104,6 +105,7 @@ class Word:
     node: Node | None
     flags: int
     active: bool
+    meanings: tuple[Abbreviation, ...] = ()
 
 
 def read_table(name: str) -> Iterator[dict[str, str]]:
@@ -154,6 +156,14 @@ def _cue_forms() -> Iterator[tuple[str, Entry]]:
             yield form, entry
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Abbreviation:
+    """One meaning of a standard abbreviation; `context` holds dictionary forms, or nothing."""
+
+    entry: Entry
+    context: frozenset[str]
+
+
 class Vocabulary:
     """The compiled tables.
 
@@ -186,7 +196,24 @@ class Vocabulary:
         for path, entry in split:
             self._add([lemma[word] for word in path], entry)
         self._cache: dict[str, Word] = {}
-        self._unknown_cell = Entry(CONCEPT, "cell", head="cell")
+        self._unknown_cell = Entry(CONCEPT, "cell") if "cell" in self.concepts else None
+        self._short: dict[str, tuple[Abbreviation, ...]] = {}
+        for row in read_table("speech"):
+            meant = self.find(row["meant"])
+            if meant is None:
+                continue
+            for form in _cell(row["heard"]):
+                path = [fold(word) for word in words(form)]
+                self._add([lemma.get(word, word) for word in path], meant)
+                self._lemmas.update(path)
+        self._cache.clear()
+        for row in read_table("abbreviations"):
+            long = self.find(row["long"])
+            if long is not None:
+                meaning = Abbreviation(long, frozenset(_cell(row["context"])))
+                for short in _cell(row["short"]):
+                    self._short[short] = (*self._short.get(short, ()), meaning)
+        self._cache.clear()
 
     def _add(self, path: list[str], entry: Entry) -> None:
         node, here = self.root, None
@@ -220,6 +247,7 @@ class Vocabulary:
     def _look_up(self, surface: str) -> Word:
         if len(surface) > 40:
             return Word(surface, False, None, None, 0, False)
+        meanings = self._short.get(surface, ())
         folded = fold(surface)
         plural = False
         if folded not in self._lemmas:
@@ -233,7 +261,10 @@ class Vocabulary:
             entry = self._guess(folded)
             plural = entry is not None and folded.endswith("s")
         node = here.next if here and here.next else None
-        return Word(folded, plural, entry, node, flags, entry is not None or node is not None)
+        if meanings and not meanings[0].context:
+            entry, plural = meanings[0].entry, surface.endswith("s")
+        active = entry is not None or node is not None or bool(meanings)
+        return Word(folded, plural, entry, node, flags, active, meanings)
 
     def _guess(self, word: str) -> Entry | None:
         kind = guess(word)

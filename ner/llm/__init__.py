@@ -1,0 +1,1 @@
+"""The LLM extractor: any OpenAI-compatible server, asked caption by caption."""

@@ -1,0 +1,69 @@
+"""Limits on what may be spent: tokens a minute, tokens in all, money in all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from ner.config import LlmConfig
+
+
+class Budget:
+    """Counts tokens and says when to wait and when to stop.
+
+    A call is charged its estimate before it is made and its usage afterwards, so that requests in
+    flight cannot overdraw the budget by more than their estimates are wrong.
+
+    Args:
+        config: limits and prices.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, config: LlmConfig, clock: Callable[[], float] = time.monotonic) -> None:
+        self._config = config
+        self._clock = clock
+        self._free_at = clock()
+        self.tokens_in = 0
+        self.tokens_out = 0
+        self._reserved_in = 0
+        self._reserved_out = 0
+
+    @property
+    def money(self) -> float:
+        """Money spent so far."""
+        return self._price(self.tokens_in, self.tokens_out)
+
+    def _price(self, tokens_in: int, tokens_out: int) -> float:
+        return (tokens_in * self._config.price_in + tokens_out * self._config.price_out) / 1e6
+
+    def reserve(self, tokens_in: int, tokens_out: int) -> bool:
+        """Charge an estimate; False, and nothing charged, when it would overdraw the budget."""
+        config = self._config
+        total_in = self.tokens_in + self._reserved_in + tokens_in
+        total_out = self.tokens_out + self._reserved_out + tokens_out
+        if config.token_budget and total_in + total_out > config.token_budget:
+            return False
+        if config.money_budget and self._price(total_in, total_out) > config.money_budget:
+            return False
+        self._reserved_in += tokens_in
+        self._reserved_out += tokens_out
+        return True
+
+    def settle(self, tokens_in: int, tokens_out: int, used_in: int, used_out: int) -> None:
+        """Replace an estimate by what was used."""
+        self._reserved_in -= tokens_in
+        self._reserved_out -= tokens_out
+        self.tokens_in += used_in
+        self.tokens_out += used_out
+
+    async def wait(self, tokens: int) -> None:
+        """Wait until another `tokens` fit the rate; calls are spread evenly over the minute."""
+        rate = self._config.tokens_per_minute
+        if not rate:
+            return
+        now = self._clock()
+        start = max(now, self._free_at)
+        self._free_at = start + 60.0 * tokens / rate
+        if start > now:
+            await asyncio.sleep(start - now)

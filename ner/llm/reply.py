@@ -1,0 +1,114 @@
+"""From the text of an answer to verbatim spans of the caption."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any, NamedTuple
+
+_POLARITIES = ("affirmed", "negated", "uncertain")
+_OBJECT = re.compile(r"\{[^{}]*\}")
+
+
+class Span(NamedTuple):
+    """A phrase of the caption that the LLM named, characters start:end (end-exclusive)."""
+
+    start: int
+    end: int
+    polarity: str
+    concept: str
+
+
+def items(content: str) -> list[dict[str, Any]] | None:
+    """Return the mention objects of an answer, or None when it holds none.
+
+    Reads plain JSON, JSON inside a code fence or between words, a bare list, and what is whole of
+    an answer that was cut.
+    """
+    begin, end = content.find("{"), content.rfind("}")
+    for text in (content, content[begin : end + 1]):
+        try:
+            parsed = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(parsed, dict):
+            parsed = parsed.get("mentions")
+        if isinstance(parsed, list):
+            return [item for item in parsed if isinstance(item, dict)]
+    if '"mentions"' not in content and '"text"' not in content:
+        return None
+    whole = []
+    for found in _OBJECT.finditer(content):
+        try:
+            whole.append(json.loads(found.group()))
+        except ValueError:
+            continue
+    return [item for item in whole if isinstance(item, dict) and "text" in item] or None
+
+
+def anchor(caption: str, answers: list[dict[str, Any]], counts: Counter[str]) -> list[Span]:
+    """Return the answers that are spans of the caption, in order, without overlaps.
+
+    A phrase that occurs once is taken where it stands. One that occurs as often as it was named is
+    given to its occurrences in order. A phrase that differs only in case or white space is taken
+    when that leaves one place. All others are dropped.
+
+    Args:
+        caption: the caption as published.
+        answers: mention objects as the LLM wrote them.
+        counts: gets `reanchored`, `ambiguous`, `invented`, `overlapping`, `malformed` added.
+    """
+    wanted: dict[str, list[dict[str, Any]]] = {}
+    for answer in answers:
+        text = answer.get("text")
+        if not isinstance(text, str) or not text.strip():
+            counts["malformed"] += 1
+            continue
+        if len(text) > len(caption):
+            counts["invented"] += 1
+            continue
+        wanted.setdefault(text.strip(), []).append(answer)
+    spans: list[Span] = []
+    for text, named in wanted.items():
+        places = [found.span() for found in re.finditer(re.escape(text), caption)]
+        places = [place for place in places if _whole_words(caption, *place)]
+        if not places:
+            loose = r"\s+".join(re.escape(word) for word in text.split())
+            places = [found.span() for found in re.finditer(loose, caption, re.IGNORECASE)]
+            places = [place for place in places if _whole_words(caption, *place)]
+            if len(places) == 1:
+                counts["reanchored"] += len(named)
+        if not places:
+            counts["invented"] += len(named)
+        elif len(places) == 1:
+            spans.append(_span(places[0], named[0]))
+        elif len(places) == len(named):
+            spans += [_span(place, one) for place, one in zip(places, named, strict=True)]
+        else:
+            counts["ambiguous"] += len(named)
+    spans.sort()
+    kept: list[Span] = []
+    for span in spans:
+        if kept and span.start < kept[-1].end:
+            counts["overlapping"] += 1
+        else:
+            kept.append(span)
+    return kept
+
+
+def _span(place: tuple[int, int], answer: dict[str, Any]) -> Span:
+    polarity, concept = answer.get("polarity"), answer.get("concept")
+    return Span(
+        *place,
+        polarity if polarity in _POLARITIES else "uncertain",
+        concept if isinstance(concept, str) else "",
+    )
+
+
+def _whole_words(caption: str, start: int, end: int) -> bool:
+    before = caption[start - 1 : start]
+    after = caption[end : end + 1]
+    return not (before.isalnum() and caption[start].isalnum()) and not (
+        after.isalnum() and caption[end - 1].isalnum()
+    )
