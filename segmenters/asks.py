@@ -6,8 +6,35 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ner.concepts import concepts
+from filters.families import family, related
+from filters.guard import forbidden, sites_of
+from ner.concepts import Concept, concepts
 from segmenters.config import SegmentConfig
+
+# In most tissue, whether a caption says so or not: no phrase that is surely wrong.
+COMMON = frozenset(
+    {
+        "cell",
+        "nucleus",
+        "epithelial nucleus",
+        "stromal nucleus",
+        "cytoplasm",
+        "stroma",
+        "epithelium",
+        "connective tissue",
+        "collagen",
+        "fibroblast",
+        "lymphocyte",
+        "inflammatory cell",
+        "red blood cell",
+        "blood vessel",
+        "endothelial cell",
+        "lumen",
+        "tumor",
+        "tumor cell",
+        "tissue",
+    }
+)
 
 
 def asks(
@@ -42,9 +69,10 @@ def asks(
             continue
         roles.setdefault(mention["concept"], set()).add(role)
         kinds.setdefault(mention["concept"], mention["kind"])
-    sites = {fact["value"] for fact in facts if fact["kind"] == "site"}
     named = {mention["concept"] for mention in mentions}
-    for concept in _decoys(named, sites, supported, image_id)[: config.decoys if roles else 0]:
+    positive = {name for name, found in roles.items() if "positive" in found}
+    decoys = _decoys(named, positive, sites_of(facts), supported, image_id)
+    for concept in decoys[: config.decoys if roles else 0]:
         roles[concept] = {"decoy"}
         kinds[concept] = table[concept].kind
     return [
@@ -59,29 +87,35 @@ def asks(
 
 
 def _decoys(
-    named: set[str], sites: set[str], supported: Callable[[str], bool], image_id: str
+    named: set[str],
+    positive: set[str],
+    sites: frozenset[str],
+    supported: Callable[[str], bool],
+    image_id: str,
 ) -> list[str]:
     """Concepts that can serve as decoys, best first.
 
-    A concept that cannot occur in the picture's organ comes before one that is merely not
-    mentioned; relatives of what is mentioned are left out, since they may well be there.
+    A decoy must not be in the picture. Surest are concepts that cannot occur in its organ, then
+    those that occur in other organs only, then those nobody mentions; relatives of what is
+    mentioned and what most tissue contains are never decoys. Among equally sure ones those of the
+    family of an affirmed concept come first, since they resemble it in kind and size.
     """
     table = concepts()
-    related = set(named)
-    for name in sorted(named & table.keys()):
-        concept = table[name]
-        related |= {concept.parent or name, *concept.part_of}
+    families = {family(table[n], table[n].kind) for n in positive if n in table}
     free = [
         c
         for c in table.values()
-        if c.name not in related
-        and c.parent not in named
-        and not named & set(c.part_of)
+        if c.name not in COMMON
+        and c.name not in named
+        and not any(related(c.name, n, table) for n in named)
         and supported(c.name)
     ]
 
-    def rank(name: str) -> tuple[bool, str]:
-        possible = not sites & set(table[name].not_sites)
-        return possible, hashlib.sha256(f"{image_id}\0{name}".encode()).hexdigest()
+    def rank(concept: Concept) -> tuple[int, bool, str]:
+        elsewhere = bool(sites and concept.sites and not sites & set(concept.sites))
+        sure = 0 if forbidden(concept, sites) else 1 if elsewhere else 2
+        alike = family(concept, concept.kind) in families
+        digest = hashlib.sha256(f"{image_id}\0{concept.name}".encode()).hexdigest()
+        return sure, not alike, digest
 
-    return sorted((c.name for c in free), key=rank)
+    return [c.name for c in sorted(free, key=rank)]
