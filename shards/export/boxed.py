@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import cv2
 
 from shards.decode import decode_image
+from shards.export.dialogue import STOPS, chat_turns
 from shards.export.folder import Folder, Lists, Sample
 from shards.export.masks import boxes
 from shards.export.options import Options
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
 
-LLAVA_STOPS = (" ASSISTANT: ", "ASSISTANT:", "</s>")  # end the loss, or the turn
 DESCRIBE = "Describe this histology image."
 LLAVA_LOCATE = "Provide the bounding box coordinates of the region this phrase describes: {phrase}"
 QWEN_LOCATE = (
@@ -97,25 +97,18 @@ def llava(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
     """
     lists = Lists(folder, "{split}.json")
     for sample in samples:
-        value = sample.value
-        turns = _turns(sample, folder, options)
-        if turns is None:
-            continue
-        for p in _once(sample, folder):
-            if any(stop in p.text for stop in LLAVA_STOPS):
-                folder.lose(sample.key, p.text, "the phrase holds a stop word", "dropped")
-                continue
-            found, merged = boxes(p.region, options.max_boxes)
-            if merged:
-                folder.lose(sample.key, p.text, f"more than {options.max_boxes} boxes", "merged")
-            spelled = [square_box(b, value["width"], value["height"]) for b in found]
-            turns += _pair(
-                LLAVA_LOCATE.format(phrase=p.text),
-                "; ".join("[" + ", ".join(f"{v:.3f}" for v in box) + "]" for box in spelled),
-            )
-        entry = {"id": sample.key, "image": sample.name, "conversations": _opened(turns, options)}
-        lists[sample.split].add(entry | {"box_format": "xyxy/centred square padding"})
-        folder.put(f"images/{sample.name}", sample.image)
+        width, height = sample.value["width"], sample.value["height"]
+        form = "xyxy/centred square padding"
+
+        def box(box: Sequence[int], width: int = width, height: int = height) -> str:
+            values = square_box(box, width, height)
+            return "[" + ", ".join(f"{v:.3f}" for v in values) + "]"
+
+        entry = _chat(sample, folder, options, LLAVA_LOCATE, box, "; ".join)
+        if entry:
+            head = {"id": sample.key, "image": sample.name}
+            lists[sample.split].add(head | entry | {"box_format": form})
+            folder.put(f"images/{sample.name}", sample.image)
 
 
 def qwen(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
@@ -126,29 +119,79 @@ def qwen(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
     lists = Lists(folder, "{split}.json")
     for sample in samples:
         value = sample.value
-        turns = _turns(sample, folder, options)
-        if turns is None:
-            continue
-        width, height = qwen_size(value["width"], value["height"], options)
-        for p in _once(sample, folder):
-            found, merged = boxes(p.region, options.max_boxes)
-            if merged:
-                folder.lose(sample.key, p.text, f"more than {options.max_boxes} boxes", "merged")
-            scale = (width / value["width"], height / value["height"])
-            answer = [
-                {"bbox_2d": qwen_box(box, scale, (width, height)), "label": p.text} for box in found
-            ]
-            turns += _pair(
-                QWEN_LOCATE.format(phrase=p.text),
-                "```json\n" + json.dumps(answer, ensure_ascii=False) + "\n```",
-            )
-        entry = {
-            "image": f"images/{sample.name}",
-            "conversations": _opened(turns, options),
-            "box_format": f"{options.qwen_model} {width}x{height}",
-        }
-        lists[sample.split].add(entry)
-        folder.put(f"images/{sample.name}", sample.image)
+        size = qwen_size(value["width"], value["height"], options)
+        scale = (size[0] / value["width"], size[1] / value["height"])
+
+        def box(
+            box: Sequence[int],
+            scale: tuple[float, float] = scale,
+            size: tuple[int, int] = size,
+        ) -> str:
+            return json.dumps(qwen_box(box, scale, size))
+
+        entry = _chat(sample, folder, options, QWEN_LOCATE, box, None)
+        if entry:
+            form = f"{options.qwen_model} {size[0]}x{size[1]}"
+            if options.qwen_model == "qwen2.5":
+                form += f" max_pixels={options.max_pixels}"
+            head = {"image": f"images/{sample.name}"}
+            lists[sample.split].add(head | entry | {"box_format": form})
+            folder.put(f"images/{sample.name}", sample.image)
+
+
+def _chat(
+    sample: Sample,
+    folder: Folder,
+    options: Options,
+    locate: str,
+    box: Callable[[Sequence[int]], str],
+    join: Callable[[list[str]], str] | None,
+) -> dict[str, Any] | None:
+    """Conversation of a sample: its dialogue, or its caption and a question for every phrase.
+
+    Args:
+        sample: what to say.
+        folder: where losses go.
+        options: settings.
+        locate: question for the boxes of `{phrase}`.
+        box: spells one box, or a corner of a scribble as a box of no size.
+        join: joins spelled boxes; None writes JSON with labels.
+    """
+
+    def fenced(found: Sequence[Sequence[int]], label: str) -> str:
+        rows = [{"bbox_2d": json.loads(box(b)), "label": label} for b in found]
+        return "```json\n" + json.dumps(rows, ensure_ascii=False) + "\n```"
+
+    def inline(found: Sequence[Sequence[int]]) -> str:
+        spelled = [box(b) for b in found]
+        return join(spelled) if join else "[" + ", ".join(spelled) + "]"
+
+    def prompt(value: Mapping[str, Any]) -> str:
+        points = [(*p, p[0] + 1, p[1] + 1) for p in value["points"]]
+        if value["kind"] == "box":
+            return box([*value["points"][0], *value["points"][1]])
+        corners = [json.loads(box(p))[:2] for p in points]
+        return f"{value['kind']} {json.dumps(corners[0] if len(corners) == 1 else corners)}"
+
+    if sample.value["turns"]:
+        spoken = chat_turns(sample, folder, options, inline, prompt)
+        if spoken is None:
+            return None
+        turns, masks = spoken
+        more = {"masks": masks} if masks else {}
+        return {"conversations": _opened(turns, options), **more}
+    caption = sample.value["caption"]
+    if SPECIAL.search(caption) or any(stop in caption for stop in STOPS):
+        folder.lose(sample.key, None, "the text holds a special token", "dropped")
+        return None
+    turns = _pair(DESCRIBE, caption)
+    for p in _once(sample, folder):
+        found, merged = boxes(p.region, options.max_boxes)
+        if merged:
+            folder.lose(sample.key, p.text, f"more than {options.max_boxes} boxes", "merged")
+        answer = inline(found) if join else fenced(found, p.text)
+        turns += _pair(locate.format(phrase=p.text), answer)
+    return {"conversations": _opened(turns, options)}
 
 
 def qwen_size(width: int, height: int, options: Options) -> tuple[int, int]:
@@ -190,25 +233,6 @@ def square_box(box: Sequence[int], width: int, height: int) -> list[float]:
     left, top = (side - width) // 2, (side - height) // 2
     x1, y1, x2, y2 = box
     return [(x1 + left) / side, (y1 + top) / side, (x2 + left) / side, (y2 + top) / side]
-
-
-def _turns(sample: Sample, folder: Folder, options: Options) -> list[dict[str, str]] | None:
-    """The text of a sample as turns: its dialogue, or its caption as a description."""
-    value = sample.value
-    if value["turns"]:
-        names = {"user": "human", "human": "human", "question": "human"}
-        turns = [{"from": names.get(t["role"], "gpt"), "value": t["text"]} for t in value["turns"]]
-    else:
-        turns = _pair(DESCRIBE, value["caption"])
-    for turn in turns:
-        if SPECIAL.search(turn["value"]) or any(stop in turn["value"] for stop in LLAVA_STOPS):
-            folder.lose(sample.key, None, "the text holds a special token", "dropped")
-            return None
-    order = [t["from"] for t in turns]
-    if order != ["human", "gpt"] * (len(order) // 2):
-        folder.lose(sample.key, None, "turns do not alternate", "dropped")
-        return None
-    return [t for t in turns if t["value"].strip()] if value["turns"] else turns
 
 
 def _once(sample: Sample, folder: Folder) -> list[Phrase]:

@@ -27,14 +27,14 @@ class Options(Settings):
         min_pixels: of the same.
         side_px: side of biomedparse's square pictures; 0 keeps the publisher's size.
         jpeg_quality: where a dialect wants JPEG and the publisher's file is PNG.
-        seg_token: how the mask token is spelled where the export spells it (llava, qwen, muse
-            dialogues).
+        grounding: what stands behind a phrase of a dialogue (llava, qwen): its boxes, or a mask
+            token with the masks in the entry's `masks`.
+        seg_token: how the mask token is spelled where the export spells it.
         phrase_open: token in front of a grounded phrase.
         phrase_close: token behind it.
         think_open: token in front of a chain of thought.
         think_close: token behind it.
         image_token: token of the picture.
-        prompt_token: token of a visual prompt.
     """
 
     max_tokens: int | None = pydantic.Field(None, ge=16)
@@ -46,13 +46,13 @@ class Options(Settings):
     min_pixels: int = pydantic.Field(3_136, ge=784)
     side_px: int = pydantic.Field(1024, ge=0)
     jpeg_quality: int = pydantic.Field(95, ge=1, le=100)
+    grounding: Literal["box", "seg"] = "box"
     seg_token: str = "[SEG]"
     phrase_open: str = "<p>"
     phrase_close: str = "</p>"
     think_open: str = "<think>"
     think_close: str = "</think>"
     image_token: str = "<image>"
-    prompt_token: str = "<vp>"
 
 
 def read_options(changes: Sequence[str]) -> Options:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from shards.export.dialogue import USER_ROLES, VISUAL_PROMPT
 from shards.export.folder import Folder, Lists, Sample
 from shards.export.masks import region_polygons, uncompressed
 from shards.export.options import Options
@@ -144,7 +145,7 @@ def muse(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
     for sample in samples:
         value = sample.value
         texts = [value["caption"]] if not value["turns"] else [t["text"] for t in value["turns"]]
-        answers, slots = [], []
+        answers, slots, questions = [], [], []
         items = phrases(value)
         for turn, text in enumerate(texts):
             mine = [p for p in items if (p.turn or 0) == turn]
@@ -154,6 +155,7 @@ def muse(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
                 folder.lose(sample.key, None, "the text holds a special token", "dropped")
                 continue
             answers.append(_with_slots(text, mine))
+            questions.append(_question(value, turn))
             # Slots stand at the ends of phrases, so they come in the order of the ends.
             slots.append(
                 [
@@ -177,12 +179,23 @@ def muse(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
                 "height": value["height"],
                 "width": value["width"],
                 "ann_list": [a for answer in slots for a in answer],
-                "questions": [MUSE_QUESTION] * len(answers),
+                "questions": questions,
                 "answers": slots,
                 "text_answers": answers,
             }
         )
         folder.put(f"refer_seg/images/mscoco/images/train2014/{sample.name}", sample.image)
+
+
+def _question(value: Mapping[str, Any], turn: int) -> str:
+    """The user's turn in front of an answer."""
+    before = value["turns"][turn - 1] if value["turns"] and turn else None
+    prompt = next((p for p in value.get("prompts", ()) if p["turn"] == turn - 1), None)
+    if before is None or before["role"] not in USER_ROLES:
+        return MUSE_QUESTION
+    if prompt is None:
+        return before["text"]
+    return before["text"].replace(VISUAL_PROMPT, f"the {prompt['kind']} {prompt['points']}")
 
 
 def _with_slots(text: str, items: Iterable[Phrase]) -> str:

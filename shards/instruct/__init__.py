@@ -1,0 +1,1 @@
+"""Grounded samples to dialogues: tasks, guardrails, wordings, the mix of them."""

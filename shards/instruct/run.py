@@ -1,0 +1,110 @@
+"""Samples to dialogues in the proportions of a mix, streamed and seeded."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from shards.export.folder import Sample
+from shards.instruct.mix import Mix
+from shards.instruct.paraphrase import Reworder, client
+from shards.instruct.tasks import TASKS, Exchange
+
+SLACK = 20  # dialogues before a stratum's share is held against it
+
+
+def instructed(samples: Iterable[Sample], mix: Mix, to: str = "") -> Iterator[Sample]:
+    """Samples whose text is a dialogue: `turns`, mentions with `turn`, `prompts` where there are.
+
+    Which task is asked is a matter of which is most behind its share, so shares are met as far as
+    the samples allow, refusals included, in one pass and with no memory of the samples.
+
+    Args:
+        samples: grounded samples.
+        mix: what the dialogues are made of.
+        to: dialect they go to; not used by the choice, so all dialects get the same dialogues.
+    """
+    asked: Counter[str] = Counter()
+    strata: Counter[str] = Counter()
+    total = 0
+    reword = client(mix.paraphrase) if mix.paraphrase else None
+    for sample in samples:
+        rng = random.Random(f"{mix.seed}:{sample.key}")
+        stratum = _stratum(sample.value, mix.stratum)
+        if total > SLACK and strata[stratum] >= mix.max_share * (total + 1):
+            continue
+        exchanges = _exchanges(sample.value, mix, rng, asked)
+        if not exchanges:
+            continue
+        total += 1
+        strata[stratum] += 1
+        yield dataclasses.replace(sample, value=_dialogue(sample.value, exchanges, mix, reword))
+
+
+def _stratum(sample: Mapping[str, Any], kind: str) -> str:
+    prefix = f"{kind}="
+    return ",".join(s for s in sample["strata"] if s.startswith(prefix))
+
+
+def _exchanges(
+    sample: Mapping[str, Any], mix: Mix, rng: random.Random, asked: Counter[str]
+) -> list[Exchange]:
+    """Up to `mix.exchanges` exchanges, each of the task most behind its share."""
+    scale = (1 - mix.refusals) / sum(mix.tasks.values())
+    shares = {name: share * scale for name, share in mix.tasks.items()} | {"refuse": mix.refusals}
+    found: list[Exchange] = []
+    questions: set[str] = set()
+    open_tasks = {name for name, share in shares.items() if share > 0}
+    wanted = rng.randint(1, mix.exchanges)
+    while open_tasks and len(found) < wanted:
+        count = sum(asked.values()) + 1
+        task = max(sorted(open_tasks), key=lambda name: shares[name] * count - asked[name])
+        open_tasks.discard(task)
+        exchange = TASKS[task](sample, rng)
+        if exchange is None or exchange.question in questions:
+            continue
+        questions.add(exchange.question)
+        asked[task] += 1
+        found.append(exchange)
+    return found
+
+
+def _dialogue(
+    sample: Mapping[str, Any], exchanges: list[Exchange], mix: Mix, reword: Reworder | None
+) -> dict[str, Any]:
+    turns: list[dict[str, str]] = []
+    mentions: list[dict[str, Any]] = []
+    prompts: list[dict[str, Any]] = []
+    for exchange in exchanges:
+        if reword and not exchange.task == "describe":
+            exchange = reword(exchange)
+        if exchange.prompt:
+            prompts.append({"turn": len(turns), **exchange.prompt})
+        turns.append({"role": "user", "text": exchange.question})
+        front = f"<think>{exchange.think}</think> " if exchange.think and mix.think else ""
+        text = front + exchange.answer
+        for start, end, region in exchange.grounded:
+            start, end = start + len(front), end + len(front)
+            concept = sample["regions"][region]
+            mentions.append(
+                {
+                    "start": start,
+                    "end": end,
+                    "text": text[start:end],
+                    "concept": concept["concept"],
+                    "kind": concept["kind"],
+                    "polarity": "affirmed",
+                    "sources": ["template"],
+                    "groundable": True,
+                    "reason": None,
+                    "regions": [region],
+                    "turn": len(turns),
+                }
+            )
+        turns.append({"role": "assistant", "text": text})
+    tasks = [e.task for e in exchanges]
+    changed = {"caption": "", "turns": turns, "mentions": mentions}
+    return {**sample, **changed, "prompts": prompts, "tasks": tasks}

@@ -1,0 +1,262 @@
+"""Tasks: each turns a grounded sample into one exchange, from what the ledger supports only.
+
+Counts come from object concepts whose single instances passed, sizes where um per pixel are known,
+absence from denials, from searched and unfound decoys, and from the site.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ner.concepts import concepts
+from segmenters.regions import decode
+from shards.export.masks import box_of
+from shards.instruct.wordings import THINK, pick
+
+
+@dataclasses.dataclass(frozen=True)
+class Exchange:
+    """A question and its answer.
+
+    Attributes:
+        task: name of the task.
+        question: text of the user; `<vp>` stands for the visual prompt.
+        answer: text of the assistant.
+        grounded: phrases of the answer with the region each points to: (start, end, region).
+        think: chain of thought in front of the answer, empty where there is none.
+        prompt: visual prompt: kind (point, box, scribble) and points (x, y) in pixels, or None.
+    """
+
+    task: str
+    question: str
+    answer: str
+    grounded: tuple[tuple[int, int, int], ...] = ()
+    think: str = ""
+    prompt: Mapping[str, Any] | None = None
+
+
+Task = Callable[[Mapping[str, Any], random.Random], Exchange | None]
+
+
+def name_of(sample: Mapping[str, Any], region: int) -> str:
+    """How the text calls a region: its first mention, else the concept."""
+    for m in sample["mentions"]:
+        if region in m["regions"]:
+            return " ".join(m["text"].split())
+    return sample["regions"][region]["concept"]
+
+
+def site_of(sample: Mapping[str, Any]) -> str | None:
+    """The organ, when the text names exactly one."""
+    sites = {f["value"] for f in sample["facts"] if f["kind"] == "site"}
+    return next(iter(sites)) if len(sites) == 1 else None
+
+
+def spoken(concept: str) -> str:
+    """A concept that is not in the text, as one says it: plural where it can be counted."""
+    table = concepts()
+    return table[concept].wordings[0] if concept in table else concept
+
+
+def countable(concept: str) -> bool:
+    """Whether the concept table calls it an object."""
+    table = concepts()
+    return concept in table and table[concept].kind == "object"
+
+
+def _about(
+    task: str, sample: Mapping[str, Any], rng: random.Random, region: int, **fields: object
+) -> Exchange:
+    x = name_of(sample, region)
+    answer = pick(task, False, rng, x=x, **fields)
+    start = answer.lower().index(x.lower())
+    return Exchange(
+        task,
+        pick(task, True, rng, x=x),
+        answer,
+        ((start, start + len(x), region),),
+    )
+
+
+def _any_region(sample: Mapping[str, Any], rng: random.Random) -> int | None:
+    return rng.randrange(len(sample["regions"])) if sample["regions"] else None
+
+
+def _any_objects(sample: Mapping[str, Any], rng: random.Random) -> int | None:
+    """A region of an object concept whose single instances passed."""
+    found = [i for i, r in enumerate(sample["regions"]) if r["kind"] == "object" and r["instances"]]
+    return rng.choice(found) if found else None
+
+
+def segment(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+    """Mask of what the text names."""
+    region = _any_region(sample, rng)
+    return None if region is None else _about("segment", sample, rng, region)
+
+
+def locate(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+    """Boxes of what the text names."""
+    region = _any_region(sample, rng)
+    return None if region is None else _about("locate", sample, rng, region)
+
+
+def count(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+    """Number of single objects; their median size where the scale is known."""
+    region = _any_objects(sample, rng)
+    if region is None:
+        return None
+    instances = sample["regions"][region]["instances"]
+    exchange = _about("count", sample, rng, region, n=len(instances))
+    if sample["mpp"] is None:
+        return exchange
+    areas = [decode(i["counts"], *i["size"]).sum() for i in instances]
+    size = 2 * float(np.sqrt(np.median(areas) / np.pi)) * sample["mpp"]
+    size_text = f" Their median diameter is about {size:.1f} µm."
+    return dataclasses.replace(exchange, answer=exchange.answer + size_text)
+
+
+def describe(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+    """The caption as the answer, its phrases grounded."""
+    caption = sample["caption"]
+    grounded = tuple((m["start"], m["end"], r) for m in sample["mentions"] for r in m["regions"])
+    if not caption.strip() or not grounded:
+        return None
+    return Exchange("describe", pick("describe", True, rng), caption, grounded)
+
+
+def compare(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+    """Which of two structures covers more of the picture."""
+    if len(sample["regions"]) < 2:
+        return None
+    a, b = rng.sample(range(len(sample["regions"])), 2)
+    pixels = sample["width"] * sample["height"]
+    shares = {i: 100 * sample["regions"][i]["area_px"] / pixels for i in (a, b)}
+    if abs(shares[a] - shares[b]) < 1 or name_of(sample, a) == name_of(sample, b):
+        return None
+    more, less = sorted((a, b), key=lambda i: -shares[i])
+    x, y = name_of(sample, more), name_of(sample, less)
+    if x.lower() in y.lower() or y.lower() in x.lower():
+        return None
+    first, second = (x, y) if rng.random() < 0.5 else (y, x)
+    question = pick("compare", True, rng, x=first, y=second)
+    numbers = {"p": f"{shares[more]:.1f}", "q": f"{shares[less]:.1f}"}
+    answer = pick("compare", False, rng, x=x, y=y, **numbers)
+    places = [(answer.lower().index(t.lower()), len(t), r) for t, r in ((x, more), (y, less))]
+    return Exchange("compare", question, answer, tuple((s, s + n, r) for s, n, r in sorted(places)))
+
+
+def present(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+    """Is it there: yes, with the mask."""
+    region = _any_region(sample, rng)
+    return None if region is None else _about("present", sample, rng, region)
+
+
+def absent(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+    """Is it there: no, with the reason."""
+    found = absences(sample)
+    if not found:
+        return None
+    concept, why = rng.choice(found)
+    x = spoken(concept)
+    fields = {"x": x, "s": site_of(sample) or ""}
+    return Exchange("absent", pick("present", True, rng, x=x), pick(why, False, rng, **fields))
+
+
+def absences(sample: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(concept, why) of what is not there: denied, searched and not found, or not of the organ.
+
+    A name that a grounded phrase of the sample contains is never among them.
+    """
+    there = {r["concept"] for r in sample["regions"]}
+    there |= {m["concept"] for m in sample["mentions"] if m["polarity"] != "negated"}
+    table = concepts()
+    for name in list(there):
+        while name in table and table[name].parent:
+            name = str(table[name].parent)
+            there.add(name)
+    site = site_of(sample)
+    found: dict[str, str] = {}
+    for n in sample["negatives"]:
+        needs_site = n["why"] == "site"
+        if n["concept"] not in there and (site or not needs_site):
+            found.setdefault(n["concept"], n["why"])
+    if site:
+        for concept in table.values():
+            if site in concept.not_sites and concept.name not in there:
+                found.setdefault(concept.name, "site")
+    return sorted(found.items())
+
+
+def refuse(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+    """A request whose assumption the picture does not bear out: checked, then turned down."""
+    found = absences(sample)
+    if not found:
+        return None
+    by_reason: dict[str, list[str]] = {}
+    for concept, why in found:
+        by_reason.setdefault(why, []).append(concept)
+    why = rng.choice(sorted(by_reason))
+    concept = rng.choice(by_reason[why])
+    x = spoken(concept)
+    site = site_of(sample)
+    seen = sorted({name_of(sample, i) for i in range(len(sample["regions"]))})
+    shown = f"it shows {', '.join(seen)}." if seen else "nothing in it was grounded."
+    ground = {
+        "site": f"one does not find {x} in {site} tissue.",
+        "negated": f"the description denies {x}.",
+        "decoy": f"a search of the picture for {x} found nothing convincing.",
+    }[why]
+    think = THINK
+    for name, text in {
+        "request": f"the user takes it that {x} can be seen.",
+        "input": f"the image appears to be {site or 'tissue of an unstated site'}; {shown}",
+        "compare": ground,
+        "respond": "say so, do not make anything up, and ask back.",
+    }.items():
+        think = think.replace("{" + name + "}", text)
+    question = "refuse_count" if countable(concept) and rng.random() < 0.5 else "refuse"
+    return Exchange(
+        "refuse",
+        pick(question, True, rng, x=x),
+        pick(f"refuse_{why}", False, rng, x=x, s=site or ""),
+        think=think,
+    )
+
+
+def prompted(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+    """From a point, box or scribble on one object: all instances of its concept."""
+    region = _any_objects(sample, rng)
+    if region is None:
+        return None
+    rle = rng.choice(sample["regions"][region]["instances"])
+    kind = rng.choice(("point", "box", "scribble"))
+    if kind == "box":
+        x1, y1, x2, y2 = box_of(rle)
+        points = [[x1, y1], [x2, y2]]
+    else:
+        ys, xs = np.nonzero(decode(rle["counts"], *rle["size"]))
+        far = (xs - xs.mean()) ** 2 + (ys - ys.mean()) ** 2
+        order = [int(np.argmin(far))]
+        if kind == "scribble":
+            order = sorted(rng.sample(range(len(xs)), min(6, len(xs))), key=lambda i: xs[i])
+        points = [[int(xs[i]), int(ys[i])] for i in order]
+    exchange = _about("prompted", sample, rng, region)
+    return dataclasses.replace(exchange, prompt={"kind": kind, "points": points})
+
+
+TASKS: Mapping[str, Task] = {
+    "segment": segment,
+    "count": count,
+    "locate": locate,
+    "describe": describe,
+    "compare": compare,
+    "present": present,
+    "absent": absent,
+    "prompted": prompted,
+    "refuse": refuse,
+}

@@ -1,0 +1,157 @@
+"""Wordings of questions and answers, with alternatives in brackets: `[Segment|Outline] the {x}`.
+
+`{x}` is a phrase of the caption or a concept's name, chosen so that singular and plural both read
+well.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import random
+import re
+from collections.abc import Mapping
+
+QUESTIONS: Mapping[str, tuple[str, ...]] = {
+    "segment": (
+        "[Segment|Outline|Delineate|Mark|Mask|Highlight] the {x} [in this image|in this picture|"
+        "in this field|here].",
+        "[Can|Could] you [segment|outline|delineate|mark] the {x}[?| for me?| in this image?]",
+        "[Show|Tell] me where the {x} [can be seen|appear in this image], with a mask.",
+        "[I need|Please give me|I would like] a segmentation mask of the {x}.",
+    ),
+    "count": (
+        "[How many|What number of] instances of {x} [are there|can be seen|do you see|are visible]"
+        "[?| here?| in this image?]",
+        "[Count|Tally|Enumerate] the {x} [in this image|in this field|here].",
+        "[Give|Tell] me the number of {x} [in this image|in this field|that you can make out].",
+        "[Please count|I need a count of|Could you count] the {x}[.| in this picture.]",
+    ),
+    "locate": (
+        "[Where|In which part of the image] [do you see|can one find|would you place] the {x}?",
+        "[Locate|Find|Point out|Box] the {x} [in this image|in this picture|here].",
+        "[Give|Show] me the [boxes|bounding boxes|locations] of the {x}[.| in this image.]",
+        "[Draw|Put] [a box|bounding boxes] around the {x}[.| please.| in this image.]",
+    ),
+    "describe": (
+        "[Describe|Explain|Summarize] [this image|this picture|what is shown here|this field] "
+        "[and ground what you name|with interleaved masks|and mark the structures].",
+        "[What does|Can you tell me what] this [image|slide|micrograph] [show|show, overall]? "
+        "[Mark what you mention.|Ground each phrase.]",
+        "[Give|Write] [a|a grounded|a short] description of this [image|field|section][.|, "
+        "with masks.]",
+    ),
+    "compare": (
+        "[Which|What] [covers|takes up|occupies] [more of the image|the larger area]: {x} or {y}?",
+        "[Compare|Contrast] the [extent|area|share of the image] of {x} and {y}[.| here.]",
+        "[Is there|Do you see] more {x} or more {y}[ here| in this image| by area]?",
+        "[By area|Going by area], [which dominates|what is more extensive], {x} or {y}?",
+    ),
+    "present": (
+        "[Is|Are] there any {x} [in this image|in this field|here]?",
+        "[Do you see|Can you see|Can one make out|Is it possible to see] [any |]{x}"
+        "[?| in this image?| here?]",
+        "[Does this image|Does this field] [show|contain|include] {x}?",
+        "[Would you say that|Is it true that] this [image|field|section] [shows|contains] {x}?",
+    ),
+    "prompted": (
+        "What is [at|under|marked by] <vp>? [Segment|Mark|Outline] [all of its kind|every instance"
+        " of it].",
+        "[Segment|Find|Mark|Outline] everything [like|of the same kind as] [the object at |]<vp>.",
+        "I marked one [object|structure] with <vp>: [find|segment|mark] all of its kind.",
+        "[Which structure is this|What have I marked]: <vp>? [Mark all of them.|Segment them all.]",
+    ),
+    "refuse": (
+        "[Segment|Outline|Locate|Mark|Delineate] the {x} [in this image|in this field|here].",
+        "[Describe|Explain] the [look|arrangement|distribution] of the {x} [here|in this image].",
+        "[Where would you place|Can you show me|Please box|Could you mark] the {x}"
+        "[?| in this image?]",
+        "[Give|Show] me [a mask|the outline|the location] of the {x}[.| in this image.]",
+    ),
+    "refuse_count": (
+        "[Count|Tally|Enumerate|Please count] the {x} [in this image|in this field|here].",
+        "How many {x} [are there|can be seen|do you see] [here|in this image|in this field]?",
+        "[Give|Tell] me the number of {x} [here|in this image|in this field|that you see].",
+        "[I need|I would like] a count of the {x}[.| in this image.]",
+    ),
+}
+
+ANSWERS: Mapping[str, tuple[str, ...]] = {
+    "segment": (
+        "[I have marked|Here is the mask of|This marks|The mask shows] the {x}.",
+        "[The requested structure, the {x}, is|You asked for the {x}:] marked [here|in the image].",
+    ),
+    "count": (
+        "[I count|There are|I can make out] {n} [single instances|instances] of {x}.",
+        "The [count|number] of {x} [is|comes to] {n}.",
+    ),
+    "locate": (
+        "[Here|These are the places]: the {x}.",
+        "[The location of|This is where one finds|I located] the {x}.",
+    ),
+    "compare": (
+        "[The larger area belongs to|More of the image goes to] {x}: {p} % [of the image|of all "
+        "pixels] against {q} % for {y}.",
+        "The larger share, {p} %, belongs to {x}; the smaller, {q} %, to {y}.",
+    ),
+    "present": (
+        "Yes[:|, this image shows] the {x}[.| marked here.| that I have marked.]",
+        "[Yes, I see|Yes, there is evidence of] the {x}.",
+    ),
+    "negated": (
+        "No. [The description rules {x} out.|It is stated that {x} cannot be seen here.]",
+        "No, the text that came with this image [denies|states the absence of] {x}.",
+    ),
+    "decoy": (
+        "No. [I looked for {x} and found nothing convincing.|A search for {x} gave no sound mask.]",
+        "No, [there is no convincing {x} here|I cannot find {x} in this image].",
+    ),
+    "site": ("No. This appears to be {s} tissue, where one does not [find|expect] {x}.",),
+    "prompted": (
+        "[This is one of|You marked one of|It belongs to] the {x}; [all of them are|every instance "
+        "is] marked.",
+    ),
+    "refuse_site": (
+        "This appears to be {s} tissue, where one does not [find|expect] {x}. "
+        "[Are you sure this is what you are looking for?|Are you sure about the request?|Could you "
+        "check the request?]",
+    ),
+    "refuse_negated": (
+        "[The description of this image rules {x} out|This image is described as free of {x}], so "
+        "I [cannot do that|would be making it up]. [Are you sure?|Did you mean something else?]",
+    ),
+    "refuse_decoy": (
+        "I [looked for {x} and found none|cannot find {x} in this image], so I [cannot answer "
+        "that|would be making it up]. [Are you sure it is there?|Did you mean something else?]",
+    ),
+}
+
+THINK = (
+    "Analyse the request: {request} Analyse the input: {input} Compare and verify: {compare} "
+    "Respond: {respond}"
+)
+
+_CHOICE = re.compile(r"\[([^\[\]]*)\]")
+
+
+@functools.cache
+def expanded(template: str) -> tuple[str, ...]:
+    """All wordings of a template."""
+    parts = _CHOICE.split(template)
+    options = [p.split("|") if i % 2 else [p] for i, p in enumerate(parts)]
+    return tuple("".join(choice) for choice in itertools.product(*options))
+
+
+@functools.cache
+def wordings(kind: str, question: bool) -> tuple[str, ...]:
+    """All wordings of a task's question or answer, each once."""
+    table = QUESTIONS if question else ANSWERS
+    return tuple(dict.fromkeys(w for t in table[kind] for w in expanded(t)))
+
+
+def pick(kind: str, question: bool, rng: random.Random, **fields: object) -> str:
+    """One wording, with its fields filled in and a capital in front."""
+    text = rng.choice(wordings(kind, question))
+    for name, value in fields.items():
+        text = text.replace("{" + name + "}", str(value))
+    return text[:1].upper() + text[1:]
