@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import platform
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from miner.plan import Plan, UnitRef, make_plan
 from miner.stages import NAMES
 from miner.store import Store
 from miner.units import marks as read_marks
+from segmenters.registry import checksums
 
 PACKAGES = (
     "faiss-cpu",
@@ -76,10 +77,11 @@ def run(config: Config, progress: Progress, use_ray: bool = True) -> Outcome:
         Refused: OUT belongs to another configuration, a corpus or model is missing.
     """
     store = Store(config.out)
-    _check_out(store, config)
+    models = checksums(config.segment)
+    _check_out(store, config, models)
     plan = make_plan(config.corpora, config.runner.unit_rows, store)
     _check_corpora(store, plan)
-    store.write_json(RUN, describe(config, plan))
+    store.write_json(RUN, describe(config, plan, models))
 
     marks = read_marks(store)
     refs = list(plan.refs())
@@ -124,8 +126,11 @@ def _units(config: Config, pending: Iterable[UnitRef], use_ray: bool) -> Iterato
         yield worker.process(ref, None)
 
 
-def describe(config: Config, plan: Plan) -> dict[str, Any]:
-    """Content of run.json: the resolved configuration without secrets, hash, versions, seed."""
+def describe(config: Config, plan: Plan, models: Mapping[str, str]) -> dict[str, Any]:
+    """Content of run.json: the resolved configuration without secrets, hash, versions, seed.
+
+    `models` are the checksums of the model files that the configuration names.
+    """
     versions = {"histomine": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -137,6 +142,7 @@ def describe(config: Config, plan: Plan) -> dict[str, Any]:
         "seed": config.seed,
         "rows": dict(plan.rows),
         "versions": versions,
+        "models": dict(models),
     }
 
 
@@ -151,7 +157,7 @@ def _without_secrets(value: Any) -> Any:
     return value
 
 
-def _check_out(store: Store, config: Config) -> None:
+def _check_out(store: Store, config: Config, models: Mapping[str, str]) -> None:
     """Refuse an OUT that is something else than this run."""
     if not store.fs.exists(store.root):
         return
@@ -162,7 +168,9 @@ def _check_out(store: Store, config: Config) -> None:
         if strange:
             raise Refused(f"out: {store.url} is not empty and not an output of miner run")
         return
-    lines = difference(store.read_json(RUN)["identity"], config.identity())
+    begun = store.read_json(RUN)
+    lines = difference(begun["identity"], config.identity())
+    lines += difference(begun.get("models", {}), dict(models))
     if lines:
         raise Refused(
             f"out: {store.url} was made with another configuration: {'; '.join(lines)};"

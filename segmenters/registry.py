@@ -97,27 +97,42 @@ _MODELS = ("checkpoint", "model", "detector", "sam")
 
 
 def checksums(config: SegmentConfig) -> dict[str, str]:
-    """SHA-256 of every model file that the configuration names by a local path.
+    """Find every configured model that is a local file, before anything is loaded.
 
-    For the record of a run: the path alone does not say which weights answered. Of a folder, the
-    weight files count.
+    The digests belong to the record of a run: a path alone does not say which weights answered.
+    Of a folder, its weight files count; models that transformers fetches from the hub are left to
+    their segmenters.
 
     Returns:
-        "{segmenter name}.{setting}" or "{segmenter name}.{setting}/{file}" to hexadecimal digest.
+        "{segmenter}.{setting}" or "{segmenter}.{setting}/{file}" to hexadecimal SHA-256.
+
+    Raises:
+        Refused: a checkpoint or an exported model is not there.
     """
     found = {}
-    parts: list[Any] = [*config.segmenters, *([config.refine] if config.refine else [])]
-    for part in parts:
+    for part in (*config.segmenters, *((config.refine,) if config.refine else ())):
         name = getattr(part, "name", "") or getattr(part, "kind", "refine")
         for setting in _MODELS:
-            path = Path(getattr(part, setting, "")).expanduser()
-            if path.is_file():
-                found[f"{name}.{setting}"] = _sha256(path)
-            elif getattr(part, setting, "") and path.is_dir():
-                for file in sorted(path.iterdir()):
-                    if file.suffix in (".pt", ".safetensors", ".bin", ".onnx"):
-                        found[f"{name}.{setting}/{file.name}"] = _sha256(file)
+            source = getattr(part, setting, "")
+            for path in _files(source, setting, getattr(part, "kind", "")) if source else ():
+                inside = f"/{path.name}" if Path(source).expanduser().is_dir() else ""
+                found[f"{name}.{setting}{inside}"] = _sha256(path)
     return found
+
+
+def _files(source: str, setting: str, kind: str) -> list[Path]:
+    """The files on this machine that hold a model."""
+    if setting == "checkpoint":
+        from segmenters.biomedparse.weights import find
+
+        return [find(source)]
+    path = Path(source).expanduser()
+    if path.is_dir():
+        suffixes = (".safetensors", ".bin")
+        return sorted(file for file in path.iterdir() if file.suffix in suffixes)
+    if kind == "exported" and not path.is_file():
+        raise Refused(f"{kind}.{setting}: {source} is not there")
+    return [path] if path.is_file() else []
 
 
 def _sha256(path: Path) -> str:
