@@ -31,7 +31,10 @@ def calibration_facts(store: Store) -> dict[str, Any]:
         )
         for name in ("candidates", "images")
     )
-    return calibration_page(decide(candidates, images, config), config)
+    judged = decide(candidates, images, config)
+    # The page tells masks from answers without one by the segmenter's own reason.
+    at = judged.column_names.index("reason")
+    return calibration_page(judged.set_column(at, "reason", candidates["reason"]), config)
 
 
 def _light(store: Store, unit_id: str, name: str) -> pa.Table:

@@ -40,7 +40,7 @@ def funnel(steps: Sequence[tuple[str, int, str]], label: str) -> Markup:
     """
     top = max((n for _, n, _ in steps), default=0) or 1
     row, left, width = 34, 190, 900
-    span = width - left - 70
+    span = width - left - 200
     parts = []
     for i, (name, count, lost) in enumerate(steps):
         y = i * row + 4
@@ -91,7 +91,8 @@ def histogram(edges: Sequence[float], series: Mapping[str, tuple[str, Sequence[i
     for share in (0.0, 0.5, 1.0):
         x = left + span * share
         value = edges[0] + (edges[-1] - edges[0]) * share
-        parts.append(_text(x, height - 7, f"{value:.3g}", "middle", 10))
+        anchor = "end" if share == 1.0 else "middle"
+        parts.append(_text(x, height - 7, f"{value:.3g}", anchor, 10))
     parts.append(_text(left - 4, top + 9, f"{int(most):,}", "end", 10))
     parts.append(_text(left - 4, height - bottom, "0", "end", 10))
     return _svg(width, height, parts, f"histogram of {', '.join(series)}")

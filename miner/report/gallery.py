@@ -25,8 +25,10 @@ COLOURS = (
     (170, 240, 0),
     (230, 60, 220),
 )
-SIDE_PX = 380
+SIDE_PX = 440
 QUALITY = 82
+SMALL_PX = 300
+OBJECTS_ACROSS = 14  # objects this many to the side of a picture can still be seen
 SAMPLES = 6
 PER_GROUP = 4
 GROUPS = 7
@@ -116,8 +118,16 @@ class Pictures:
                     key = (row["image_id"], row["concept"], row["segmenter"])
                     self.masks[key] = row["counts"]
 
-    def outlined(self, sample_id: str, rows: Sequence[dict[str, Any]]) -> str | None:
-        """The picture of a sample with the outlines of some of its candidates, as a data URI."""
+    def outlined(
+        self, sample_id: str, rows: Sequence[dict[str, Any]], zoom: bool = False
+    ) -> str | None:
+        """The picture of a sample with outlines of some of its candidates, as a data URI.
+
+        Args:
+            sample_id: of the sample.
+            rows: its candidates.
+            zoom: show a part of the picture where objects are too small to be seen in the whole.
+        """
         image_id = self.samples[sample_id]["image_id"]
         image = self.images[image_id]
         picture = decoded(image["data"])
@@ -128,6 +138,9 @@ class Pictures:
             counts = self.masks.get((image_id, row["concept"], row["segmenter"]))
             if counts:
                 masks.append(decode(counts, picture.shape[0], picture.shape[1]))
+        if zoom and masks:
+            window = closer(masks[0])
+            picture, masks = picture[window], [mask[window] for mask in masks]
         return data_uri(draw(picture, masks))
 
 
@@ -141,6 +154,25 @@ def decoded(data: bytes | None) -> np.ndarray | None:
         return None
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     return None if picture is None else picture[..., ::-1]
+
+
+def closer(mask: np.ndarray) -> tuple[slice, slice]:
+    """The square part of a picture where small objects are large enough and many; else the whole.
+
+    Args:
+        mask: bool (H, W).
+    """
+    height, width = mask.shape
+    parts, _ = cv2.connectedComponents(mask.astype(np.uint8))
+    diameter = 2 * np.sqrt(mask.sum() / max(parts - 1, 1) / np.pi)
+    side = int(max(diameter * OBJECTS_ACROSS, 96))
+    if side >= 0.8 * min(height, width):
+        return slice(None), slice(None)
+    crowd = cv2.boxFilter(mask.astype(np.float32), -1, (side, side), borderType=cv2.BORDER_CONSTANT)
+    y, x = np.unravel_index(int(crowd.argmax()), crowd.shape)
+    top = int(np.clip(int(y) - side // 2, 0, height - side))
+    left = int(np.clip(int(x) - side // 2, 0, width - side))
+    return slice(top, top + side), slice(left, left + side)
 
 
 def draw(picture: np.ndarray, masks: Sequence[np.ndarray]) -> np.ndarray:
@@ -160,8 +192,9 @@ def draw(picture: np.ndarray, masks: Sequence[np.ndarray]) -> np.ndarray:
     for i, mask in enumerate(masks):
         small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) >= 0.5
         lines, _ = cv2.findContours(small.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(canvas, lines, -1, (20, 16, 30), 3, cv2.LINE_AA)
-        cv2.drawContours(canvas, lines, -1, COLOURS[i % len(COLOURS)], 1, cv2.LINE_AA)
+        # Small objects get thin lines, so that what is inside stays visible.
+        thick = 2 if small.sum() > SMALL_PX * max(len(lines), 1) else 1
+        cv2.drawContours(canvas, lines, -1, COLOURS[i % len(COLOURS)], thick, cv2.LINE_AA)
     return canvas
 
 
@@ -250,5 +283,5 @@ def _sample(pictures: Pictures, sample_id: str, rows: list[dict[str, Any]]) -> d
 def _card(pictures: Pictures, row: dict[str, Any]) -> dict[str, Any]:
     return {
         **{k: row[k] for k in ("concept", "score", "reason", "segmenter", "sample_id", "prompt")},
-        "picture": pictures.outlined(row["sample_id"], [row]),
+        "picture": pictures.outlined(row["sample_id"], [row], zoom=True),
     }
