@@ -300,7 +300,7 @@ def liver(canvas: Canvas) -> None:
         hole = droplets > 0
         canvas.clear(hole)
         canvas.paint(hole, soft_um=0.5, eosin=0.01)
-        glands.join(canvas, "fat_droplet", droplets)
+        glands.join(canvas, "lipid_droplet", droplets)
     if canvas.chance(0.45):
         portal = canvas.blob(canvas.uniform(0.12, 0.3), 100)
         tissue.stroma(canvas, portal, 0.45, 0.3, 20)
@@ -457,7 +457,6 @@ def brain(canvas: Canvas) -> None:
     canvas.facts["finding"] = "normal"
     web = 0.26 * (1 + 0.3 * canvas.noise(2.5, 3) + 0.12 * canvas.noise(30, 2))
     canvas.paint(everything, eosin=np.maximum(web, 0.03), hematoxylin=0.05)
-    canvas.mark("neuropil", everything)
     if canvas.chance(0.6):
         canvas.facts["finding"] = "high-grade glioma"
         canvas.place(everything, "giant", 20, limit=int(canvas.rng.integers(0, 4)))

@@ -61,15 +61,15 @@ ENTITIES = (
     "nuclei", "epithelial_nuclei", "stromal_nuclei", "tumor_cell", "lymphocyte", "plasma_cell",
     "neutrophil", "eosinophil", "macrophage", "mitotic_figure", "apoptotic_body", "hepatocyte",
     "goblet_cell", "gland", "lumen", "tubule", "thyroid_follicle", "lymphoid_follicle",
-    "glomerulus", "alveolus", "blood_vessel", "red_blood_cell", "fat_droplet", "stroma",
+    "glomerulus", "alveolus", "blood_vessel", "red_blood_cell", "lipid_droplet", "stroma",
     "epithelium", "tumor", "smooth_muscle", "fat", "necrosis", "mucin", "colloid", "keratin",
-    "hemorrhage", "pigment", "neuropil",
+    "hemorrhage", "pigment",
 )  # fmt: skip
 
 STUFF = frozenset(
     {
         "stroma", "epithelium", "tumor", "smooth_muscle", "fat", "necrosis", "mucin", "colloid",
-        "keratin", "hemorrhage", "pigment", "neuropil",
+        "keratin", "hemorrhage", "pigment",
     }
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Concept -> wordings, each the smallest phrase that names it.
 WORDS: dict[str, tuple[str, ...]] = {
-    "nucleus": ("nuclei", "cell nuclei", "hyperchromatic nuclei"),
+    "nucleus": ("nuclei", "cell nuclei"),
     "epithelial nucleus": ("epithelial nuclei",),
     "stromal nucleus": ("stromal nuclei",),
     "tumor cell": ("tumor cells", "tumour cells", "neoplastic cells", "malignant cells"),
@@ -19,7 +19,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "goblet cell": ("goblet cells",),
     "gland": ("glands", "glandular structures"),
     "lumen": ("lumina", "lumens", "glandular lumina"),
-    "tubule": ("tubules", "renal tubules"),
+    "tubule": ("tubules",),
     "glomerulus": ("glomeruli",),
     "blood vessel": ("blood vessels", "vessels"),
     "red blood cell": ("red blood cells", "erythrocytes", "RBCs", "red cells"),
@@ -27,11 +27,11 @@ WORDS: dict[str, tuple[str, ...]] = {
     "epithelium": ("epithelium",),
     "tumor": ("tumor tissue", "tumor"),
     "smooth muscle": ("smooth muscle", "smooth muscle bundles"),
-    "fat": ("adipose tissue", "fat", "adipocytes"),
+    "fat": ("adipose tissue", "fat", "fatty tissue"),
     "necrosis": ("necrosis", "necrotic debris", "necrotic tissue"),
     "mucin": ("mucin", "mucus", "extracellular mucin"),
     "colloid": ("colloid",),
-    "keratin": ("keratin", "keratin pearls"),
+    "keratin": ("keratin",),
     "hemorrhage": ("hemorrhage", "haemorrhage"),
 }
 
