@@ -6,11 +6,11 @@ import sys
 
 import typer
 
-from miner.commands import corpora, demo, filters, models, run, segment, shards
+from miner.commands import corpora, demo, filters, models, ner, run, segment, shards
 from miner.errors import Refused
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for room in (corpora, demo, filters, models, run, segment, shards):
+for room in (corpora, demo, filters, models, ner, run, segment, shards):
     room.register(app)
 
 
