@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test lint bench bench-quality models clean
+.PHONY: quickstart test lint bench bench-quality models clean parity
 
 # Folder with index.jsonl to train on; without it models are trained on phantoms alone.
 TRAIN ?= ../shared/data/train
@@ -26,6 +26,11 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# BiomedParse: equality with the official code, broken rules noticed, speed at full size. Parts
+# that need the reference material beside the checkout are skipped where it is absent.
+parity: $(READY)
+	$(BIN)/python -m tests.bench.segmenters
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench

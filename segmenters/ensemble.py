@@ -46,7 +46,7 @@ def with_agreement(answers: Sequence[Sequence[Candidate]]) -> list[list[Candidat
                 for j, other in enumerate(answers)
                 if j != i and other[p].reason in (None, "empty")
             ]
-            if candidate.mask is not None and others:
+            if candidate.mask is not None and candidate.mask.any() and others:
                 mean = float(np.mean([iou(candidate.mask, other.mask) for other in others]))
                 scores = {**candidate.scores, "ensemble_iou": mean}
                 candidate = dataclasses.replace(candidate, scores=scores)

@@ -1,5 +1,6 @@
 """The segmenting stage with a segmenter that thresholds colour."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -7,9 +8,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from miner.errors import Refused
 from miner.unit import CANDIDATES, FACT, IMAGES, MENTION, SAMPLES, Unit
 from segmenters import registry
-from segmenters.config import SegmentConfig, StainConfig
+from segmenters.config import SegmentConfig, StainConfig, UnetConfig
 from segmenters.protocol import Candidate
 from segmenters.regions import decode
 from segmenters.stage import Segment
@@ -141,3 +143,51 @@ def test_decoys_are_absent_supported_and_reproducible(monkeypatch):
     decoys = [a["concept"] for a in asked[0][0] if a["roles"] == ["decoy"]]
     assert decoys
     assert set(decoys) <= {"gland", "stroma"}
+
+
+def test_two_segmenters_agree_by_a_score(monkeypatch):
+    class OtherSegmenter(DarkSegmenter):
+        name = "other"
+
+        def segment(self, encoded, prompts):
+            mask = np.zeros((20, 30), bool)
+            mask[5:10, 5:10] = True
+            return [Candidate(p.concept, p.concept, mask, None, 0.5) for p in prompts]
+
+    monkeypatch.setitem(registry.SEGMENTERS, "stain", lambda config, threads: DarkSegmenter())
+    monkeypatch.setitem(registry.SEGMENTERS, "unet", lambda config, threads: OtherSegmenter())
+    config = SegmentConfig(segmenters=(StainConfig(), UnetConfig()), decoys=0)
+    out = Segment(config)(unit([[mention("nucleus"), mention("stroma", kind="stuff")]]))
+    rows = {(r["segmenter"], r["concept"]): r for r in out.candidates.to_pylist()}
+    assert rows["dark", "nucleus"]["ensemble_iou"] == 0.5
+    assert rows["other", "nucleus"]["ensemble_iou"] == 0.5
+    # The other one found no stroma where this one did.
+    assert rows["other", "stroma"]["ensemble_iou"] == 0.0
+    assert rows["dark", "stroma"]["ensemble_iou"] is None
+    assert rows["other", "nucleus"]["darkness"] is None
+
+
+def test_columns_are_those_that_segmenters_declare(stage):
+    out = stage()(unit(["unreadable"]))
+    assert "darkness" in out.candidates.column_names
+
+
+def test_segmenters_need_distinct_names():
+    with pytest.raises(Refused, match="same name"):
+        registry.build(SegmentConfig(segmenters=(StainConfig(), StainConfig())))
+
+
+def test_models_are_found_and_hashed_before_anything_is_loaded(tmp_path):
+    model = tmp_path / "expert.onnx"
+    model.write_bytes(b"weights")
+    expert = {"kind": "exported", "model": str(model), "classes": {1: "nucleus"}}
+    found = registry.checksums(SegmentConfig.model_validate({"segmenters": [expert]}))
+    assert found == {"exported.model": hashlib.sha256(b"weights").hexdigest()}
+    model.unlink()
+    with pytest.raises(Refused, match="is not there"):
+        registry.checksums(SegmentConfig.model_validate({"segmenters": [expert]}))
+    (tmp_path / "clipseg").mkdir()
+    (tmp_path / "clipseg/model.safetensors").write_bytes(b"x")
+    folder = {"kind": "clipseg", "model": str(tmp_path / "clipseg")}
+    found = registry.checksums(SegmentConfig.model_validate({"segmenters": [folder]}))
+    assert list(found) == ["clipseg.model/model.safetensors"]
