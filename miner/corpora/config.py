@@ -89,7 +89,7 @@ class PathGenConfig(_Corpus):
         patch_paths: folders and zips with pre-cut `{wsi_id}_{x}_{y}.jpg|png`; these win over
             slides; empty looks in `path/patches`, `path/images`.
         patch_px: side of a patch at level 0.
-        patch_format: how a patch is stored; png keeps the slide's pixels, jpg is a fifth the size.
+        patch_format: how a patch is stored; png keeps the slide's pixels, jpg is a third the size.
         patch_quality: JPEG quality, 1..100.
         max_white: patches with a larger share of white pixels (all channels above 220) are
             excluded.

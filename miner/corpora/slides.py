@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import openslide
 
@@ -62,7 +63,7 @@ class Slide:
             return "slide_failed"
         alpha = rgba[:, :, 3:]
         if (alpha == 255).all():
-            return np.ascontiguousarray(rgba[:, :, :3])
+            return cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
         # Areas that were not scanned are transparent black.
         mixed = rgba[:, :, :3].astype(np.uint16) * alpha + 255 * (255 - alpha.astype(np.uint16))
         return (mixed // 255).astype(np.uint8)
