@@ -22,13 +22,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from filters import fdr, geometry
 from filters.config import FilterConfig
-from filters.decision import Decision, load_decision
+from filters.decision import Decision, inputs, load_decision
 from filters.families import family
 from filters.scores import CLIP, KS, SCORES
 from ner.concepts import concepts
@@ -151,7 +152,8 @@ def cached_decision(path: str) -> Decision:
 
 def probabilities(batch: Batch, decision: Decision) -> tuple[np.ndarray, np.ndarray]:
     """Calibrated probability, float64 (n,), NaN without a mask, and name of the calibration."""
-    x = model_features(batch, decision)
+    scores = model_scores(batch, decision.features, decision.segmenters)
+    x = inputs(scores, decision.features, decision.centers, batch.concept, batch.family)
     pairs = list(zip(batch.concept, batch.family, strict=True))
     levels = {pair: decision.level(*pair) for pair in sorted(set(pairs))}
     level = np.array([levels[pair] for pair in pairs], object)
@@ -165,12 +167,12 @@ def probabilities(batch: Batch, decision: Decision) -> tuple[np.ndarray, np.ndar
     return score, level
 
 
-def model_features(batch: Batch, decision: Decision) -> np.ndarray:
-    """Inputs of the decision model, float64 (n, f); confidences of unseen segmenters are NaN."""
-    x = np.stack([batch.columns[name] for name in decision.features], axis=1)
-    if CONFIDENCE in decision.features:
-        unseen = ~np.isin(batch.segmenter.astype(str), decision.segmenters)
-        x[unseen, decision.features.index(CONFIDENCE)] = np.nan
+def model_scores(batch: Batch, names: Sequence[str], segmenters: Sequence[str]) -> np.ndarray:
+    """Scores that the models use, float64 (n, f); confidences of unseen segmenters are NaN."""
+    x = np.stack([batch.columns[name] for name in names], axis=1)
+    if CONFIDENCE in names:
+        unseen = ~np.isin(batch.segmenter.astype(str), segmenters)
+        x[unseen, list(names).index(CONFIDENCE)] = np.nan
     return x
 
 

@@ -20,12 +20,20 @@ from miner.errors import Refused
 
 VERSION = 1
 EMBEDDED = Path(__file__).parent / "data" / "decision.json"
+LOGARITHMIC = frozenset(
+    {
+        "geometry_area_fraction",
+        "geometry_density_mm2",
+        "geometry_diameter_um",
+        "geometry_objects",
+    }
+)
 CLIP_AT = 4.0  # standardised scores beyond this many deviations add nothing
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """Logistic regression on standardised scores.
+    """Logistic regression on standardised inputs (`inputs`).
 
     Attributes:
         mean: float64 (f,), of the defined values.
@@ -44,7 +52,7 @@ class Model:
     intercept: float
 
     def logit(self, features: np.ndarray) -> np.ndarray:
-        """Log odds, float64 (n,), of features float64 (n, f), NaN where undefined."""
+        """Log odds, float64 (n,), of inputs float64 (n, f), NaN where undefined; see `inputs`."""
         return expand(features, self.mean, self.scale) @ np.concatenate(
             [self.weight, self.square, self.missing]
         ) + np.float64(self.intercept)
@@ -58,6 +66,37 @@ def expand(features: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndar
     z[undefined] = 0.0
     square = np.where(undefined, 0.0, z * z - 1.0)
     return np.concatenate([z, square, undefined.astype(float)], axis=1)
+
+
+def inputs(
+    scores: np.ndarray,
+    names: tuple[str, ...],
+    centers: Mapping[str, np.ndarray],
+    concept: np.ndarray,
+    family: np.ndarray,
+) -> np.ndarray:
+    """Inputs of the models: the scores, and how far each is from what is usual for the concept.
+
+    Args:
+        scores: float64 (n, f), NaN where undefined.
+        names: of the scores.
+        centers: by concept, "family:NAME" and "global": means over right masks, float64 (f,).
+        concept: object (n,).
+        family: object (n,).
+
+    Returns:
+        float64 (n, 2 f); sizes and counts as logarithms.
+    """
+    x = scores.copy()
+    for i, name in enumerate(names):
+        if name in LOGARITHMIC:
+            with np.errstate(invalid="ignore"):
+                x[:, i] = np.log(np.maximum(x[:, i], 1e-6))
+    usual = np.zeros_like(x)
+    for pair in sorted(set(zip(concept, family, strict=True))):
+        center = next(centers[n] for n in (pair[0], f"family:{pair[1]}", "global") if n in centers)
+        usual[(concept == pair[0]) & (family == pair[1])] = center
+    return np.concatenate([x, x - usual], axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +147,7 @@ class Decision:
     Attributes:
         features: names of the scores, in the order of the models.
         segmenters: those whose own confidence was seen in fitting.
+        centers: what is usual for right masks: by concept, "family:NAME" and "global".
         models: by family, and "global".
         calibrations: by "concept:NAME", "family:NAME" and "global".
         sources: labelled data that it was fitted on.
@@ -115,6 +155,7 @@ class Decision:
 
     features: tuple[str, ...]
     segmenters: tuple[str, ...]
+    centers: Mapping[str, np.ndarray]
     models: Mapping[str, Model]
     calibrations: Mapping[str, Calibration]
     sources: tuple[str, ...]
@@ -142,6 +183,7 @@ def to_json(decision: Decision) -> dict[str, Any]:
         "version": VERSION,
         "features": list(decision.features),
         "segmenters": list(decision.segmenters),
+        "centers": {name: plain(one) for name, one in decision.centers.items()},
         "models": {name: fields(one) for name, one in decision.models.items()},
         "calibrations": {name: fields(one) for name, one in decision.calibrations.items()},
         "sources": list(decision.sources),
@@ -171,8 +213,11 @@ def load_decision(path: str | os.PathLike[str] = "embedded") -> Decision:
         return Decision(
             features=tuple(data["features"]),
             segmenters=tuple(data["segmenters"]),
+            centers={
+                name: _vector(one, len(data["features"])) for name, one in data["centers"].items()
+            },
             models={
-                name: _model(one, len(data["features"])) for name, one in data["models"].items()
+                name: _model(one, 2 * len(data["features"])) for name, one in data["models"].items()
             },
             calibrations={name: _calibration(one) for name, one in data["calibrations"].items()},
             sources=tuple(data["sources"]),

@@ -179,7 +179,7 @@ class Score:
     ) -> None:
         """Geometry and KS of one mask."""
         near = result.neighbors
-        result.scores |= geometry.measure_mask(mask, objects, mpp, self.config.geometry.min_area_px)
+        result.scores |= geometry.measure_mask(mask, objects, mpp)
         if near.overlap is not None:
             result.scores["geometry_overlap"] = near.overlap
         if near.inside is not None:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from filters.decide import Batch, model_features, read_batch
-from filters.decision import Calibration, Decision, Model, expand
+from filters.decide import Batch, model_scores, read_batch
+from filters.decision import Calibration, Decision, Model, expand, inputs
 from miner.errors import Refused
 
 FEATURES = (
@@ -29,16 +29,24 @@ FEATURES = (
     "clip_instance_median",
     "clip_instance_worst",
     "ks_d",
+    "ks_p",
     "ks_d_norm",
+    "ks_p_norm",
     "ks_margin",
     "ks_d_object",
+    "ks_p_object",
     "ks_effect",
     "ks_rim",
     "geometry_area_fraction",
+    "geometry_objects",
+    "geometry_diameter_um",
+    "geometry_density_mm2",
     "geometry_solidity",
     "geometry_largest_fraction",
+    "geometry_border_fraction",
     "geometry_outline_fraction",
 )
+CENTER_PRIOR = 20.0  # right masks that a family counts for when a concept has few of its own
 RIDGE = 3.0  # in units of one observation per weight; families have some hundred to thousands
 PARTS = 5  # cross-fitting
 MIN_FAMILY = 60  # right and wrong masks each, below which the global model is used
@@ -205,25 +213,39 @@ def fit_decision(
         ]
     )
     segmenters = tuple(sorted(set(batch.segmenter) - {"planted"}))
-    empty = Decision(tuple(features), segmenters, {}, {}, tuple(sources))
-    x = model_features(batch, empty)
+    names = tuple(features)
+    scores = model_scores(batch, names, segmenters)
     part = _parts(group)
 
+    def design(rows: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        # What is usual is learned from the same masks as the model.
+        centers = usual(inputs_of(scores, names), batch, right & rows)
+        return centers, inputs(scores, names, centers, batch.concept, batch.family)
+
+    everything = np.ones(len(right), bool)
+    centers, x = design(everything)
+    trained = [
+        name
+        for name in sorted(set(batch.family))
+        if _enough(right[batch.family == name], MIN_FAMILY)
+    ]
     models = {"global": fit_logistic(x, right, weight)}
+    for name in trained:
+        mine = batch.family == name
+        models[name] = fit_logistic(x[mine], right[mine], weight[mine])
     logit = np.full(len(x), np.nan)
     for k in range(PARTS):
         seen, held = part != k, part == k
-        if held.any():
-            logit[held] = fit_logistic(x[seen], right[seen], weight[seen]).logit(x[held])
-    for name in sorted(set(batch.family)):
-        mine = batch.family == name
-        if not _enough(right[mine], MIN_FAMILY):
+        if not held.any():
             continue
-        models[name] = fit_logistic(x[mine], right[mine], weight[mine])
-        for k in range(PARTS):
-            seen, held = mine & (part != k), mine & (part == k)
-            if held.any() and right[seen].any() and not right[seen].all():
-                logit[held] = fit_logistic(x[seen], right[seen], weight[seen]).logit(x[held])
+        _, x = design(seen)
+        logit[held] = fit_logistic(x[seen], right[seen], weight[seen]).logit(x[held])
+        for name in trained:
+            mine = batch.family == name
+            if _enough(right[seen & mine], 1) and (held & mine).any():
+                rows = seen & mine
+                model = fit_logistic(x[rows], right[rows], weight[rows])
+                logit[held & mine] = model.logit(x[held & mine])
     levels = _levels(batch, right, models)
     calibrations = {
         name: calibrate(logit[rows], right[rows], weight[rows]) for name, rows in levels.items()
@@ -233,8 +255,40 @@ def fit_decision(
         name: with_bins(one, probability[levels[name]], right[levels[name]])
         for name, one in calibrations.items()
     }
-    decision = dataclasses.replace(empty, models=models, calibrations=calibrations)
+    decision = Decision(names, segmenters, centers, models, calibrations, tuple(sources))
     return Fitted(decision, logit, probability)
+
+
+def inputs_of(scores: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """The scores as the models see them, float64 (n, f), before anything usual is subtracted."""
+    nobody = np.full(len(scores), "", object)
+    zero = {"global": np.zeros(scores.shape[1])}
+    return inputs(scores, names, zero, nobody, nobody)[:, : scores.shape[1]]
+
+
+def usual(x: np.ndarray, batch: Batch, right: np.ndarray) -> dict[str, np.ndarray]:
+    """Means over right masks: per concept (drawn towards its family's), family, and all.
+
+    Args:
+        x: float64 (n, f), NaN where undefined.
+        batch: the candidates.
+        right: bool (n,), the masks to learn from.
+    """
+
+    def mean(rows: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:
+        count = np.isfinite(x[rows]).sum(axis=0)
+        total = np.nansum(x[rows], axis=0)
+        return (total + strength * prior) / (count + strength)
+
+    centers = {"global": mean(right, np.zeros(x.shape[1]), 1e-9)}
+    for name in sorted(set(batch.family)):
+        rows = right & (batch.family == name)
+        centers[f"family:{name}"] = mean(rows, centers["global"], CENTER_PRIOR)
+    for name in sorted(set(batch.concept[right])):
+        rows = right & (batch.concept == name)
+        family = centers[f"family:{batch.family[rows][0]}"]
+        centers[name] = mean(rows, family, CENTER_PRIOR)
+    return centers
 
 
 def _parts(group: np.ndarray) -> np.ndarray:
