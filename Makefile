@@ -22,6 +22,10 @@ quickstart: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
+# Kills, resumes and other numbers of workers, on Ray; a job submitted to a Ray head.
+chaos: $(READY)
+	$(BIN)/python -m pytest -m slow tests/miner
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
