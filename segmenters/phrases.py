@@ -15,6 +15,8 @@ from segmenters.probability import to_region
 from segmenters.protocol import Candidate, Prompt
 from segmenters.tiling import Blend, Tile, field_um, grid, merge_labels, tissue_share
 
+SLIVER_PX = 16
+
 
 @dataclasses.dataclass(frozen=True)
 class PhraseAnswer:
@@ -27,6 +29,7 @@ class PhraseAnswer:
             query got the same mask.
         truncated: the phrase was longer than the model reads.
         score: the model's own confidence, 0..1, where it states one.
+        fell_back: memory did not suffice for the configured batch.
     """
 
     prob: np.ndarray
@@ -34,6 +37,7 @@ class PhraseAnswer:
     query: int | None = None
     truncated: bool = False
     score: float | None = None
+    fell_back: bool = False
 
 
 class PhraseModel(Protocol):
@@ -65,6 +69,7 @@ class _Found:
     queries: list[int | None]
     stated: list[float]
     truncated: bool = False
+    fell_back: bool = False
 
 
 class PhraseSegmenter:
@@ -79,6 +84,7 @@ class PhraseSegmenter:
     """
 
     score_names = (
+        "fell_back",
         "mask_prob",
         "max_prob",
         "same_query",
@@ -166,7 +172,8 @@ class PhraseSegmenter:
         """Side of the tiles in px; at most the picture's longer side."""
         longest = max(image.shape[:2])
         tiling = self.config.tiling
-        if tiling.field == "whole" or mpp is None:
+        # A sliver is no field of view at any scale, and would be thousands of tiles.
+        if tiling.field == "whole" or mpp is None or min(image.shape[:2]) < SLIVER_PX:
             return longest
         wanted = tiling.field_um or field_um(concept)
         return min(longest, max(16, round(wanted / mpp)))
@@ -198,6 +205,7 @@ class PhraseSegmenter:
                     answer = next(answers)
                     blend.add(tile, answer.prob)
                     one.truncated |= answer.truncated
+                    one.fell_back |= answer.fell_back
                     if answer.score:
                         one.stated.append(answer.score)
                     if j == 0:
@@ -218,7 +226,12 @@ class PhraseSegmenter:
             height, width = prob.shape
             labels = merge_labels(height, width, found.objects) * mask
             mask = labels > 0
-        scores = {**_certainty(prob), "same_query": shared, "truncated": float(found.truncated)}
+        scores = {
+            **_certainty(prob),
+            "same_query": shared,
+            "truncated": float(found.truncated),
+            "fell_back": float(found.fell_back),
+        }
         if len(maps) > 1:
             threshold = self.config.regions.threshold
             scores["wording_agreement"] = mean_pairwise_iou([m >= threshold for m in maps])

@@ -183,6 +183,8 @@ def _ask(
             encoded = named(image_id, image, mpp) if named else segmenter.encode(image, mpp)
             found = segmenter.segment(encoded, asked)
         except Exception as error:
+            if type(error).__name__ == "AcceleratorError":
+                raise  # a broken GPU fails every picture that follows, so the run must stop
             log.warning("%s: %s failed: %s", image_id, segmenter.name, error)
             found = _refusals(asked, f"failed:{type(error).__name__}")
         answers = {p.concept: c for p, c in zip(asked, found, strict=True)}
@@ -209,7 +211,7 @@ def _row(
         "instances": encode_labels(labels) if labels is not None else [],
         "bbox": list(bbox(mask)) if mask is not None else None,
         "area_px": int(mask.sum()) if mask is not None else 0,
-        "confidence": float(answer.confidence),
+        "confidence": float(np.nan_to_num(answer.confidence, nan=0.0)),
         "reason": answer.reason or ("empty" if mask is None else None),
         "scores": scores,
     }

@@ -53,6 +53,7 @@ class Answer:
         shared: bool (n,), True where another prompt of the call matched the same query; such
             prompts may have the very same mask.
         truncated: bool (n,), True where the prompt was longer than the context.
+        fell_back: the prompts were decoded one at a time for want of memory.
     """
 
     prob: Tensor
@@ -61,6 +62,7 @@ class Answer:
     similarity: Tensor
     shared: Tensor
     truncated: Tensor
+    fell_back: bool = False
 
 
 class BiomedParse:
@@ -74,8 +76,8 @@ class BiomedParse:
         sizes: what it was built to.
         tokenizer: prompts to ids.
         precision: number format of a GPU's matrix products; a CPU always uses fp32.
-        batch: prompts decoded at once. When the memory of a GPU does not suffice, one prompt at
-            a time is decoded instead, and `fell_back` says so; results differ by rounding only.
+        batch: prompts decoded at once. Where a GPU's memory does not suffice for a call, its
+            prompts are decoded one at a time, and the answer says so; results differ by rounding.
         channels_last: memory layout of the image encoder's convolutions.
         compile: run the image encoder through `torch.compile`.
     """
@@ -94,7 +96,6 @@ class BiomedParse:
         self.sizes = sizes
         self.tokenizer = tokenizer
         self.batch = batch
-        self.fell_back = False
         self.device = next(network.parameters()).device
         gpu = self.device.type != "cpu"
         formats = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -177,25 +178,28 @@ class BiomedParse:
         return ((x - mean) / std)[None]
 
     @torch.inference_mode()
-    def decode(self, features: Features, prompts: Sequence[str]) -> Answer:
+    def decode(self, features: Features, prompts: Sequence[str] | str) -> Answer:
         """Answer prompts about an encoded picture.
 
         Args:
             features: what `encode` returned.
-            prompts: phrases, such as "neoplastic cells in breast pathology".
+            prompts: phrases, such as "neoplastic cells in breast pathology", or a single one.
 
         Raises:
             ValueError: a prompt is empty.
         """
+        if isinstance(prompts, str):
+            prompts = [prompts]
         texts = [self.embed(prompt) for prompt in prompts]
         tokens = [text for text, _ in texts]
+        fell_back = False
         try:
             parts = self._in_batches(features.memory, tokens, self.batch)
         except torch.OutOfMemoryError:
-            if self.batch == 1:
+            if min(self.batch, len(tokens)) == 1:
                 raise
             log.warning("out of memory with %d prompts at once, decoding one by one", self.batch)
-            self.fell_back, self.batch = True, 1
+            fell_back = True
             parts = self._in_batches(features.memory, tokens, 1)
         height, width = features.memory.mask_features.shape[-2:]
         logits = torch.cat([torch.empty(0, height, width), *(logits for logits, _, _ in parts)])
@@ -209,6 +213,7 @@ class BiomedParse:
             similarity=similarity,
             shared=torch.tensor([int((query == q).sum()) > 1 for q in query], dtype=torch.bool),
             truncated=torch.tensor([cut for _, cut in texts], dtype=torch.bool),
+            fell_back=fell_back,
         )
 
     @torch.inference_mode()

@@ -71,6 +71,7 @@ class BiomedParseModel:
                 answer.prob[i].numpy(),
                 query=int(answer.query[i]),
                 truncated=bool(answer.truncated[i]),
+                fell_back=answer.fell_back,
             )
             for i in range(len(phrases))
         ]

@@ -192,6 +192,8 @@ def test_prompts(model):
     assert long.truncated.tolist() == [True, False]
     nothing = model.decode(features, [])
     assert nothing.prob.shape == (0, 90, 120)
+    single = model.decode(features, "nuclei")
+    torch.testing.assert_close(single.prob[0], long.prob[1], rtol=0, atol=1e-5)
     twice = model.decode(features, ["gland", "gland"])
     assert twice.shared.tolist() == [True, True]
     assert torch.equal(twice.prob[0], twice.prob[1])
@@ -222,7 +224,8 @@ def test_out_of_memory_falls_back_to_one_prompt_at_a_time(checkpoint, monkeypatc
 
     monkeypatch.setattr(BiomedParse, "_decode_rows", small_gpu)
     answer = model.decode(features, prompts)
-    assert model.fell_back
+    assert answer.fell_back
+    assert not expected.fell_back
     assert torch.equal(answer.query, expected.query)
     torch.testing.assert_close(answer.prob, expected.prob, rtol=0, atol=1e-5)
 
@@ -246,9 +249,7 @@ def test_segmenter_asks_in_the_words_of_the_training(checkpoint):
     segmenter = build(BiomedParseConfig(checkpoint=str(checkpoint)))
     encoded = segmenter.encode(tiny.picture(), 0.5)
     answers = segmenter.segment(encoded, [prompt, nowhere])
-    assert [a.prompt for a in answers] == ["neoplastic cells in breast pathology", wordings[0]] or (
-        answers[0].prompt == wordings[0]
-    )
+    assert answers[0].prompt == wordings[0]
     for answer in answers:
         assert set(answer.scores) <= set(segmenter.score_names)
         assert 0 <= answer.confidence <= 1
