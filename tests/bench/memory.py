@@ -1,0 +1,70 @@
+"""Peak resident memory of a run in one process, with few captions and with ten times as many.
+
+    python -m tests.bench.memory [--captions 1000] [--times 10]
+
+The pictures are small phantom tiles, each a little different, read as picture-text pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SIDE_PX = 96
+TILES = 20
+
+_RUN = """
+import resource, sys
+from miner.config import load_config
+from miner.progress import Silent
+from miner.run import run
+run(load_config("quickstart.yaml", [], [f"pairs={sys.argv[1]}"], sys.argv[2]), Silent(), False)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def write_pairs(folder: Path, captions: int) -> None:
+    """Write `captions` small tiles with a caption each."""
+    import cv2
+    import numpy as np
+
+    from miner.demo.render import tile
+
+    tiles = [tile(seed, size=SIDE_PX, mpp=0.5).image for seed in range(TILES)]
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for i in range(captions):
+        noise = rng.integers(-3, 4, size=(SIDE_PX, SIDE_PX, 1))
+        picture = np.clip(tiles[i % TILES] + noise, 0, 255).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{i:06d}.png"), picture[..., ::-1])
+        (folder / f"{i:06d}.txt").write_text(f"Nuclei and stroma in field {i}, without necrosis.")
+
+
+def peak_mb(captions: int) -> int:
+    """Peak resident memory in MiB of a run over that many captions."""
+    with tempfile.TemporaryDirectory() as folder:
+        pairs, out = Path(folder) / "pairs", Path(folder) / "out"
+        write_pairs(pairs, captions)
+        done = subprocess.run(
+            [sys.executable, "-c", _RUN, pairs, out], capture_output=True, text=True, check=True
+        )
+    return int(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Print both figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--captions", type=int, default=1000)
+    parser.add_argument("--times", type=int, default=10)
+    args = parser.parse_args()
+    few = peak_mb(args.captions)
+    many = peak_mb(args.captions * args.times)
+    print(f"{args.captions} captions: {few} MiB; {args.captions * args.times}: {many} MiB")
+    print(f"growth: {many / few:.2f}")
+
+
+if __name__ == "__main__":
+    main()
