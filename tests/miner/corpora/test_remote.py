@@ -72,26 +72,6 @@ def test_memory(corpora, memory, tmp_path):
         read_all(config("quilt", "memory://in/nothing"), "memory://out2")
 
 
-@pytest.fixture(scope="module")
-def s3():
-    """An empty bucket of a server on loopback, and how to reach it."""
-    server = pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
-    patch = pytest.MonkeyPatch()
-    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    running.start()
-    host, port = running.get_host_and_port()
-    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    patch.setenv("AWS_ACCESS_KEY_ID", "test")
-    patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    fsspec.filesystem("s3").mkdir("bucket")
-    yield "s3://bucket"
-    patch.undo()
-    fsspec.filesystem("s3").clear_instance_cache()
-    running.stop()
-
-
 def test_s3(corpora, s3, tmp_path):
     for kind in KINDS:
         fsspec.filesystem("s3").put(str(corpora / kind), f"bucket/in/{kind}", recursive=True)
