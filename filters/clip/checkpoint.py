@@ -136,6 +136,9 @@ def load_towers(folder: Path, device: str = "cpu") -> tuple[Towers, Preprocess]:
         raise Refused(f"{where}/config.json: model_type {kind!r} is none of {', '.join(loaders)}")
     if not any((folder / name).is_file() for name in WEIGHTS):
         raise Refused(f"{where}: none of {', '.join(WEIGHTS)} exists")
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # a line per worker in a log that is read by people
     try:
         towers, side_px = loaders[kind](folder, config, device)
     except (OSError, RuntimeError, KeyError, ValueError) as error:

@@ -130,10 +130,17 @@ def crop(
     inside = np.zeros((side, side), dtype=bool)
     square[y1 - top : y2 - top, x1 - left : x2 - left] = image[y1:y2, x1:x2]
     inside[y1 - top : y2 - top, x1 - left : x2 - left] = mask[y1:y2, x1:x2]
-    if outside == "blur":
-        ground = cv2.GaussianBlur(square, (0, 0), max(1.0, side / 16))
-        square = np.where(inside[:, :, None], square, ground)
-    elif outside == "grey":
-        square = np.where(inside[:, :, None], square, np.uint8(GREY))
     method = cv2.INTER_AREA if side > side_px else cv2.INTER_CUBIC
-    return cv2.resize(square, (side_px, side_px), interpolation=method)
+    size = (side_px, side_px)
+    # Scaled before it is blurred: the blur of a large square would cost more than the model.
+    square = cv2.resize(square, size, interpolation=method)
+    if outside == "keep":
+        return square
+    share = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    shown = share >= min(0.5, float(share.max()) / 2)  # specks would vanish at one half
+    ground = (
+        cv2.GaussianBlur(square, (0, 0), side_px / 16)
+        if outside == "blur"
+        else np.full_like(square, GREY)
+    )
+    return np.where(shown[:, :, None], square, ground)
