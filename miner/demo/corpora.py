@@ -69,9 +69,9 @@ def write_quilt(
             if number % 17 == 11:
                 caption = captions.nothing(rng, "quilt")
             name = picture.name
-            if number % 61 == 37:
+            if number % 37 == 23:
                 caption = Caption("", ())
-            elif number % 61 == 53:
+            elif number % 61 == 31:
                 name = ""
             table.append(quilt_row(rng, index, name, caption, picture.tile, magnification))
             if caption.text and name:

@@ -207,6 +207,11 @@ def draw(canvas: Canvas) -> None:
         for entity in kind.entities:
             members.setdefault(entity, []).append(i)
     paint_cells(canvas, cells, body)
+    inside = fields.blur(((layers[0] | layers[1]) > 0).astype(np.float32), canvas.px(0.25))
+    for name in ("eosin", "hematoxylin"):
+        # Nuclei take the place of most of the cytoplasm above and below them.
+        canvas.dye[name] *= 1 - 0.6 * inside
+    canvas.add("eosin", inside * np.float32(0.1))
     for layer, dots, sigma_um in zip(layers, spots, (0.12, 0.45), strict=True):
         if layer.any():
             paint_layer(canvas, layer, look, dots, sigma_um)
@@ -272,11 +277,6 @@ def paint_layer(
             cv2.circle(dots, (x, y), radius, (1,), -1)
         density += 0.35 * dots * (layer > 0)
     density = np.maximum(density, 0) * (layer > 0)
-    inside = fields.blur((layer > 0).astype(np.float32), canvas.px(sigma_um))
-    for name in ("eosin", "hematoxylin"):
-        # The nucleus takes the place of most of the cytoplasm above and below it.
-        canvas.dye[name] *= 1 - 0.6 * inside
-    canvas.add("eosin", inside * np.float32(0.1))
     canvas.add("hematoxylin", fields.blur(density.astype(np.float32), canvas.px(sigma_um)))
 
 

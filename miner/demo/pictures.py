@@ -14,9 +14,9 @@ from miner.demo.render import Tile
 MARGIN_PX = 14  # rendered around a picture, so that a shifted copy shows real tissue
 
 # How the n-th picture of a corpus comes about; all others are fresh.
-CADENCE = {5: "copy", 9: "shifted", 13: "reencoded", 17: "broken"}
-PERIOD = 20
-BROKEN = ("truncated", "text", "empty", "missing")
+CADENCE = {4: "copy", 7: "broken", 10: "shifted", 14: "reencoded"}
+PERIOD = 18
+BROKEN = ("text", "truncated", "empty", "missing")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -79,14 +79,14 @@ else:
 
 GALLERY = """from shards import GroundedCaptions
 
-split = rows["splits"][0][0] if rows["splits"] else None
+split = max(rows["splits"], key=lambda s: s[1])[0] if rows["splits"] else None
 samples = GroundedCaptions(store.url, split=split) if split else []
 figure, axes = plt.subplots(2, 4, figsize=(15, 8))
 for axis in axes.ravel():
     axis.axis("off")
 for axis, i in zip(axes.ravel(), range(min(8, len(samples)))):
     sample = samples[i]
-    axis.imshow(draw(np.asarray(sample["image"]), list(sample["masks"])))
+    axis.imshow(draw(np.asarray(sample["image"]), list(np.asarray(sample["masks"]))))
     axis.set_title(", ".join(sample["concepts"])[:44], fontsize=9)
 plt.tight_layout()
 plt.show()"""
