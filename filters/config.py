@@ -132,11 +132,12 @@ class DedupeConfig(Settings):
 
     Attributes:
         semantic: compare embeddings too, not only content hashes.
-        threshold: smallest cosine similarity of two duplicates.
+        threshold: smallest cosine similarity of two duplicates. The default is for the embedded
+            layout descriptor, measured in `filters.clip.descriptor`; other models need their own.
         model: "embedded", or a folder or hub id of a transformers vision model whose embeddings
             are compared.
     """
 
     semantic: bool = True
-    threshold: float = pydantic.Field(0.97, gt=0, le=1)
+    threshold: float = pydantic.Field(0.89, gt=0, le=1)
     model: str = "embedded"
