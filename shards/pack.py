@@ -261,11 +261,15 @@ class _Shard:
 
     def finish(self) -> ShardInfo:
         """Sync and rename the tar, then its index."""
+        try:
+            buffer = io.BytesIO()
+            table = pa.Table.from_pylist(self._rows, INDEX)
+            pq.write_table(table, buffer, compression="zstd", store_schema=False)
+            index = buffer.getvalue()
+        except BaseException:
+            self.abort()
+            raise
         self._stack.close()
-        buffer = io.BytesIO()
-        table = pa.Table.from_pylist(self._rows, INDEX)
-        pq.write_table(table, buffer, compression="zstd", store_schema=False)
-        index = buffer.getvalue()
         self._store.write(index_name(self._name), index)
         return ShardInfo(
             name=self._name,

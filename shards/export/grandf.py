@@ -118,7 +118,7 @@ def _entry(
 ) -> dict[str, Any] | None:
     def lose(lost: Iterable[Phrase], why: str, done: str = "dropped") -> None:
         for p in lost:
-            folder.lose(sample.key, p.text, why, done)
+            folder.lose(sample.key, p.origin, why, done)
 
     if SPECIAL.search(caption):
         folder.lose(sample.key, None, "the caption holds a special token", "dropped")

@@ -9,7 +9,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from segmenters.regions import decode
-from shards.polygons import polygons
+from shards.polygons import Ring, polygons, rings
 
 
 def region_mask(rle: Mapping[str, Any]) -> np.ndarray:
@@ -19,7 +19,23 @@ def region_mask(rle: Mapping[str, Any]) -> np.ndarray:
 
 def region_polygons(rle: Mapping[str, Any]) -> list[list[int]]:
     """Pixel-edge polygons of a run-length encoding; see `shards.polygons`."""
-    return polygons(region_mask(rle))
+    mask, x, y = cropped(rle)
+    return [[v + (y if i % 2 else x) for i, v in enumerate(polygon)] for polygon in polygons(mask)]
+
+
+def region_rings(rle: Mapping[str, Any]) -> list[list[Ring]]:
+    """Outer ring and holes of every part of a run-length encoding; see `shards.polygons`."""
+    mask, x0, y0 = cropped(rle)
+    return [
+        [[(x + x0, y + y0) for x, y in ring] for ring in (outer, *holes)]
+        for outer, holes in rings(mask)
+    ]
+
+
+def cropped(rle: Mapping[str, Any]) -> tuple[np.ndarray, int, int]:
+    """Mask inside its box, bool (h, w), and where that starts: single objects are small."""
+    x1, y1, x2, y2 = box_of(rle)
+    return region_mask(rle)[y1:y2, x1:x2], x1, y1
 
 
 def uncompressed(rle: Mapping[str, Any]) -> dict[str, Any]:

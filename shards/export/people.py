@@ -7,14 +7,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+from pycocotools import mask as coco_masks
 
 from shards.decode import decode_image
 from shards.export.folder import Folder, Sample
-from shards.export.masks import box_of, region_mask, region_polygons
+from shards.export.masks import box_of, region_mask, region_polygons, region_rings
 from shards.export.options import Options
 from shards.export.phrases import phrases
 from shards.export.spool import CocoFile
-from shards.polygons import rings
 
 # BiomedParse's classes by index; the loader takes the index as it is.
 BIOMEDPARSE_CLASSES = (
@@ -68,7 +68,7 @@ def coco(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
                     "image_id": image_id,
                     "category_id": category,
                     "segmentation": region_polygons(rle),
-                    "area": int(region_mask(rle).sum()),
+                    "area": int(coco_masks.area(dict(rle))),
                     "bbox": [x1, y1, x2 - x1, y2 - y1],
                     "iscrowd": 0,
                 }
@@ -95,10 +95,7 @@ def qupath(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
 
 
 def _feature(region: dict[str, Any], rle: dict[str, Any], color: tuple[int, int, int]) -> Any:
-    shapes = [
-        [[[*p] for p in (*ring, ring[0])] for ring in (outer, *holes)]
-        for outer, holes in rings(region_mask(rle))
-    ]
+    shapes = [[[[*p] for p in (*ring, ring[0])] for ring in part] for part in region_rings(rle)]
     geometry = {"type": "Polygon", "coordinates": shapes[0]}
     if len(shapes) > 1:
         geometry = {"type": "MultiPolygon", "coordinates": shapes}

@@ -26,6 +26,7 @@ class Phrase:
         concept: canonical name.
         region: the region of the sample: `rle`, `instances`, `bbox`, ...
         turn: index of the turn of a dialogue, None for a caption.
+        origin: text in the source, where a dialect's text has less or other characters.
     """
 
     start: int
@@ -34,12 +35,21 @@ class Phrase:
     concept: str
     region: Mapping[str, Any]
     turn: int | None = None
+    origin: str = ""
 
 
 def phrases(sample: Mapping[str, Any]) -> list[Phrase]:
     """Affirmed mentions that point to regions, by start, longer first."""
     found = [
-        Phrase(m["start"], m["end"], m["text"], m["concept"], sample["regions"][r], m.get("turn"))
+        Phrase(
+            start=m["start"],
+            end=m["end"],
+            text=m["text"],
+            concept=m["concept"],
+            region=sample["regions"][r],
+            turn=m.get("turn"),
+            origin=m["text"],
+        )
         for m in sample["mentions"]
         if m["polarity"] == "affirmed"
         for r in m["regions"]

@@ -6,6 +6,7 @@ Each yields (key, phrase as the consumer sees it, mask as it decodes it), or box
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import math
 import pickle
@@ -136,7 +137,7 @@ def muse(path: Path) -> Iterator[Seen]:
         size = entry["height"], entry["width"]
         rows = zip(entry["questions"], entry["answers"], entry["text_answers"], strict=True)
         for question, slots, text in rows:
-            assert "{sent}".format(sent=question)
+            assert f"{question}"
             answer = text.format(seg="[SEG]")
             assert answer.count("[SEG]") == len(slots)
             before = answer.split("[SEG]")
@@ -168,7 +169,7 @@ def kosmos2(folder: Path) -> Iterator[tuple[str, str, list[list[float]]]]:
             if score >= 0.65:
                 clusters.setdefault((start, end), []).append([x1, y1, x2, y2])
         spans = sorted(clusters)
-        assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+        assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
         for (start, end), found in clusters.items():
             yield path.stem, item[1][start:end], found
 
@@ -223,7 +224,7 @@ def biomedparse(root: Path, split: str) -> Iterator[Seen]:
         picture = cv2.imread(str(root / split / names[annotation["image_id"]]))
         mask = cv2.imread(str(root / f"{split}_mask" / annotation["mask_file"]))
         assert picture.shape == mask.shape
-        stem, target = annotation["mask_file"].removesuffix(".png").rsplit("_", 1)
+        stem, _ = annotation["mask_file"].removesuffix(".png").rsplit("_", 1)
         assert f"{stem}.png" == names[annotation["image_id"]]
         assert len(stem.split("_")) == 3
         assert 0 <= annotation["category_id"] < 16

@@ -1,0 +1,147 @@
+"""`miner validate`: any flipped byte is found, and the place is named."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from miner.store import Store
+from segmenters.regions import encode
+from shards.config import ShardsConfig
+from shards.pack import manifest_bytes, pack, write_manifest
+from shards.validate import sound_rle, validate
+from tests.shards.build import build, sample
+
+
+def faults(out: Path) -> list[str]:
+    return [str(f) for f in validate(Store(str(out))).faults]
+
+
+def test_a_sound_run_has_no_fault(out: Path) -> None:
+    report = validate(Store(str(out)))
+    assert report.faults == []
+    assert (report.samples, report.regions) == (36, 72)
+
+
+def test_any_flipped_byte_is_found(tmp_path: Path) -> None:
+    build(tmp_path, n=2, val=1)
+    rng = random.Random(0)
+    for path in sorted((tmp_path / "shards").iterdir()):
+        whole = path.read_bytes()
+        for _ in range(8):
+            place = rng.randrange(len(whole))
+            broken = bytearray(whole)
+            broken[place] ^= 1 << rng.randrange(8)
+            path.write_bytes(broken)
+            assert any(f.startswith(f"shards/{path.name}:") for f in faults(tmp_path)), place
+        path.write_bytes(whole)
+    assert faults(tmp_path) == []
+
+
+def test_a_changed_picture_is_named(copy: Path) -> None:
+    from shards.index import read_index
+
+    row = read_index(Store(str(copy)), "train")[0].to_pylist()[1]
+    path = copy / "shards/train-000000.tar"
+    data = bytearray(path.read_bytes())
+    data[row["image_offset"] + 30] ^= 255
+    path.write_bytes(data)
+    assert any(row["key"] in f and "image_crc32" in f for f in faults(copy))
+
+
+@pytest.mark.parametrize("cut", [1, 512, 1024, 3000])
+def test_a_truncated_tar(copy: Path, cut: int) -> None:
+    path = copy / "shards/train-000002.tar"
+    path.write_bytes(path.read_bytes()[:-cut])
+    found = [f for f in faults(copy) if "train-000002.tar" in f]
+    assert any("changed" in f for f in found)
+    assert any("not a whole tar" in f for f in found)
+
+
+def test_missing_extra_and_foreign_files(copy: Path, tmp_path: Path) -> None:
+    (copy / "shards/train-000001.tar").unlink()
+    (copy / "shards/README.md").unlink()
+    (copy / "shards/more.tar").write_bytes(b"")
+    found = faults(copy)
+    assert "shards/train-000001.tar: missing, the manifest lists it" in found
+    assert "shards/README.md: missing, the manifest lists it" in found
+    assert "shards/more.tar: the manifest does not list it" in found
+    build(tmp_path / "other", n=9)
+    shutil.copy(tmp_path / "other/shards/manifest.json", copy / "shards/manifest.json")
+    assert faults(copy)
+
+
+def test_manifest_and_run_json_of_two_runs(copy: Path) -> None:
+    (copy / "run.json").write_text(json.dumps({"digest": "cd" * 32}))
+    assert faults(copy) == ["shards/manifest.json: run: is of another run than run.json"]
+
+
+def test_ledger_sums(copy: Path) -> None:
+    rows = [
+        {"sample_id": "quilt-00000000-000000", "status": "written", "reason": None},
+        {"sample_id": "quilt-00000000-000000", "status": "lost", "reason": None},
+        {"sample_id": "quilt-9", "status": "written", "reason": None},
+    ]
+    rows = [{**r, "key": r["sample_id"], "shard": "train-000000.tar"} for r in rows]
+    Store(str(copy)).write_table("ledger/samples/quilt.parquet", pa.Table.from_pylist(rows))
+    found = faults(copy)
+    assert "ledger/samples/quilt.parquet: quilt-00000000-000000: status 'lost'" in found
+    assert "ledger/samples/quilt.parquet: quilt-00000000-000000: no reason" in found
+    assert "ledger/samples: quilt-00000000-000000: 2 rows" in found
+    assert "ledger/samples/quilt.parquet: quilt-9: written, but in no shard" in found
+    assert any("in a shard, but not written in the ledger" in f for f in found)
+
+
+WRONG = {
+    "schema": (lambda s: s.update(mpp_source="guess"), "mpp_source"),
+    "extra field": (lambda s: s.update(more=1), "more"),
+    "span": (lambda s: s["mentions"][0].update(start=1), "is not 'glands'"),
+    "polarity": (lambda s: s["mentions"][2].update(regions=[0]), "negated, but it points"),
+    "region index": (lambda s: s["mentions"][0].update(regions=[7]), "points to region"),
+    "unpointed": (lambda s: s["mentions"][0].update(regions=[]), "no mention points"),
+    "area": (lambda s: s["regions"][0].update(area_px=1), "area_px 1"),
+    "bbox": (lambda s: s["regions"][0].update(bbox=[0, 0, 1, 1]), "bbox"),
+    "rle size": (lambda s: s["regions"][0]["rle"].update(size=[1, 1]), "RLE of size"),
+    "rle": (lambda s: s["regions"][0]["rle"].update(counts="0"), "do not add up"),
+    "instances": (lambda s: s["regions"][0]["instances"].pop(), "union of the instances"),
+    "image size": (lambda s: s.update(width=s["width"] + 1), "the image is"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_samples(tmp_path: Path, name: str) -> None:
+    change, expected = WRONG[name]
+    value, data, extension = sample(3)
+    value = json.loads(json.dumps(value))
+    change(value)
+    store = Store(tmp_path)
+    write_manifest(store, pack([(value, data, extension)], store, "train", ShardsConfig()))
+    assert any(expected in f and value["key"] in f for f in faults(tmp_path))
+
+
+def test_manifest_is_checked_by_its_own_hash(copy: Path) -> None:
+    path = copy / "shards/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["samples"] += 1
+    path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    assert "its own hash does not fit" in faults(copy)[0]
+    path.write_bytes(manifest_bytes(manifest))
+    assert faults(copy) == ["shards/manifest.json: samples: says 37, found 36"]
+
+
+@settings(max_examples=80, deadline=None, database=None, derandomize=True)
+@given(arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.booleans()))
+def test_run_lengths_of_pycocotools_are_sound(mask: np.ndarray) -> None:
+    rle = {"size": list(mask.shape), "counts": encode(mask)}
+    assert sound_rle(rle)
+    assert not sound_rle({**rle, "size": [mask.shape[0] + 1, mask.shape[1]]})
+    assert not sound_rle({**rle, "counts": rle["counts"] + "~"})
