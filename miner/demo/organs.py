@@ -48,12 +48,15 @@ def inflame(canvas: Canvas, mask: np.ndarray, strong: float) -> None:
         tissue.infiltrate(canvas, mask, "macrophage", 300 * strong)
 
 
-def capillaries(canvas: Canvas, mask: np.ndarray, most: int = 5) -> None:
-    """A few small vessels, some with red cells."""
-    count = int(canvas.rng.integers(0, most + 1))
-    spots = glands.packed(canvas, mask, (5, 14), 1.6, max(count, 1))
-    if count and spots:
-        glands.vessels(canvas, spots[:count], 2.2, max(canvas.uniform(-0.8, 0.9), 0))
+def capillaries(canvas: Canvas, mask: np.ndarray, per_mm2: float = 150.0) -> None:
+    """Small vessels, some of them with red cells."""
+    area_mm2 = float(mask.sum()) * canvas.mpp**2 / 1e6
+    count = int(canvas.rng.poisson(min(per_mm2 * area_mm2 * canvas.uniform(0, 1.6), 60)))
+    if not count:
+        return
+    spots = glands.packed(canvas, mask, (4, 11), 1.6, count)
+    if spots:
+        glands.vessels(canvas, spots, 2.0, max(canvas.uniform(-0.8, 0.9), 0))
 
 
 def solid_tumor(canvas: Canvas, mask: np.ndarray, kind: str | None = None) -> None:
@@ -181,7 +184,7 @@ def prostate(canvas: Canvas) -> None:
         wall = Wall("epithelial", 21, 6.2, base=5.5, fold=0.5, eosin=0.16, hematoxylin=0.1,
                     folds=int(canvas.rng.integers(6, 12)), outer="basal",
                     content=str(canvas.rng.choice(["empty", "secretion"])))  # fmt: skip
-        spots = glands.packed(canvas, everything, (45, 120), 1.1)
+        spots = glands.packed(canvas, everything, (30, 78), 1.08)
         glands.glands(canvas, glands.rings(canvas, spots, (1.0, 1.8), 0.16), wall)
     else:
         canvas.facts["finding"] = "prostatic adenocarcinoma"
@@ -203,9 +206,7 @@ def kidney(canvas: Canvas) -> None:
             clear=canvas.uniform(0.75, 0.95),
         )  # fmt: skip
         canvas.mark("tumor", everything)
-        for _ in range(int(canvas.rng.integers(2, 6))):
-            spots = glands.packed(canvas, everything, (6, 16), 1.6, 3)
-            glands.vessels(canvas, spots, 1.8, 0.7)
+        capillaries(canvas, everything, 500.0)
         if canvas.chance(0.4):
             bleed(canvas, canvas.blob(0.15, 60))
         return
@@ -229,7 +230,7 @@ def kidney(canvas: Canvas) -> None:
     if canvas.chance(0.3):
         canvas.facts["finding"] = "interstitial inflammation"
         inflame(canvas, rest(canvas), 2.0)
-    capillaries(canvas, rest(canvas), 3)
+    capillaries(canvas, rest(canvas), 90.0)
 
 
 def moved(curve: np.ndarray, x: float, y: float) -> np.ndarray:
@@ -259,7 +260,7 @@ def glomeruli(canvas: Canvas) -> np.ndarray:
     )
     canvas.place(solid, "tubular", 8.2)
     if canvas.chance(0.7):
-        tissue.red_cells(canvas, (tuft > 0) & (loops >= 0.95), 0.6)
+        tissue.red_cells(canvas, (tuft > 0) & (loops >= 1.1), 0.4)
     rim = cv2.morphologyEx(
         (area > 0).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)
     )
@@ -434,7 +435,7 @@ def lymph_node(canvas: Canvas) -> None:
         area = canvas.blob(canvas.uniform(0.15, 0.6), 70)
         canvas.labels.get("lymphoid_follicle", np.zeros(canvas.shape, np.int32))[area] = 0
         solid_tumor(canvas, area)
-    capillaries(canvas, everything, 3)
+    capillaries(canvas, everything, 90.0)
 
 
 def thyroid(canvas: Canvas) -> None:
@@ -466,7 +467,7 @@ def brain(canvas: Canvas) -> None:
             tissue.necrosis(canvas, canvas.blob(canvas.uniform(0.1, 0.3), 80))
     else:
         canvas.place(everything, "glial", canvas.uniform(18, 28))
-    capillaries(canvas, everything, 4)
+    capillaries(canvas, everything, 90.0)
 
 
 def soft_tissue(canvas: Canvas) -> None:
