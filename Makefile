@@ -31,10 +31,11 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# BiomedParse: equality with the official code, broken rules noticed, speed at full size. Parts
-# that need the reference material beside the checkout are skipped where it is absent.
+# BiomedParse: equality with the official code, broken rules noticed, speed at full size, and a
+# run on Ray. Parts that need the reference material beside the checkout are skipped without it.
 parity: $(READY)
 	$(BIN)/python -m tests.bench.segmenters
+	$(BIN)/python -m pytest -m slow tests/segmenters
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench
