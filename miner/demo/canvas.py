@@ -87,6 +87,12 @@ class Canvas:
             self.labels[entity] = np.zeros(self.shape, np.int32)
         return self.labels[entity]
 
+    def join(self, entity: str, labels: np.ndarray) -> None:
+        """Add the objects of a label map to an entity, numbered on from what is there."""
+        target = self.label(entity)
+        top = int(target.max())
+        target[labels > 0] = labels[labels > 0] + top
+
     def mark(self, entity: str, mask: np.ndarray) -> None:
         """Add the pixels of a mask to an entity that is stuff (label 1)."""
         self.label(entity)[mask] = 1
