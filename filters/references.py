@@ -100,7 +100,7 @@ def load_references(path: str | os.PathLike[str] = "embedded") -> References:
             f"filters.references: {file} has version {version}, this program reads {VERSION}; "
             "write it anew with `miner calibrate`"
         )
-    if tuple(data.get("features", ())) != FEATURES:
+    if data.get("features") != list(FEATURES):
         raise Refused(f"filters.references: {file} has other features than this program")
     try:
         return References(

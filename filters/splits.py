@@ -9,6 +9,8 @@ from collections.abc import Mapping
 def split_of(group: str, shares: Mapping[str, float], seed: int) -> str:
     """Split of a group, by hash: the same on any machine, whatever else is in the corpora.
 
+    Splits are laid out by name, so that the order in which a file lists them changes nothing.
+
     Args:
         group: video id, PMID, patient or slide.
         shares: split -> share of the groups; positive, summing to 1.
@@ -16,7 +18,7 @@ def split_of(group: str, shares: Mapping[str, float], seed: int) -> str:
     """
     digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()
     at = int.from_bytes(digest[:8], "big") / 2**64 * sum(shares.values())
-    for name, share in shares.items():
+    for name, share in sorted(shares.items()):
         at -= share
         if at < 0:
             return name

@@ -50,7 +50,7 @@ CENTER_PRIOR = 20.0  # right masks that a family counts for when a concept has f
 RIDGE = 3.0  # in units of one observation per weight; families have some hundred to thousands
 PARTS = 5  # cross-fitting
 MIN_FAMILY = 60  # right and wrong masks each, below which the global model is used
-MIN_CONCEPT = 60  # the same for a calibration of a concept's own
+MIN_CONCEPT = 40.0  # right and wrong masks of a run each, for a calibration of a concept's own
 CURVE = 200  # points of a precision curve
 BINS = 10  # of a reliability curve
 
@@ -127,8 +127,13 @@ def calibrate(logit: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Calib
     x, y = isotonic(logit, right.astype(float), weight)
     n = float(weight.sum())
     y = np.clip(y, 1 / (n + 2), 1 - 1 / (n + 2))
-    if len(x) == 1:
-        x, y = np.array([x[0] - 1, x[0] + 1]), np.array([y[0], y[0]])
+    # Beyond the mean of the last pool half of its doubt is left at the far end: a flat end would
+    # give its best and its worst mask one score.
+    low, high = float(logit.min()), float(logit.max())
+    ends = [(low, y[0] / 2)] if low < x[0] else []
+    tail = [(high, 1 - (1 - y[-1]) / 2)] if high > x[-1] else []
+    points = [*ends, *zip(x, y, strict=True), *tail]
+    x, y = (np.array(values, float) for values in zip(*points, strict=True))
     probability = np.interp(logit, x, y)
     order = np.argsort(-probability, kind="stable")
     ranked = probability[order]
@@ -153,21 +158,24 @@ def calibrate(logit: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Calib
     )
 
 
-def with_bins(one: Calibration, probability: np.ndarray, right: np.ndarray) -> Calibration:
+def with_bins(
+    one: Calibration, probability: np.ndarray, right: np.ndarray, weight: np.ndarray
+) -> Calibration:
     """Add how probabilities of held-out masks compare with what they turned out to be.
 
     Args:
         one: the calibration.
         probability: float64 (n,), held out.
         right: bool (n,).
+        weight: float64 (n,), how many masks of a run each stands for.
     """
     bins = np.minimum((probability * BINS).astype(int), BINS - 1)
-    count = np.bincount(bins, minlength=BINS).astype(float)
+    count = np.bincount(bins, weight, BINS)
     filled = count > 0
     return dataclasses.replace(
         one,
-        predicted=np.bincount(bins, probability, BINS)[filled] / count[filled],
-        observed=np.bincount(bins, right, BINS)[filled] / count[filled],
+        predicted=np.bincount(bins, weight * probability, BINS)[filled] / count[filled],
+        observed=np.bincount(bins, weight * right, BINS)[filled] / count[filled],
         count=count[filled],
     )
 
@@ -190,6 +198,7 @@ class Fitted:
 def fit_decision(
     table: pa.Table,
     weight: np.ndarray,
+    frequency: np.ndarray,
     sources: Sequence[str],
     features: Sequence[str] = FEATURES,
 ) -> Fitted:
@@ -197,7 +206,9 @@ def fit_decision(
 
     Args:
         table: see `filters.calibration.candidates.score_tiles`.
-        weight: float64 (n,), of each candidate.
+        weight: float64 (n,), how much each candidate counts in learning to tell right from wrong.
+        frequency: float64 (n,), how many masks of a run each stands for: probabilities and
+            thresholds rest on these.
         sources: names of the labelled data, for the file.
         features: scores to use.
 
@@ -246,13 +257,15 @@ def fit_decision(
                 rows = seen & mine
                 model = fit_logistic(x[rows], right[rows], weight[rows])
                 logit[held & mine] = model.logit(x[held & mine])
-    levels = _levels(batch, right, models)
+    levels = _levels(batch, right, frequency, models)
     calibrations = {
-        name: calibrate(logit[rows], right[rows], weight[rows]) for name, rows in levels.items()
+        name: calibrate(logit[rows], right[rows], frequency[rows]) for name, rows in levels.items()
     }
-    probability = _held_out_probability(logit, right, weight, part, levels)
+    probability = _held_out_probability(logit, right, frequency, part, levels)
     calibrations = {
-        name: with_bins(one, probability[levels[name]], right[levels[name]])
+        name: with_bins(
+            one, probability[levels[name]], right[levels[name]], frequency[levels[name]]
+        )
         for name, one in calibrations.items()
     }
     decision = Decision(names, segmenters, centers, models, calibrations, tuple(sources))
@@ -301,7 +314,9 @@ def _enough(right: np.ndarray, least: int) -> bool:
     return min(int(right.sum()), int((~right).sum())) >= least
 
 
-def _levels(batch: Batch, right: np.ndarray, models: dict[str, Model]) -> dict[str, np.ndarray]:
+def _levels(
+    batch: Batch, right: np.ndarray, frequency: np.ndarray, models: dict[str, Model]
+) -> dict[str, np.ndarray]:
     """Rows that calibrate each level; later ones are narrower."""
     levels = {"global": np.ones(len(right), bool)}
     for name in sorted(set(batch.family)):
@@ -310,7 +325,8 @@ def _levels(batch: Batch, right: np.ndarray, models: dict[str, Model]) -> dict[s
             levels[f"family:{name}"] = rows
     for name in sorted(set(batch.concept)):
         rows = batch.concept == name
-        if _enough(right[rows], MIN_CONCEPT) and batch.family[rows][0] in models:
+        least = min(float(frequency[rows & right].sum()), float(frequency[rows & ~right].sum()))
+        if least >= MIN_CONCEPT and batch.family[rows][0] in models:
             levels[f"concept:{name}"] = rows
     return levels
 

@@ -75,7 +75,7 @@ def refit(
         score.references = with_half
         tables += [score_tiles(mine, one, score) for one in registry.build(segment)]
     table = pa.concat_tables(tables, promote_options="default")
-    result = fit_decision(table, weights_of(table), sorted({t.source for t in tiles}))
+    result = fit_decision(table, *weights_of(table), sorted({t.source for t in tiles}))
     write(out / "decision.json", decision_file.to_json(result.decision))
     lines += summary(table, result)
     next_step = f"--set filters.references={path} --set filters.decision={out / 'decision.json'}"

@@ -16,3 +16,9 @@ def test_the_seed_changes_the_assignment():
     groups = [f"g{i}" for i in range(100)]
     a, b = ([split_of(g, SHARES, seed) for g in groups] for seed in (0, 1))
     assert a != b
+
+
+def test_the_order_of_the_shares_changes_nothing():
+    turned = dict(sorted(SHARES.items(), reverse=True))
+    groups = [f"g{i}" for i in range(200)]
+    assert [split_of(g, SHARES, 3) for g in groups] == [split_of(g, turned, 3) for g in groups]
