@@ -1,0 +1,195 @@
+"""Exports appear whole, say what they lose, and refuse in one line."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from miner.cli import app
+from miner.errors import Refused
+from miner.store import Store
+from shards.export.folder import Folder, Sample
+from shards.export.options import Options, read_options
+from shards.export.phrases import token_cut
+from shards.export.run import DIALECTS, dialect, export, samples
+from tests.shards.build import mention, sample
+from tests.shards.consumers import grandf, kosmos2, muse, refcoco
+
+ALL = "granDf sa2va sa2va-gcg xsam kosmos2 muse llava refcoco qwen biomedparse coco qupath".split()
+
+
+def made(i: int = 0, **row: Any) -> Sample:
+    value, image, extension = sample(i, **row)
+    return Sample(value, image, extension, "train")
+
+
+def losses(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "LOSSES.jsonl").read_text().splitlines()]
+
+
+def tree(out: Path) -> dict[str, str]:
+    files = sorted(p for p in out.rglob("*") if p.is_file())
+    return {str(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_the_contracts_dialects_are_there() -> None:
+    assert list(DIALECTS) == ALL
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_same_bytes_twice_and_pictures_by_key(out: Path, tmp_path: Path, name: str) -> None:
+    options = Options(side_px=64)
+    for place in ("a", "b"):
+        export(samples(Store(str(out))), name, tmp_path / place, options)
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    pictures = {p.stem for p in (tmp_path / "a").rglob("*.[jp][pn]g")}
+    keys = {s.key for s in samples(Store(str(out)))}
+    assert keys <= {p.split("_")[0] for p in pictures}
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("grandf", "granDf"), ("GLaMM", "granDf"), ("kosmos", "kosmos2")]
+)
+def test_unknown_dialect_names_the_nearest(name: str, nearest: str) -> None:
+    with pytest.raises(Refused, match=f"did you mean {nearest}"):
+        dialect(name)
+
+
+def test_options_are_checked() -> None:
+    assert read_options(["max_pixels=50176", "qwen_model=qwen3"]).max_pixels == 50176
+    with pytest.raises(Refused, match="did you mean max_pixels"):
+        read_options(["max_pixel=1"])
+    with pytest.raises(Refused, match="--set max_boxes: "):
+        read_options(["max_boxes=0"])
+    with pytest.raises(Refused, match="name=value"):
+        read_options(["max_boxes"])
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    def full():
+        yield made(0)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        export(full(), "granDf", tmp_path / "out", Options())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("keep")
+    with pytest.raises(Refused, match="not empty"):
+        Folder(tmp_path)
+
+
+def test_command_line(out: Path, tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    place = str(tmp_path / "g")
+    done = run(app, ["export", str(out), "--to", "kosmos2", "--out", place, "--split", "val"])
+    assert done.exit_code == 0, done.output
+    assert "raised to it" in done.output
+    assert len(list((tmp_path / "g/val").glob("*.json"))) == 6
+    again = run(app, ["export", str(out), "--to", "kosmos2", "--out", place])
+    assert isinstance(again.exception, Refused)
+    assert run(app, ["validate", str(out)]).exit_code == 0
+
+
+def test_export_of_a_damaged_run_leaves_nothing(copy: Path, tmp_path: Path) -> None:
+    (copy / "shards/train-000002.tar").unlink()
+    with pytest.raises(Refused, match=r"train-000002.tar: missing"):
+        export(samples(Store(str(copy))), "coco", tmp_path / "x", Options())
+    assert not (tmp_path / "x").exists()
+
+
+def test_long_captions_are_cut_and_said_so(tmp_path: Path) -> None:
+    caption = "The glands are here. " + "very long words " * 200 + "stroma"
+    mentions = [
+        mention(caption, "glands", "gland", "object"),
+        mention(caption, "stroma", "stroma", "stuff"),
+    ]
+    export([made(1, caption=caption, mentions=mentions)], "granDf", tmp_path / "x", Options())
+    path = tmp_path / "x/GranDf/annotations/train/GranDf_HA_GCG_train.json"
+    assert [phrase for _, phrase, _ in grandf(path)] == ["glands"]
+    assert len(json.loads(path.read_text())[0]["caption"]) < 2000
+    assert {(x["phrase"], x["done"]) for x in losses(tmp_path / "x")} == {
+        ("stroma", "dropped"),
+        (None, "changed"),
+    }
+
+
+def test_token_cut_counts_at_worst() -> None:
+    assert token_cut("adenocarcinoma", 7) == 14
+    assert token_cut("a adenocarcinoma", 7) == 2
+    assert token_cut("漢" * 10, 9) == 3
+
+
+def test_special_tokens_of_a_caption_are_not_passed_on(tmp_path: Path) -> None:
+    caption = "An <image> of glands [SEG]."
+    mentions = [mention(caption, "glands", "gland", "object")]
+    for name in ("granDf", "muse", "llava", "qwen", "kosmos2"):
+        export([made(1, caption=caption, mentions=mentions)], name, tmp_path / name, Options())
+        assert any(x["phrase"] is None and x["done"] == "dropped" for x in losses(tmp_path / name))
+
+
+def test_dialogues_keep_their_turns(tmp_path: Path) -> None:
+    turns = [
+        {"role": "user", "text": "What is this?"},
+        {"role": "assistant", "text": "Glands {and} stroma."},
+    ]
+    said = {"groundable": True, "polarity": "affirmed", "sources": [], "reason": None, "turn": 1}
+    mentions = [
+        {"start": 0, "end": 6, "text": "Glands", "concept": "gland", "kind": "object", **said},
+        {"start": 13, "end": 19, "text": "stroma", "concept": "stroma", "kind": "stuff", **said},
+    ]
+    talk = made(1, caption="", turns=turns, mentions=mentions)
+    export([talk], "muse", tmp_path / "muse", Options())
+    found = list(muse(tmp_path / "muse/muse_train.json"))
+    assert [phrase for _, phrase, _ in found] == ["Glands", "stroma"]
+    entry = json.loads((tmp_path / "muse/muse_train.json").read_text())[0]
+    assert entry["questions"] == ["What is this?"]
+    export([talk], "granDf", tmp_path / "g", Options())
+    path = tmp_path / "g/GranDf/annotations/train/GranDf_HA_GCG_train.json"
+    assert [phrase for _, phrase, _ in grandf(path)] == ["Glands", "stroma"]
+    export([talk], "qwen", tmp_path / "q", Options(grounding="seg", seg_token="<SEG>"))
+    entry = json.loads((tmp_path / "q/train.json").read_text())[0]
+    spoken = entry["conversations"][1]["value"]
+    assert spoken == "<p> Glands </p> <SEG> {and} <p> stroma </p> <SEG>."
+    assert entry["masks"] == [r["rle"] for r in talk.value["regions"]]
+
+
+def test_refcoco_limits_what_xsam_multiplies(tmp_path: Path) -> None:
+    words = [f"gland{i}" for i in range(5000)]
+    caption = " ".join(words)
+    mentions, at = [], 0
+    for word in words:
+        one = mention(caption[at:], word, "gland", "object")
+        mentions.append({**one, "start": at, "end": at + len(word)})
+        at += len(word) + 1
+    export([made(1, caption=caption, mentions=mentions)], "refcoco", tmp_path / "x", Options())
+    assert len(list(refcoco(tmp_path / "x"))) == 4096
+    assert sum("combinations" in x["why"] for x in losses(tmp_path / "x")) == 904
+
+
+def test_many_objects_become_one_box(tmp_path: Path) -> None:
+    export([made(1)], "kosmos2", tmp_path / "x", Options(max_boxes=2))
+    ((_, _, found), (_, _, _)) = kosmos2(tmp_path / "x/train")
+    assert len(found) == 1
+    assert any(x["done"] == "merged" for x in losses(tmp_path / "x"))
+
+
+def test_sa2va_gcg_starts_a_new_file_when_columns_are_many(tmp_path: Path) -> None:
+    source = []
+    for i in range(6):
+        caption = f"gland{i} and stroma{i}"
+        mentions = [
+            mention(caption, f"gland{i}", "gland", "object"),
+            mention(caption, f"stroma{i}", "stroma", "stuff"),
+        ]
+        source.append(made(i, caption=caption, mentions=mentions))
+    export(source, "sa2va-gcg", tmp_path / "x", Options(part_phrases=5))
+    assert len(list((tmp_path / "x/annotations").iterdir())) == 3

@@ -1,0 +1,200 @@
+"""Dialogues say only what the sample supports, in the shares that were asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from miner.errors import Refused
+from segmenters.regions import decode
+from shards.export.folder import Sample
+from shards.export.options import Options
+from shards.export.run import export
+from shards.instruct.mix import Mix, read_mix
+from shards.instruct.paraphrase import keeps, reworded
+from shards.instruct.run import instructed
+from shards.instruct.tasks import TASKS, absences, refuse
+from shards.instruct.wordings import ANSWERS, QUESTIONS, expanded, wordings
+from tests.shards.build import sample
+
+
+def made(i: int, **change: object) -> Sample:
+    value, image, extension = sample(i)
+    return Sample({**value, **change}, image, extension, "train")
+
+
+def many(n: int = 120) -> list[Sample]:
+    return [made(i) for i in range(n)]
+
+
+@pytest.mark.parametrize("task", QUESTIONS)
+def test_thirty_wordings_a_task(task: str) -> None:
+    assert len(wordings(task, True)) >= 30
+    assert not any("[" in w or "|" in w for w in wordings(task, True))
+
+
+def test_every_answer_names_what_it_must() -> None:
+    for kind in ANSWERS:
+        fields = {"x"} | {"count": {"n"}, "compare": {"y", "p", "q"}}.get(kind, set())
+        fields |= {"s"} if kind.endswith("site") else set()
+        for wording in wordings(kind, False):
+            assert fields == set(re.findall(r"{(\w)}", wording)), wording
+
+
+def test_brackets_expand() -> None:
+    assert expanded("[a|b] c[?|]") == ("a c?", "a c", "b c?", "b c")
+
+
+def test_same_seed_same_dialogues() -> None:
+    first, again = (list(instructed(many(20), Mix(seed=4))) for _ in range(2))
+    other = list(instructed(many(20), Mix(seed=5)))
+    assert first == again
+    assert first != other
+
+
+def test_shares_are_met() -> None:
+    shares = {"segment": 2.0, "count": 1.0, "present": 1.0}
+    asked = Counter(
+        task
+        for s in instructed(many(), Mix(tasks=shares, refusals=0.2))
+        for task in s.value["tasks"]
+    )
+    total = sum(asked.values())
+    expected = {"segment": 0.4, "count": 0.2, "present": 0.2, "refuse": 0.2}
+    assert asked.keys() == expected.keys()
+    for task, share in expected.items():
+        assert abs(asked[task] / total - share) < 0.03
+
+
+def test_refusals_can_be_all_or_none() -> None:
+    for share, expected in ((0.0, set(TASKS) - {"refuse"}), (1.0, {"refuse"})):
+        tasks = {t for s in instructed(many(40), Mix(refusals=share)) for t in s.value["tasks"]}
+        assert tasks == expected
+
+
+def test_a_stratum_can_be_held_back() -> None:
+    source = [made(i - i % 3 if i % 10 else i) for i in range(200)]
+    found = Counter(
+        next(x for x in s.value["strata"] if x.startswith("site="))
+        for s in instructed(source, Mix(max_share=0.5))
+    )
+    assert max(found.values()) <= 0.5 * sum(found.values()) + 20
+
+
+@settings(max_examples=40, deadline=None, database=None, derandomize=True)
+@given(st.integers(0, 200), st.sampled_from(sorted(TASKS)), st.integers(0, 99))
+def test_exchanges_are_supported(i: int, task: str, seed: int) -> None:
+    value = made(i).value
+    exchange = TASKS[task](value, random.Random(seed))
+    if exchange is None:
+        return
+    for start, end, region in exchange.grounded:
+        words = exchange.answer[start:end].lower()
+        assert words in {m["text"].lower() for m in value["mentions"] if region in m["regions"]}
+    if task == "count":
+        ((_, _, region),) = exchange.grounded
+        n = len(value["regions"][region]["instances"])
+        assert re.findall(r"\b\d+\b(?!\.\d| µ)", exchange.answer.split(" Their")[0]) == [str(n)]
+        assert ("µm" in exchange.answer) == (value["mpp"] is not None)
+    if task == "prompted":
+        ((_, _, region),) = exchange.grounded
+        assert exchange.prompt
+        mask = decode(value["regions"][region]["rle"]["counts"], value["height"], value["width"])
+        if exchange.prompt["kind"] != "box":
+            assert all(mask[y, x] for x, y in exchange.prompt["points"])
+        assert exchange.question.count("<vp>") == 1
+    if task in ("absent", "refuse"):
+        assert not exchange.grounded
+        assert "gland" not in exchange.answer.lower()
+
+
+def test_absence_needs_a_reason() -> None:
+    value = made(0).value  # kidney; necrosis denied, fat searched for
+    found = dict(absences(value))
+    assert found["necrosis"] == "negated"
+    assert found["fat"] == "decoy"
+    assert "gland" not in found
+    assert set(found.values()) <= {"negated", "decoy", "site"}
+    unknown = {**value, "facts": [], "negatives": []}
+    assert absences(unknown) == []
+    assert refuse(unknown, random.Random(0)) is None
+
+
+def test_refusals_think_in_four_steps() -> None:
+    exchange = refuse(made(0).value, random.Random(1))
+    assert exchange
+    steps = ("Analyse the request:", "Analyse the input:", "Compare and verify:", "Respond:")
+    places = [exchange.think.index(step) for step in steps]
+    assert places == sorted(places)
+    assert "kidney" in exchange.think
+    (talk,) = instructed([made(0)], Mix(refusals=1.0, exchanges=1))
+    assert talk.value["turns"][1]["text"].startswith("<think>Analyse the request:")
+    (talk,) = instructed([made(0)], Mix(refusals=1.0, exchanges=1, think=False))
+    assert "think" not in talk.value["turns"][1]["text"]
+
+
+def test_dialogues_reach_the_consumers(tmp_path: Path) -> None:
+    talks = list(instructed(many(12), Mix()))
+    for to in ("llava", "qwen", "muse", "granDf", "xsam"):
+        export(talks, to, tmp_path / to, Options(think_open="<t>", think_close="</t>"))
+    text = (tmp_path / "llava/train.json").read_text()
+    assert "<t>Analyse" in text
+    assert "<think>" not in text
+    assert "<vp>" not in text
+    for entry in json.loads(text):
+        assert "".join(t["value"] for t in entry["conversations"]).count("<image>") == 1
+
+
+def test_mix_files_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "mix.yaml"
+    path.write_text("tasks: {segmnt: 1}\n")
+    with pytest.raises(Refused, match="unknown task segmnt"):
+        read_mix(str(path))
+    path.write_text("refusals: 2\n")
+    with pytest.raises(Refused, match="refusals"):
+        read_mix(str(path))
+    with pytest.raises(Refused, match="no such file"):
+        read_mix(str(tmp_path / "none.yaml"))
+    path.write_text("refusals: 0.5\nseed: 3\n")
+    assert read_mix(str(path)).seed == 3
+    assert read_mix("default") == Mix()
+
+
+ORIGINAL = "I count 3 instances of tumor cells."
+
+
+@pytest.mark.parametrize(
+    ("reply", "kept"),
+    [
+        ("One can make out 3 single tumor cells here.", False),  # "one" is a number
+        ("There are 3 of the tumor cells.", True),
+        ("There are 4 of the tumor cells.", False),
+        ("There are three of the tumor cells.", False),
+        ("There are 3 of the neoplastic cells.", False),
+        ("There are not 3 of the tumor cells.", False),
+        ("There are 3 of the tumor cells, tumor cells.", False),
+        ("3 tumor cells [SEG].", False),
+        ("", False),
+    ],
+)
+def test_a_rewording_must_keep_the_facts(reply: str, kept: bool) -> None:
+    assert keeps(ORIGINAL, reply, ["tumor cells"]) is kept
+
+
+def test_a_rewording_moves_the_spans() -> None:
+    exchange = TASKS["present"](made(0).value, random.Random(2))
+    assert exchange
+    phrase = exchange.answer[slice(*exchange.grounded[0][:2])]
+    moved = reworded(exchange, lambda prompt: f'"Indeed, the {phrase} is there."')
+    assert moved.answer[slice(*moved.grounded[0][:2])] == phrase
+    assert moved.answer != exchange.answer
+    assert reworded(exchange, lambda prompt: "No.") == exchange
+    assert dataclasses.replace(moved, answer=exchange.answer).task == "present"
