@@ -55,7 +55,9 @@ def _compress(starts: np.ndarray, lengths: np.ndarray, height: int, width: int) 
     counts[1::2] = lengths
     counts[-1] = height * width - ends[-1]
     size = [height, width]
-    packed = coco.frPyObjects({"size": size, "counts": counts.tolist()}, height, width)
+    # An object that ends with the picture has no run after it.
+    runs = counts.tolist() if counts[-1] else counts[:-1].tolist()
+    packed = coco.frPyObjects({"size": size, "counts": runs}, height, width)
     return packed["counts"].decode("ascii")
 
 
