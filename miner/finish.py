@@ -51,6 +51,7 @@ class _Row:
     state: RowState
     split: str | None = None
     duplicate_of: str | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def digest(config: Config, marks: dict[str, dict[str, Any]]) -> str:
@@ -132,7 +133,11 @@ def _rows(store: Store, config: Config, unit_id: str, verdicts: pa.Table) -> lis
     samples = read_table(store, unit_id, "samples").to_pylist()
     states = row_states(samples, verdicts.to_pylist(), config.shards.keep_negatives)
     return [
-        _Row(**{name: sample[name] for name in ROW_COLUMNS}, state=state)
+        _Row(
+            **{name: sample[name] for name in ROW_COLUMNS},
+            state=state,
+            notes=sample["notes"] or [],
+        )
         for sample, state in zip(samples, states, strict=True)
     ]
 
@@ -302,6 +307,7 @@ def _sample_rows(rows: Sequence[_Row], shard_of: dict[str, str]) -> pa.Table:
                 "key": key,
                 "duplicate_of": row.duplicate_of,
                 "regions": len(row.state.kept),
+                "notes": row.notes,
             }
         )
     return pa.Table.from_pylist(values, schema=ledger.SAMPLE_ROWS)

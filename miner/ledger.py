@@ -25,6 +25,7 @@ SAMPLE_ROWS = pa.schema(
         ("key", pa.string()),  # null unless written
         ("duplicate_of", pa.string()),  # image_id of the copy that stays, null otherwise
         ("regions", pa.int32()),  # kept masks that the caption grounds
+        ("notes", pa.list_(pa.string())),  # what did not work on the way, e.g. llm:timeout
     ]
 )
 

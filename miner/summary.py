@@ -72,6 +72,18 @@ def print_summary(store: Store, console: Console) -> None:
         others = [f"{r} {n}" for r, n in reasons.most_common() if r != "kept"]
         table.add_row(concept, str(reasons.total()), str(reasons["kept"]), ", ".join(others))
     console.print(table)
+    found_marks = marks(store).values()
+    calls: Counter[str] = Counter()
+    for mark in found_marks:
+        calls.update({k: n for k, n in mark["counts"].items() if k.startswith("llm_")})
+    if calls:
+        console.print("LLM: " + ", ".join(f"{k[4:]} {n}" for k, n in sorted(calls.items())))
+    missing = {k: why for mark in found_marks for k, why in mark["missing"].items()}
+    for what, why in sorted(missing.items()):
+        console.print(f"{what}: {why}", markup=False, highlight=False, soft_wrap=True)
+    for name in store.names("plan", suffix=".json"):
+        for problem in store.read_json(name)["problems"]:
+            console.print(f"problem: {problem}", markup=False, soft_wrap=True)
 
 
 def print_status(store: Store, captions: int, console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -17,16 +18,34 @@ from miner.unit import Unit
 TABLES = ("samples", "images", "candidates")
 
 
-def commit(store: Store, unit_id: str, unit: Unit) -> dict[str, Any]:
+def commit(
+    store: Store,
+    unit_id: str,
+    unit: Unit,
+    counts: Mapping[str, int] | None = None,
+    missing: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Write a unit whole; the mark comes last and makes it count.
 
     Floats are rounded to 6 decimals. Of the pictures, only those with a mask (or a row that may
     be written without one) keep their bytes.
 
+    Args:
+        store: OUT.
+        unit_id: name of the unit.
+        unit: its tables.
+        counts: what the stages counted.
+        missing: what took no part, and how to get it.
+
     Returns:
         The mark: per table rows, bytes and sha256.
     """
-    mark: dict[str, Any] = {"unit_id": unit_id, "tables": {}}
+    mark: dict[str, Any] = {
+        "unit_id": unit_id,
+        "tables": {},
+        "counts": dict(counts or {}),
+        "missing": dict(missing or {}),
+    }
     for name in TABLES:
         table = _rounded(getattr(unit, name))
         if name == "images":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow.compute as pc
@@ -12,7 +14,7 @@ from miner.config import Config
 from miner.plan import UnitRef, load_unit
 from miner.store import Store
 from miner.threads import fix_threads
-from miner.unit import Unit
+from miner.unit import Stage, Unit
 from miner.units import commit
 
 
@@ -29,27 +31,58 @@ class Worker:
         self.config = config
         self.store = Store(config.out)
         self.stages = [stages.BUILD[name](config) for name in names]
-        self.first = names[0] == stages.NAMES[0]
         self.last = names[-1] == stages.NAMES[-1]
 
-    def process(self, ref: UnitRef, unit: Unit | None) -> Any:
+    def process(self, ref: UnitRef, passed: Passed | None) -> Any:
         """Run the group's stages.
 
         Args:
             ref: which unit.
-            unit: what the group before made; None for the first group, which reads the corpus.
+            passed: what the group before returned; None for the first, which reads the corpus.
 
         Returns:
-            The unit; after the last group, the mark of `miner.units.commit` with `accepted`, how
-            many masks would be kept if this unit were all (the barrier decides for good).
+            What the next group is passed; after the last group, the mark of `miner.units.commit`
+            with `accepted`, how many masks would be kept if this unit were all (the barrier
+            decides for good).
         """
-        if self.first:
-            unit = load_unit(ref, self.config.corpora, self.store)
-        assert unit is not None
+        if passed is None:
+            unit, said = load_unit(ref, self.config.corpora, self.store), Said()
+        else:
+            unit, said = passed
         for stage in self.stages:
+            before = _summary(stage)
             unit = stage(unit)
+            said = said.plus(before, _summary(stage))
         if not self.last:
-            return unit
-        mark = commit(self.store, ref.unit_id, unit)
+            return unit, said
+        mark = commit(self.store, ref.unit_id, unit, said.counts, said.missing)
         verdicts = decide(unit.candidates, unit.images, self.config.filters)
         return {**mark, "accepted": pc.sum(verdicts["keep"]).as_py() or 0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Said:
+    """What the stages say of a unit beside its tables.
+
+    Attributes:
+        counts: what they counted: texts, calls, faults.
+        missing: what took no part, and how to get it.
+    """
+
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def plus(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Said:
+        """With what a stage's summary gained over a unit."""
+        old = before.get("counts", {})
+        gained = {k: n - old.get(k, 0) for k, n in after.get("counts", {}).items()}
+        return Said({**self.counts, **gained}, {**self.missing, **after.get("missing", {})})
+
+
+Passed = tuple[Unit, Said]
+
+
+def _summary(stage: Stage) -> Mapping[str, Any]:
+    """`counts` and `missing` of a stage that keeps them."""
+    summary = getattr(stage, "summary", None)
+    return summary() if summary is not None else {}
