@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,8 @@ def _detector() -> tuple[Any, Any]:
     import spacy
     from scispacy.abbreviation import AbbreviationDetector
 
+    # The detector's matcher is empty until a definition is found; spaCy warns at every text.
+    warnings.filterwarnings("ignore", message=r"\[W036\]")
     nlp = spacy.blank("en")
     return nlp, AbbreviationDetector(nlp)
 

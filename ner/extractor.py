@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ner.config import NerConfig
-from ner.ground import reason
+from ner.ground import picture, reason
 from ner.lexicon import Lexicon
 from ner.llm.extractor import LlmAnswer, LlmExtractor
 from ner.mentions import Fact, Mention
@@ -85,8 +85,9 @@ class Extractor:
     ) -> tuple[Mention, ...]:
         """Mentions with groundability by the polarity that was voted."""
         judged = []
+        seen = picture(facts)
         for mention in mentions:
-            why = reason(mention.concept, mention.polarity, facts, vocabulary().concepts)
+            why = reason(vocabulary().concepts[mention.concept], mention.polarity, seen)
             judged.append(mention._replace(groundable=why is None, reason=why))
         return tuple(judged)
 

@@ -34,6 +34,8 @@ def config_of(settings: Sequence[str]) -> NerConfig:
         node = tree
         for parent in parents:
             node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise Refused(f"--set {setting}: {parent} has a value already")
         node[name] = yaml.safe_load(value)
     try:
         return NerConfig.model_validate(tree)

@@ -2,12 +2,13 @@
 
 Reasons: `negated`, `uncertain` (the caption does not say it is there), `finding` (the structure
 does not occur at the site the caption names), `scale` (too small for the magnification),
-`vague` (names no particular structure).
+`specimen` (a layer of tissue in a smear), `vague` (names no particular structure).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ner.concepts import Concept
 from ner.mentions import Fact
@@ -15,33 +16,73 @@ from ner.mentions import Fact
 # Smallest object, in um, that can be outlined at these magnifications: about five pixels of a
 # 1000 px picture of the field.
 SMALLEST_UM = {"low power": 8.0, "1x": 20.0, "2x": 10.0, "4x": 5.0, "5x": 4.0}
-# At these the whole tissue is in view and single cells still count as visible.
-VAGUE = frozenset({"structure", "area", "tissue", "material", "component", "lesion"})
+VAGUE = frozenset({"structure", "area", "tissue", "material", "component", "body", "focus"})
+# Smears, imprints and aspirates keep cells and fragments, no layers.
+LAYERS = frozenset(
+    {
+        "dermis",
+        "dermoepidermal junction",
+        "epidermis",
+        "lamina propria",
+        "muscularis mucosae",
+        "muscularis propria",
+        "rete ridge",
+        "serosa",
+        "stratum corneum",
+        "subcutis",
+        "submucosa",
+    }
+)
 
 
-def reason(
-    concept: str, polarity: str, facts: Sequence[Fact], table: Mapping[str, Concept]
-) -> str | None:
+class Picture(NamedTuple):
+    """What the facts of a caption say about its picture.
+
+    Attributes:
+        sites: organs named.
+        smallest_um: diameter below which objects cannot be outlined; 0 when unknown.
+        cytology: whether the specimen is a smear or the like.
+    """
+
+    sites: frozenset[str]
+    smallest_um: float
+    cytology: bool
+
+
+NOTHING = Picture(frozenset(), 0.0, False)
+
+
+def picture(facts: Sequence[Fact]) -> Picture:
+    """Return what the facts of a caption say about its picture."""
+    if not facts:
+        return NOTHING
+    scales = [SMALLEST_UM.get(fact.value, 0.0) for fact in facts if fact.kind == "magnification"]
+    return Picture(
+        frozenset(fact.value for fact in facts if fact.kind == "site"),
+        min(scales, default=0.0),
+        {fact.value for fact in facts if fact.kind == "specimen"} == {"cytology"},
+    )
+
+
+def reason(concept: Concept, polarity: str, seen: Picture) -> str | None:
     """Return why a mention is not groundable, or None when it is.
 
+    Several sites or magnifications in one caption are read kindly: the structure must be impossible
+    at each of them.
+
     Args:
-        concept: canonical name, a key of `table`.
+        concept: row of the concept table.
         polarity: affirmed, negated or uncertain.
-        facts: facts of the caption.
-        table: the concept table.
+        seen: what the caption says about its picture.
     """
     if polarity != "affirmed":
         return polarity
-    row = table[concept]
-    if row.name in VAGUE:
+    if concept.name in VAGUE:
         return "vague"
-    sites = {fact.value for fact in facts if fact.kind == "site"}
-    if sites and (sites <= set(row.not_sites)):
+    if seen.sites and seen.sites.issubset(concept.not_sites):
         return "finding"
-    if row.size_um:
-        scales = [
-            SMALLEST_UM.get(fact.value, 0.0) for fact in facts if fact.kind == "magnification"
-        ]
-        if scales and row.size_um[1] < min(scales):
-            return "scale"
+    if concept.size_um and concept.size_um[1] < seen.smallest_um:
+        return "scale"
+    if seen.cytology and concept.name in LAYERS:
+        return "specimen"
     return None

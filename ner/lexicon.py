@@ -6,7 +6,7 @@ import bisect
 from collections.abc import Iterable
 
 from ner.abbreviations import defined
-from ner.ground import reason
+from ner.ground import Picture, picture, reason
 from ner.mentions import Extraction, Fact, Mention
 from ner.phrases import Phrase, Reading, read
 from ner.polarity import polarities
@@ -34,8 +34,9 @@ class Lexicon:
         reading = self._read(text)
         facts = _facts(reading)
         said = polarities(reading)
+        seen = picture(facts)
         mentions = [
-            self._mention(reading, phrase, polarity, facts)
+            self._mention(reading, phrase, polarity, seen)
             for phrase, polarity in zip(reading.phrases, said, strict=True)
         ]
         return Extraction(tuple(mentions), facts)
@@ -52,7 +53,7 @@ class Lexicon:
             source: name of the extractor.
         """
         reading = self._read(text)
-        facts = _facts(reading)
+        seen = picture(_facts(reading))
         phrases = []
         for start, end, fallback in spans:
             first = bisect.bisect_left(reading.starts, start)
@@ -63,7 +64,7 @@ class Lexicon:
         reading.phrases = phrases = sorted(phrases)
         said = polarities(reading)
         return tuple(
-            self._mention(reading, phrase, polarity, facts)._replace(sources=(source,))
+            self._mention(reading, phrase, polarity, seen)._replace(sources=(source,))
             for phrase, polarity in zip(phrases, said, strict=True)
         )
 
@@ -95,18 +96,16 @@ class Lexicon:
                 given[short] = reading.facts[-1].entry
         return given
 
-    def _mention(
-        self, reading: Reading, phrase: Phrase, polarity: str, facts: tuple[Fact, ...]
-    ) -> Mention:
-        table = self._words.concepts
+    def _mention(self, reading: Reading, phrase: Phrase, polarity: str, seen: Picture) -> Mention:
+        concept = self._words.concepts[phrase.concept]
         start, end = reading.starts[phrase.first], reading.ends[phrase.last - 1]
-        why = reason(phrase.concept, polarity, facts, table)
+        why = reason(concept, polarity, seen)
         return Mention(
             start,
             end,
             reading.text[start:end],
             phrase.concept,
-            table[phrase.concept].kind,
+            concept.kind,
             polarity,
             ("lexicon",),
             (),

@@ -18,6 +18,7 @@ Phrases whose last noun is a disease, an organ or an attribute are no structures
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ from ner.vocabulary import (
     CHUNK,
     CONCEPT,
     CUE,
+    DIAGNOSIS,
     FACT,
     IDENTITY,
     LIGHT,
@@ -136,12 +138,16 @@ def _items(reading: Reading) -> list[Item]:
             continue
         entry, last = word.entry, i + 1
         node, j = word.node, i + 1
-        while node and j < count and text[ends[j - 1] : starts[j]] in _BINDING:
+        while node and j < count:
+            gap = text[ends[j - 1] : starts[j]]
+            if gap not in _BINDING and not (gap == ". " and ends[j - 1] - starts[j - 1] == 1):
+                break
             here = node.get(table[j].lemma)
             if here is None:
                 break
             j += 1
-            if here.entry is not None:
+            # "The cells cluster": a plural before a singular is subject and verb.
+            if here.entry is not None and (j != i + 2 or table[i + 1].plural or not word.plural):
                 entry, last = here.entry, j
             node = here.next
         if last == i + 1 and word.meanings:
@@ -201,10 +207,12 @@ def _is_verb(table: list[Word], i: int) -> bool:
     """Whether a word that can be noun or verb ("infiltrates", "lines") is a verb here."""
     if i and table[i - 1].lemma in ("that", "which", "to", "they", "may", "can", "and", "also"):
         return True
+    if i and table[i - 1].plural and not table[i].plural and table[i - 1].entry is not None:
+        return True
     return i + 1 < len(table) and table[i + 1].lemma in ("the", "a", "an", "into", "this", "these")
 
 
-_BINDING = SOFT | {"'", "\u2019", "' ", "\u2019 ", "&", " & ", ".", ". "} - {"\n", "\r\n", "\t"}
+_BINDING = (SOFT | {"'", "\u2019", "' ", "\u2019 ", "&", " & ", ":", "+"}) - {"\n", "\r\n", "\t"}
 
 
 def _chunk(reading: Reading, items: list[Item]) -> None:
@@ -309,6 +317,8 @@ def _concept(row: list[Item]) -> str | None:
     before = [item for item in row[:-1] if item.entry.kind != AMOUNT]
     if entry.kind == LIGHT:
         return (before[-1].entry.name or "structure") if before else None
+    if entry.name == "cell" and before and before[-1].entry.kind == DIAGNOSIS:
+        return "tumor cell" if _MALIGNANT.search(before[-1].entry.name) else entry.name
     if entry.head not in ("bound", "loose"):
         return entry.name
     if entry.name == "infiltration":
@@ -323,6 +333,8 @@ def _concept(row: list[Item]) -> str | None:
             return entry.name
     return None
 
+
+_MALIGNANT = re.compile("oma|cancer|tumor|leukemia")
 
 # What infiltrates: an "infiltration" of anything else is a process, no structure.
 _CELLS = frozenset(
@@ -350,9 +362,19 @@ def _is_disease(reading: Reading, row: list[Item], first: int) -> bool:
     if head.entry.name not in ("tumor", "lesion") or head.last - head.first > 1:
         return False
     modified = first < head.first
-    before = reading.words[row[0].first - 1].lemma if row[0].first else ""
+    before = _determiner(reading, row[0].first)
     if head.entry.name == "lesion":
         return modified and before in ("a", "an")
     if head.plural:
         return before not in ("the", "these", "both")
-    return before in ("a", "an") or (modified and before not in ("the", "this"))
+    return before in ("a", "an") or (modified and before not in ("the", "this", "these"))
+
+
+def _determiner(reading: Reading, first: int) -> str:
+    """The function word before a phrase, past two words at most; "" at the start of a sentence."""
+    for i in range(first - 1, max(first - 4, -1), -1):
+        if not (reading.gap(i).isspace() or reading.gap(i) in HYPHENS):
+            return ""
+        if reading.words[i].flags:
+            return reading.words[i].lemma
+    return ""

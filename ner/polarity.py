@@ -15,6 +15,7 @@ from ner.tokens import HYPHENS
 from ner.vocabulary import AND, BREAK, CHUNK, DETERMINER, NOUN, OR, PREPOSITION, VERB
 
 _END = frozenset(".;!?")
+_REACH = 40  # words; no cue reaches farther, so that run-on text is read in linear time
 AFFIRMED, NEGATED, UNCERTAIN = "affirmed", "negated", "uncertain"
 
 
@@ -28,13 +29,14 @@ def polarities(reading: Reading) -> list[str]:
     if reading.cues:
         at = {word: i for i, phrase in enumerate(phrases) for word in range(*phrase[:2])}
         nouns = {item.first: item.last for item in reading.items if NOUN < item.entry.kind < CHUNK}
+        closers = {item.first for item in reading.cues if item.entry.effect == "end"}
         for effect in (UNCERTAIN, NEGATED):
             for cue in reading.cues:
                 if cue.entry.effect != effect:
                     continue
                 reached: list[int] = []
                 if cue.entry.direction != "backward":
-                    reached += _forward(reading, cue, at, nouns)
+                    reached += _forward(reading, cue, at, nouns, closers)
                 if cue.entry.direction != "forward":
                     reached += _backward(reading, cue, at)
                 for index in reached:
@@ -44,14 +46,15 @@ def polarities(reading: Reading) -> list[str]:
     return result
 
 
-def _forward(reading: Reading, cue: Item, at: dict[int, int], nouns: dict[int, int]) -> list[int]:
+def _forward(
+    reading: Reading, cue: Item, at: dict[int, int], nouns: dict[int, int], closers: set[int]
+) -> list[int]:
     """Phrases that a cue reaches after it."""
     words = reading.words
-    ends = {item.first for item in reading.cues if item.entry.effect == "end"}
     reached: list[int] = []
     passed = False  # whether the noun phrase after the cue has been passed
     i = cue.last
-    while i < len(words):
+    while i < min(len(words), cue.last + _REACH):
         gap = reading.gap(i - 1)
         if not gap.isspace() and gap not in HYPHENS:
             if not _END.isdisjoint(gap) and gap != ".":
@@ -67,7 +70,7 @@ def _forward(reading: Reading, cue: Item, at: dict[int, int], nouns: dict[int, i
             passed = True
             continue
         flags = words[i].flags
-        if flags & BREAK or i in ends:
+        if flags & BREAK or i in closers:
             break
         if passed and (
             flags & VERB
@@ -86,7 +89,8 @@ def _forward(reading: Reading, cue: Item, at: dict[int, int], nouns: dict[int, i
 def _continues(reading: Reading, i: int, at: dict[int, int]) -> bool:
     """Whether the comma before word i continues a list that an "or" or "and" closes."""
     words = reading.words
-    while i < len(words):
+    end = min(len(words), i + _REACH)
+    while i < end:
         flags = words[i].flags
         index = at.get(i)
         if flags & (OR | AND):
@@ -124,25 +128,45 @@ def _new_clause(reading: Reading, i: int, at: dict[int, int]) -> bool:
 
 
 def _backward(reading: Reading, cue: Item, at: dict[int, int]) -> list[int]:
-    """Phrases of the subject before a cue."""
+    """Phrases of the subject before a cue: "glands in the stroma are absent" negates the glands."""
     words = reading.words
-    reached: list[int] = []
+    verb = bool(words[cue.first].flags & VERB) and words[cue.first].lemma in _AUXILIARIES
+    free: list[int] = []  # governed by no preposition
+    near: list[int] = []  # since the last preposition
     i = cue.first - 1
-    while i >= 0:
-        if not _END.isdisjoint(reading.gap(i)):
+    while i >= max(0, cue.first - _REACH):
+        gap = reading.gap(i)
+        if not _END.isdisjoint(gap) and gap != ".":
+            break
+        if "," in gap and (free or near) and _opens(reading, i + 1):
             break
         index = at.get(i)
         if index is not None:
-            reached.append(index)
+            near.append(index)
             i = reading.phrases[index].first - 1
             continue
         flags = words[i].flags
-        if flags & BREAK:
+        if flags & BREAK or (flags & VERB and near):
             break
-        if flags & VERB and reached:
-            break
+        if flags & PREPOSITION and near and words[i].lemma != "of":
+            if not verb:
+                break
+            free, near = free or near, []
         i -= 1
-    return reached
+    return near or free
+
+
+_AUXILIARIES = frozenset(
+    {"is", "are", "was", "were", "has", "have", "may", "can", "could", "cannot"}
+)
+
+
+def _opens(reading: Reading, i: int) -> bool:
+    """Whether word i opens a clause after a comma: "and in this case ...", "the ..."."""
+    words = reading.words
+    if i < len(words) and words[i].flags & AND:
+        i += 1
+    return i < len(words) and bool(words[i].flags & (DETERMINER | PREPOSITION | BREAK))
 
 
 def _alternatives(reading: Reading, result: list[str]) -> None:

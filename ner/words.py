@@ -37,7 +37,7 @@ _STEMS = (
 )
 _STEM = re.compile("|".join(re.escape(british) for british, _ in _STEMS))
 _AMERICAN = dict(_STEMS)
-_ISE = re.compile(r"(?<=[nlrtm])is(?=(?:ed|ing|ation|ations)$)")
+_ISE = re.compile(r"(?:(?<=[nltm])|(?<=[aeou]r))is(?=(?:ed|ing|ation|ations)$)")
 _MARKS = re.compile(r"[\u0300-\u036f\u00ad\u200c\u200d]")
 
 
