@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 from miner.config import Config, Resources
+from miner.store import Store
 from miner.unit import Stage
 
 Name = Literal["extract", "segment", "score"]
@@ -15,7 +16,13 @@ NAMES: tuple[Name, ...] = get_args(Name)
 def _extract(config: Config) -> Stage:
     from ner.stage import ExtractMentions
 
-    return ExtractMentions(config.ner)
+    ner = config.ner
+    out = Store(config.out)
+    if ner.llm is not None and ner.llm.cache is None and out.local:
+        # Recorded replies make a resumed run give the same bytes.
+        llm = ner.llm.model_copy(update={"cache": out.path("llm")})
+        ner = ner.model_copy(update={"llm": llm})
+    return ExtractMentions(ner)
 
 
 def _segment(config: Config) -> Stage:

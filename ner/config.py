@@ -18,7 +18,8 @@ class LlmConfig(Settings):
         base_url: address of the server's `/v1`.
         model: model name as the server knows it.
         key_env: environment variable that holds the key; servers without keys need none.
-        cache: folder of recorded replies; a caption whose reply is recorded makes no call.
+        cache: folder of recorded replies; a caption whose reply is recorded makes no call. In a run
+            whose OUT is local, `llm/` in OUT by default.
         in_flight: requests under way at a time.
         timeout_s: seconds until one attempt counts as failed.
         retries: further attempts after a time-out, 429 or 5xx, as the client does them.
