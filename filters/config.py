@@ -139,5 +139,5 @@ class DedupeConfig(Settings):
     """
 
     semantic: bool = True
-    threshold: float = pydantic.Field(0.89, gt=0, le=1)
+    threshold: float = pydantic.Field(0.84, gt=0, le=1)
     model: str = "embedded"

@@ -133,7 +133,7 @@ def crop(
     method = cv2.INTER_AREA if side > side_px else cv2.INTER_CUBIC
     size = (side_px, side_px)
     # Scaled before it is blurred: the blur of a large square would cost more than the model.
-    square = cv2.resize(square, size, interpolation=method)
+    square = np.asarray(cv2.resize(square, size, interpolation=method), np.uint8)
     if outside == "keep":
         return square
     share = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA)

@@ -30,10 +30,13 @@ def measure(
     """AUROC of phrases (right against wrong on one mask) and of places, over whole tiles.
 
     Returns:
-        "phrases": pooled over all masks; "places": right mask against the same shape elsewhere
-        (mostly off the truth) with the right phrase; and "phrases:<concept>" for masks of each.
+        "phrases": pooled over all masks; "negation": phrase against "no <phrase>"; "places": right
+        mask against the same shape elsewhere (mostly off the truth) with the right phrase; and
+        "phrases:<concept>" for masks of each.
     """
     texts = clip.texts(vocabulary.names)
+    denied = clip.texts([f"no {name}" for name in vocabulary.names])
+    no: list[float] = []
     right: dict[str, list[float]] = {}
     wrong: dict[str, list[float]] = {}
     here: list[float] = []
@@ -50,16 +53,17 @@ def measure(
             weights = regions.grid_weights(truth, grid)
             others = regions.random_regions(weights, 2, rng) if layer.exhaustive else []
             others = [o for o in others if (o * weights).sum() < ABSENT_BELOW * o.sum()]
-            found = clip.regions(dense, np.stack([weights, *others])) @ texts.T
-            right.setdefault(vocabulary.names[place], []).append(float(found[0, place]))
-            wrong.setdefault(vocabulary.names[place], []).extend(
-                found[0, vocabulary.wrong[place]].tolist()
-            )
+            embeddings = clip.regions(dense, np.stack([weights, *others]))
+            found, name = embeddings @ texts.T, vocabulary.names[place]
+            right.setdefault(name, []).append(float(found[0, place]))
+            wrong.setdefault(name, []).extend(found[0, vocabulary.wrong[place]].tolist())
+            no.append(float(embeddings[0] @ denied[place]))
             if others:
                 here.append(float(found[0, place]))
                 there.extend(found[1:, place].tolist())
     out = {
         "phrases": auroc(list(chain(*right.values())), list(chain(*wrong.values()))),
+        "negation": auroc(list(chain(*right.values())), no),
         "places": auroc(here, there),
     }
     for concept in sorted(right):
