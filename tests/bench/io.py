@@ -4,11 +4,11 @@
 
     python ../shared/peers/bench_shards.py --ours tests.bench.io:pack_peer
     python ../shared/peers/bench_loader.py --ours tests.bench.io:load_peer
-    python ../shared/peers/bench_loader.py --ours tests.bench.io:load_peer_two
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import multiprocessing
@@ -17,6 +17,8 @@ import random
 import resource
 import shutil
 import statistics
+import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -26,7 +28,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import torch
 import webdataset as wds
+from pycocotools import mask as coco
 
 from miner.store import Store
 from segmenters.regions import encode
@@ -35,12 +40,14 @@ from shards.decode import decode_image, decode_masks
 from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.run import export
-from shards.index import read_manifest
 from shards.load import GroundedCaptions
 from shards.pack import pack, write_manifest
+from shards.stream import GroundedStream, StreamLoader, part
 from shards.tar import scan
+from tests.shards.build import build
 from tests.shards.build import sample as small_sample
 
+pa.array([0])  # pyarrow imports pandas with its first array: start-up, no matter of packing
 SHARD_BYTES = 45_000_000  # what 500 of the peers' samples take
 
 
@@ -92,3 +99,260 @@ def load_peer(paths: Iterable[str]) -> Iterator[dict[str, np.ndarray]]:
     cv2.setNumThreads(1)
     for path in paths:
         yield from _read(path)
+
+
+def _timed(run: Callable[[], int]) -> tuple[float, float]:
+    """Items per second of wall time, and of processor time (this process and its children)."""
+    before = _processor_s()
+    begin = time.perf_counter()
+    n = run()
+    return n / (time.perf_counter() - begin), n / max(_processor_s() - before, 1e-9)
+
+
+def _processor_s() -> float:
+    mine, others = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return mine.ru_utime + mine.ru_stime + others.ru_utime + others.ru_stime
+
+
+def _light(image: Any, masks: Any) -> int:
+    """What the peers' script does with a sample."""
+    return int(image[::64, ::64].sum()) + int(masks[:, ::16, ::16].sum())
+
+
+def _raw_tar(path: str) -> int:
+    """The lower limit: tarfile, cv2, pycocotools in one loop."""
+    n = 0
+    with tarfile.open(path) as tar:
+        image = b""
+        for member in tar:
+            data = tar.extractfile(member).read()  # type: ignore[union-attr]
+            if member.name.endswith(".jpg"):
+                image = data
+                continue
+            regions = json.loads(data)["regions"]
+            pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR_RGB)
+            _light(pixels, coco.decode([r["rle"] for r in regions]).transpose(2, 0, 1))
+            n += 1
+    return n
+
+
+def _own_part(args: tuple[str, int]) -> int:
+    """One of two processes that each read and use their half, as ranks of a group do."""
+    out, rank = args
+    one_thread()
+    stream = GroundedStream(out, "train")
+    stream._source.left = part([[0, len(stream)]], rank, 2)
+    return sum(1 for item in stream if _light(item["image"], item["masks"]) >= 0)
+
+
+def one_thread(_: int = 0) -> None:
+    """Processes are compared, not threads."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def tiles(n: int, side: int) -> list[dict[str, Any]]:
+    """Samples of about 90 KB like the peers': a smooth picture and three masks; 50 distinct."""
+    rng = np.random.default_rng(0)
+    pool = []
+    for _ in range(min(n, 50)):
+        coarse = cv2.resize(rng.standard_normal((side // 24,) * 2), (side, side), interpolation=2)
+        fine = cv2.GaussianBlur(rng.standard_normal((side, side)), (0, 0), 1.2)
+        noise = (coarse[..., None] * 22 + fine[..., None] * 60) * [0.6, 1.0, 0.8]
+        pixels = np.clip(noise + np.array([190, 150, 205]), 0, 255).astype(np.uint8)
+        regions = []
+        for level in (0.4, 0.9, 1.4):
+            mask = coarse > level
+            rle = {"size": [side, side], "counts": encode(mask)}
+            regions.append({"concept": "nucleus", "rle": rle, "area_px": int(mask.sum())})
+        pool.append((cv2.imencode(".jpg", pixels)[1].tobytes(), regions))
+    return [
+        {
+            "__key__": f"tile-{i:08d}",
+            "jpg": pool[i % len(pool)][0],
+            "json": {
+                "key": f"tile-{i:08d}",
+                "corpus": "tile",
+                "row": i,
+                "caption": "nuclei",
+                "width": side,
+                "height": side,
+                "regions": [
+                    {**r, "score": 0.5, "bbox": [0, 0, 1, 1]} for r in pool[i % len(pool)][1]
+                ],
+            },
+        }
+        for i in range(n)
+    ]
+
+
+def bench_pack(folder: Path, samples: list[dict[str, Any]]) -> Iterator[tuple[str, Callable]]:
+    """Packing against a bare TarWriter, which neither syncs nor hashes."""
+
+    def bare() -> int:
+        for start in range(0, len(samples), 500):
+            with open(folder / f"bare-{start:06d}.tar", "wb") as file:
+                with wds.TarWriter(file, mtime=0) as sink:
+                    for s in samples[start : start + 500]:
+                        sink.write(s)
+        return len(samples)
+
+    def ours() -> int:
+        pack_peer(samples, folder / "out")
+        return len(samples)
+
+    yield "pack: TarWriter", bare
+    yield "pack: ours, synced, hashed, indexed", ours
+
+
+def bench_load(out: Path) -> Iterator[tuple[str, Callable]]:
+    """Reading and decoding; the first row is the limit of one process."""
+    paths = sorted(str(p) for p in (out / "shards").glob("*.tar"))
+
+    def sequential() -> int:
+        return sum(1 for s in GroundedStream(out, "train") if _light(s["image"], s["masks"]) >= 0)
+
+    def random_once() -> int:
+        dataset = GroundedCaptions(out, "train")
+        n = 0
+        for i in random.Random(0).sample(range(len(dataset)), len(dataset)):
+            item = dataset[i]
+            n += _light(item["image"], item["masks"]) >= 0
+        return n
+
+    def two_raw() -> int:
+        with multiprocessing.Pool(2, one_thread, (0,)) as pool:
+            return sum(pool.imap_unordered(_raw_tar, paths))
+
+    def two_ranks() -> int:
+        with multiprocessing.Pool(2) as pool:
+            return sum(pool.map(_own_part, [(str(out), 0), (str(out), 1)], chunksize=1))
+
+    def two_workers() -> int:
+        loader = StreamLoader(
+            GroundedStream(out, "train"), 16, num_workers=2, worker_init_fn=one_thread
+        )
+        n = 0
+        for batch in loader:
+            for image, masks in zip(batch["images"], batch["masks"], strict=True):
+                n += _light(image, masks) >= 0
+        return n
+
+    yield "load: raw tar + cv2", lambda: sum(map(_raw_tar, paths))
+    yield "load: stream", sequential
+    yield "load: map, random order", random_once
+    yield "load: raw tar + cv2, two processes", two_raw
+    yield "load: two ranks, each its half", two_ranks
+    yield "load: StreamLoader, two workers", two_workers
+
+
+def bench_export(n: int, folder: Path) -> tuple[float, float, float]:
+    """granDf: samples/s of wall and processor time, and peak RSS in MB."""
+    pool = [small_sample(i) for i in range(100)]
+
+    def source() -> Iterator[Sample]:
+        for i in range(n):
+            value, image, extension = pool[i % 100]
+            yield Sample({**value, "key": f"quilt-{i:08d}-abcdef"}, image, extension, "train")
+
+    def run() -> int:
+        export(source(), "granDf", folder / "granDf", Options())
+        return n
+
+    wall, processor = _timed(run)
+    shutil.rmtree(folder / "granDf")
+    return wall, processor, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def resume(out: Path, points: int, method: str) -> int:
+    """Stop a two-worker epoch at random batches and go on; returns how often it came out wrong."""
+    expected = sorted(GroundedCaptions(out, "train").index["key"].to_pylist())
+    rng = random.Random(0)
+    wrong = 0
+    for _ in range(points):
+        seed = rng.randrange(1000)
+        make = dict(shuffle=True, seed=seed, decode=False)
+        names = _Names()
+        first = StreamLoader(
+            GroundedStream(out, "train", **make),
+            4,
+            2,
+            names,
+            multiprocessing_context=method,
+        )
+        stop = rng.randrange(1, len(expected) // 4)
+        seen = [key for batch in itertools.islice(first, stop) for key in batch]
+        state = first.state_dict()
+        again = StreamLoader(
+            GroundedStream(out, "train", **make), 4, 2, names, multiprocessing_context=method
+        )
+        again.load_state_dict(state)
+        rest = [key for batch in again for key in batch]
+        wrong += sorted(seen + rest) != expected
+    return wrong
+
+
+class _Names:
+    """Collate to keys; may be pickled."""
+
+    def __call__(self, items: list[dict[str, Any]]) -> list[str]:
+        return [item["key"] for item in items]
+
+
+def main() -> None:
+    """Run everything, rounds interleaved, and print Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--n", type=int, default=1000, help="tiles of 512 px")
+    parser.add_argument("--export", type=int, default=100_000, help="samples of the granDf export")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--points", type=int, default=50, help="interruptions")
+    args = parser.parse_args()
+    one_thread()
+    with tempfile.TemporaryDirectory(prefix="bench-io-") as temporary:
+        folder = Path(temporary)
+        out = folder / "out"
+        samples = tiles(args.n, 512)
+        pack_peer(samples, out)
+        contests = [*bench_pack(folder, samples), *bench_load(out)]
+        rates: dict[str, list[tuple[float, float]]] = {name: [] for name, _ in contests}
+        for number in range(args.rounds):
+            for name, run in contests[:: 1 if number % 2 == 0 else -1]:
+                rates[name].append(_timed(run))
+        print("| what | samples/s | of the limit | of its processor time |\n|---|---|---|---|")
+        limits = {"pack": "pack: TarWriter", "load": "load: raw tar + cv2"}
+        for name, _ in contests:
+            limit = limits[name[:4]]
+            if "two" in name or "ranks" in name:
+                limit = "load: raw tar + cv2, two processes"
+            ratios = [
+                statistics.median(
+                    a[k] / b[k] for a, b in zip(rates[name], rates[limit], strict=True)
+                )
+                for k in (0, 1)
+            ]
+            wall = statistics.median(r[0] for r in rates[name])
+            print(f"| {name} | {wall:.0f} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
+        build(folder / "many", n=400, max_bytes=1)
+        code = (
+            "import time, torch; from shards import GroundedCaptions, collate; "
+            "from torch.utils.data import DataLoader; import shards.load; t = time.perf_counter(); "
+            f"d = GroundedCaptions({str(folder / 'hundred')!r}, 'train'); "
+            "next(iter(DataLoader(d, 16, shuffle=True, collate_fn=collate))); "
+            "print(time.perf_counter() - t)"
+        )
+        build(folder / "hundred", n=100, max_bytes=1)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        print(f"\nfirst batch of 100 shards: {float(done.stdout):.2f} s")
+        for method, points in (("fork", args.points), ("spawn", 1)):
+            wrong = resume(folder / "many", points, method)
+            print(f"resume, two workers, {method}: {wrong} of {points} wrong")
+        for n in (args.export // 10, args.export):
+            wall, processor, peak = bench_export(n, folder)
+            print(
+                f"granDf of {n}: {wall:.0f} samples/s, {processor:.0f} per second of processor "
+                f"time, peak {peak:.0f} MB"
+            )
+
+
+if __name__ == "__main__":
+    main()
