@@ -129,6 +129,8 @@ def strata_of(caption: str, meta: Mapping[str, Any]) -> list[Stratum]:
     found: dict[str, Stratum] = {}
     for dimension in DIMENSIONS:
         value = meta.get(dimension)
+        if dimension == "age" and str(value).isdigit():
+            value = _number("age", str(value))
         if isinstance(value, str) and value.strip():
             found[dimension] = Stratum(dimension, value.strip().lower(), None, None, dimension)
     for stratum in _words(caption):

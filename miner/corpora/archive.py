@@ -123,6 +123,8 @@ class Archive:
             raise BadMember("encrypted_member")
         if entry["size"] > limit:
             raise BadMember("member_too_large")
+        if entry["header"] >= 1 << 62 or entry["compressed"] > limit:
+            raise BadMember("truncated_zip")
         if self._file is None:
             self._file = self.folder.open()
         self._file.seek(int(entry["header"]))

@@ -22,8 +22,8 @@ class _Corpus(Settings):
         source: carried into every sample where the rows do not say it themselves.
         max_pixels: larger pictures are excluded before they are decoded.
         max_caption_chars: longer captions are excluded; NER would choke on them.
-        assumed_mpp: um per pixel where neither slide nor magnification says it; null leaves it
-            unknown.
+        assumed_mpp: um per pixel where neither slide nor magnification nor a side column `mpp`
+            says it; null leaves it unknown.
     """
 
     path: str

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from miner.corpora.config import AnyCorpus
-from miner.corpora.rows import Picture, Place, Reader, Row, sample_id
+from miner.corpora.rows import Picture, Place, Reader, Row, clean, sample_id
 from miner.store import Store
 from miner.strata import strata_column
 from miner.unit import IMAGES, SAMPLES, Unit
@@ -54,12 +54,12 @@ def _samples(rows: Sequence[Row], config: AnyCorpus, name: str) -> pa.Table:
             "row": row.row,
             "image": row.image,
             "image_id": f"{name}/{row.image}",
-            "group": row.group or row.image,
+            "group": clean(row.group or row.image)[0],
             "license": str(row.meta.pop("license", "") or config.license),
-            "source": row.source or config.source or name,
+            "source": clean(row.source or config.source or name)[0],
             "caption": row.caption,
             "turns": row.turns,
-            "meta": json.dumps(row.meta, ensure_ascii=False, sort_keys=True),
+            "meta": clean(json.dumps(row.meta, ensure_ascii=False, sort_keys=True))[0],
             "status": row.status,
             "reason": row.reason,
         }
@@ -74,9 +74,11 @@ def _images(
     rows: Sequence[Row], pictures: dict[str, Picture], config: AnyCorpus, name: str
 ) -> pa.Table:
     records = []
+    stated = {row.image: mpp for row in rows if (mpp := _stated_mpp(row)) is not None}
     for image in dict.fromkeys(row.image for row in rows):
         picture = pictures.get(image, Picture())
-        assumed = picture.mpp is None and config.assumed_mpp is not None and picture.data
+        mpp = stated.get(image, config.assumed_mpp)
+        assumed = picture.mpp is None and mpp is not None and picture.data
         records.append(
             {
                 "image_id": f"{name}/{image}",
@@ -84,9 +86,15 @@ def _images(
                 "format": picture.format or None,
                 "width": picture.width or None,
                 "height": picture.height or None,
-                "mpp": config.assumed_mpp if assumed else picture.mpp,
+                "mpp": mpp if assumed else picture.mpp,
                 "mpp_source": "assumed" if assumed else picture.mpp_source,
                 "sha256": hashlib.sha256(picture.data).hexdigest() if picture.data else None,
             }
         )
     return pa.Table.from_pylist(records, schema=IMAGES)
+
+
+def _stated_mpp(row: Row) -> float | None:
+    """Um per pixel of a side column `mpp`, where a table has one."""
+    mpp = row.meta.get("mpp")
+    return float(mpp) if isinstance(mpp, int | float) and 0.01 < mpp < 100 else None

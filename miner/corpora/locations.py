@@ -17,9 +17,10 @@ MAX_FILE_BYTES = 1 << 30
 
 
 class Locations:
-    """Folders and zips that are searched for pictures, in order; folders first.
+    """Folders and zips that are searched for pictures: folders, zips, then folders one deeper.
 
-    A folder is searched itself and in its subfolders, one deep, as publishers' zips unpack.
+    Publishers' zips unpack one folder deep; those folders are listed when a name is missed for the
+    first time, since listing takes long where a picture is an object in a bucket.
 
     Args:
         root: the corpus's folder.
@@ -54,14 +55,7 @@ class Locations:
                 self.folders.append(place)
             else:
                 raise Refused(f"{field}: {place.url}: no such folder or zip")
-        nested = [
-            Folder(f.url.rstrip("/") + "/" + name, field)
-            for f in self.folders
-            for name, is_dir in _subfolders(f)
-            if is_dir
-        ]
-        known = {f.path() for f in self.folders}
-        self.folders += [f for f in nested if f.path() not in known]
+        self._nested: list[Folder] | None = None
         self._archives: list[archive.Archive] | None = None
 
     def prepare(self, store: Store) -> None:
@@ -74,6 +68,18 @@ class Locations:
             archive.save_index(store, f"{self.key}/zip-{at:02d}.npy", index)
             store.write_json(mark, {"fingerprint": print_, "members": len(index)})
 
+    def nested(self) -> list[Folder]:
+        """Subfolders of the folders, one deep."""
+        if self._nested is None:
+            known = {f.path() for f in self.folders}
+            inner = [
+                Folder(f.url.rstrip("/") + "/" + name, self.field)
+                for f in self.folders
+                for name in _subfolders(f)
+            ]
+            self._nested = [f for f in inner if f.path() not in known]
+        return self._nested
+
     def archives(self, store: Store) -> list[archive.Archive]:
         """The zips, opened through their stored indexes."""
         if self._archives is None:
@@ -85,7 +91,7 @@ class Locations:
 
     def names(self) -> Iterator[str]:
         """Names of all files in the folders (one deep) and zips, some maybe twice."""
-        for folder in self.folders:
+        for folder in [*self.folders, *self.nested()]:
             yield from (n for n, is_dir in folder.entries() if not is_dir)
             if self.relative:
                 yield from folder.walk()
@@ -107,9 +113,7 @@ class Locations:
                 result[name] = "bad_name"
             else:
                 wanted.append(name)
-        for folder in self.folders:
-            left = [n for n in wanted if n not in result]
-            result.update(_read_local(folder, left) if folder.local else _read_far(folder, left))
+        _from_folders(self.folders, wanted, result)
         for zipped in self.archives(store):
             for name in wanted:
                 if name not in result:
@@ -120,6 +124,8 @@ class Locations:
                     else:
                         if data is not None:
                             result[name] = data
+        if any(name not in result for name in wanted):
+            _from_folders(self.nested(), wanted, result)
         return {n: result.get(n, "missing_image") for n in [*result, *wanted]}
 
 
@@ -131,12 +137,20 @@ def _discover(root: Folder, names: Sequence[str]) -> list[Folder]:
     return found + [Folder(root.url.rstrip("/") + "/" + n, root.field) for n in zips]
 
 
-def _subfolders(folder: Folder) -> list[tuple[str, bool]]:
+def _from_folders(
+    folders: Sequence[Folder], wanted: Sequence[str], result: dict[str, bytes | str]
+) -> None:
+    for folder in folders:
+        left = [n for n in wanted if n not in result]
+        result.update(_read_local(folder, left) if folder.local else _read_far(folder, left))
+
+
+def _subfolders(folder: Folder) -> list[str]:
     """Subfolders of a folder, without listing hundreds of thousands of files into memory."""
     if not folder.local:
-        return [e for e in folder.entries() if e[1]]
+        return [name for name, is_dir in folder.entries() if is_dir]
     with os.scandir(folder.path()) as scan:
-        return sorted((e.name, True) for e in scan if e.is_dir())
+        return sorted(e.name for e in scan if e.is_dir())
 
 
 def _read_local(folder: Folder, names: list[str]) -> dict[str, bytes | str]:
