@@ -108,6 +108,8 @@ class BiomedParse:
                     convolution.weight = torch.nn.Parameter(weight, requires_grad=False)
         self._backbone = torch.compile(network.backbone) if compile else network.backbone
         self._texts: dict[str, tuple[Tensor, bool]] = {}
+        if compile:
+            self._warm_up()
 
     @classmethod
     def from_checkpoint(
@@ -147,6 +149,16 @@ class BiomedParse:
         network = weights.build(tensors, sizes, str(file)).to(device)
         words = Tokenizer(tokenizer, sizes.context)
         return cls(network, sizes, words, precision, batch, channels_last, compile)
+
+    def _warm_up(self) -> None:
+        """Compile now, so that a machine that cannot is refused before the first picture."""
+        try:
+            self.encode(np.zeros((8, 8, 3), np.uint8))
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
+            raise Refused(
+                f"biomedparse.compile: torch.compile fails here ({type(error).__name__}: {reason})"
+            ) from None
 
     @torch.inference_mode()
     def encode(self, image: Image.Image | np.ndarray) -> Features:

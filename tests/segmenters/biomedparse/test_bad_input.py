@@ -262,3 +262,14 @@ def test_bad_sizes_file(checkpoint, tmp_path):
         path.write_text(content)
         with pytest.raises(Refused, match=r"biomedparse.sizes"):
             build(BiomedParseConfig(checkpoint=str(checkpoint), sizes=str(path)))
+
+
+def test_compilation_that_fails_is_refused_before_the_first_picture(checkpoint, monkeypatch):
+    def broken(module):
+        def run(x):
+            raise RuntimeError("no compiler\nfound")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", broken)
+    assert "biomedparse.compile" in refusal(checkpoint, compile=True)
