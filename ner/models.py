@@ -7,7 +7,7 @@ gives the release address, never a bare package name.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,9 +37,15 @@ def install_line(name: str) -> str:
     return f"pip install {RELEASE}/v{VERSION}/{name}-{VERSION}.tar.gz"
 
 
-def is_installed(name: str) -> bool:
-    """Whether a spaCy package of this name can be loaded."""
-    return name.isidentifier() and importlib.util.find_spec(name) is not None
+def installed_version(name: str) -> str | None:
+    """Return the version of the installed package of this name, None when there is none.
+
+    Reads metadata only: no code of the package runs.
+    """
+    try:
+        return importlib.metadata.version(name)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
 
 
 class ModelExtractor:
@@ -54,16 +60,20 @@ class ModelExtractor:
     """
 
     def __init__(self, name: str, linker: bool = False) -> None:
-        if not is_installed(name):
+        version = installed_version(name)
+        if version is None:
             raise Refused(f"ner.model: {name} is not installed; get it with: {install_line(name)}")
-        import spacy
-
-        self._nlp = spacy.load(name)
-        if self._nlp.meta.get("version") == FOREIGN_VERSION:
+        if version == FOREIGN_VERSION:
             raise Refused(
                 f"ner.model: the installed {name} is not AI2's (version {FOREIGN_VERSION}); "
                 f"remove it and get AI2's with: {install_line(name)}"
             )
+        import spacy
+
+        try:
+            self._nlp = spacy.load(name)
+        except OSError as error:
+            raise Refused(f"ner.model: {name} is no spaCy pipeline ({error})") from error
         self._linker = linker
         if linker:
             import scispacy.linking  # noqa: F401  (registers the component)

@@ -6,7 +6,7 @@ import pytest
 from miner.errors import Refused
 from ner.config import NerConfig
 from ner.extractor import Extractor
-from ner.models import RELEASE, ModelExtractor, install_line, is_installed
+from ner.models import RELEASE, ModelExtractor, install_line, installed_version
 
 NAMES = ["en_core_sci_sm", "en_core_sci_md", "en_core_sci_lg", "en_ner_bionlp13cg_md"]
 
@@ -60,6 +60,11 @@ def package(tmp_path, monkeypatch):
             "def load(**more):\n"
             "    return load_model_from_path(Path(__file__).parent / 'data', **more)\n"
         )
+        about = tmp_path / f"{name}-{version}.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
         monkeypatch.syspath_prepend(tmp_path)
         importlib.invalidate_caches()
         return name
@@ -69,11 +74,12 @@ def package(tmp_path, monkeypatch):
 
 def test_an_installed_model_adds_entities(package):
     config = NerConfig(model=package("en_core_sci_demo", "0.5.4"))
-    text = "At the far side of it all, as told, there may be no plimble, but zorgocytes in ethanol."
+    text = "At the far side of all that was told to us before, no plimble is to be found, but in "
+    text += "this ethanol it may well be that, to our surprise, we do find zorgocytes."
     (found,) = Extractor(config)([text])
     assert [(m.text, m.concept, m.polarity, m.sources) for m in found.mentions] == [
         ("plimble", "tissue", "negated", ("scispacy",)),
-        ("zorgocytes", "cell", "affirmed", ("lexicon", "scispacy")),
+        ("zorgocytes", "cell", "uncertain", ("lexicon", "scispacy")),
     ]
 
 
@@ -92,7 +98,7 @@ def test_foreign_packages_of_the_same_name_are_refused(package):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_real_models(name):
-    if not is_installed(name):
+    if installed_version(name) is None:
         pytest.skip(f"not installed; get it with: {install_line(name)}")
     extractor = Extractor(NerConfig(model=name))
     text = (
