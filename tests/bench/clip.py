@@ -35,6 +35,7 @@ PHRASES = (
 )  # fmt: skip
 PHRASE_SCORES = ("cosine", "prob", "margin_sibling", "margin_absent", "rank", "instance_median")
 PLACE_SCORES = ("cosine", "margin_complement", "margin_random", "margin_shifted")
+RELATED = ("tnbc", "dsb2018")  # sets with slides or patients in common with training tiles
 MIN_AREA_PX = 64
 MAX_FRACTION = 0.9
 
@@ -124,6 +125,16 @@ def thin(tiles: Iterable[Labelled], per_source: int) -> Iterator[Labelled]:
             yield tile
 
 
+def related_pictures(folder: Path) -> set[str]:
+    """Names of real pictures whose slides or patients occur among the training tiles."""
+    names = set()
+    for line in (folder / "gold.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["tile"].startswith(RELATED):
+            names.add(Path(row["image"]).stem if row["corpus"] != "pathgen" else row["image"])
+    return names
+
+
 def copies(image: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Near-duplicates of a picture, each beside what it is a copy of."""
     height, width = image.shape[:2]
@@ -181,7 +192,10 @@ def main() -> None:
         kept = (tile for tile in read_folder(SHARED / "train") if tile.kept)
         sources["training tiles kept apart"] = list(thin(kept, args.per_set))
     if (SHARED / "real").is_dir() and not args.no_real:
-        sources["real"] = list(read_folder(SHARED / "real"))
+        common = related_pictures(SHARED / "real")
+        for tile in read_folder(SHARED / "real"):
+            name = "real, slides in common with training" if tile.name in common else "real"
+            sources.setdefault(name, []).append(tile)
     out: dict[str, object] = {}
     for mode in ("dense", "crops") if args.crops else ("dense",):
         config = ClipConfig(
