@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from miner.store import Store
+from shards.batch import stacked
 from shards.decode import decode_image, decode_masks
 from shards.index import Damaged, read_index, select
 from shards.read import ShardReader
@@ -133,11 +134,9 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         `images`: uint8 tensor (B, H, W, 3) when all sizes are equal, else a list of tensors;
         `masks`: list of uint8 tensors (n, H, W); every other field as a list.
     """
-    images = [item["image"] for item in items]
-    same = len({image.shape for image in images}) == 1
     rest = [name for name in items[0] if name not in ("image", "masks")]
     return {
-        "images": torch.stack(images) if same else images,
+        "images": stacked(items),
         "masks": [item["masks"] for item in items],
         **{name: [item[name] for item in items] for name in rest},
     }

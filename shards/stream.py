@@ -8,6 +8,7 @@ comes exactly once an epoch whatever their number, and to resume is to start fur
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ import webdataset as wds
 from webdataset.compat import FluidInterface
 
 from miner.errors import Refused
+from shards.batch import PIXELS, Rooms, from_one, keep_memory, to_one
 from shards.load import GroundedCaptions, collate
 
 Ranges = list[list[int]]  # [start, stop) places in the order of an epoch
@@ -81,6 +83,8 @@ class _Source(torch.utils.data.IterableDataset):
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         rank, world, worker, workers = wds.utils.pytorch_worker_info()
+        if torch.utils.data.get_worker_info() is not None:
+            keep_memory()
         order = self._order()
         mine = part(self._share(rank, world), worker, workers)
         self.taken = 0
@@ -167,7 +171,9 @@ class StreamLoader:
         stream: the stream, without stages that drop or reorder samples.
         batch_size: samples in a batch.
         num_workers: worker processes.
-        collate_fn: makes a batch of items; gets them without `place`.
+        reuse: let workers write each batch over an older one. Twice as fast, but a batch is good
+            until the second one after it only: copy it, or send it to the device, before.
+        collate_fn: makes a batch of items, in this process; gets them without `place`.
         options: further arguments of `torch.utils.data.DataLoader`.
     """
 
@@ -177,16 +183,23 @@ class StreamLoader:
         batch_size: int = 1,
         num_workers: int = 0,
         collate_fn: Callable[[list[dict[str, Any]]], Any] = collate,
+        *,
+        reuse: bool = False,
         **options: Any,
     ):
         self.stream = stream
+        # A worker is at most `prefetch_factor` batches ahead; two more are in the consumer's hands.
+        rooms = (options.get("prefetch_factor") or 2) + 2 if reuse and num_workers else 0
+        # Holding on to the pieces keeps them mapped, so that torch finds them mapped already.
+        self._held: deque[torch.Tensor] = deque(maxlen=max(1, rooms * num_workers))
         self._workers = max(1, num_workers)
         self._taken = [0] * self._workers
+        self._collate = collate_fn
         self._loader: torch.utils.data.DataLoader[Any] = torch.utils.data.DataLoader(
             stream,
             batch_size=batch_size,
             num_workers=num_workers,
-            collate_fn=_Placed(collate_fn),
+            collate_fn=_Placed(rooms),
             **options,
         )
 
@@ -197,7 +210,12 @@ class StreamLoader:
         for places, batch in self._loader:
             for worker, count in places:
                 self._taken[worker] = max(self._taken[worker], count)
-            yield batch
+            if PIXELS in batch:
+                self._held.append(batch[PIXELS])
+                yield self._collate(from_one(batch))
+            else:
+                yield self._collate(batch["items"])
+        self._held.clear()
         self.stream.set_epoch(epoch + 1)
         self._taken = [0] * self._workers
 
@@ -212,10 +230,12 @@ class StreamLoader:
 
 
 class _Placed:
-    """Collate that passes the places of its items beside the batch; may be pickled."""
+    """Collate of a worker: places of the items, and the items with their pixels in one piece."""
 
-    def __init__(self, collate_fn: Callable[[list[dict[str, Any]]], Any]):
-        self._collate = collate_fn
+    def __init__(self, rooms: int):
+        self._room = Rooms(rooms)
 
-    def __call__(self, items: list[dict[str, Any]]) -> tuple[list[tuple[int, int]], Any]:
-        return [item.pop(PLACE) for item in items], self._collate(items)
+    def __call__(self, items: list[dict[str, Any]]) -> tuple[list[tuple[int, int]], dict[str, Any]]:
+        places = [item.pop(PLACE) for item in items]
+        whole = all("image" in item and "masks" in item for item in items)
+        return places, to_one(items, self._room) if whole else {"items": items}

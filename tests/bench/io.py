@@ -228,9 +228,9 @@ def bench_load(out: Path) -> Iterator[tuple[str, Callable]]:
         with multiprocessing.Pool(2) as pool:
             return sum(pool.map(_own_part, [(str(out), 0), (str(out), 1)], chunksize=1))
 
-    def two_workers() -> int:
+    def two_workers(reuse: bool) -> int:
         loader = StreamLoader(
-            GroundedStream(out, "train"), 16, num_workers=2, worker_init_fn=one_thread
+            GroundedStream(out, "train"), 16, 2, reuse=reuse, worker_init_fn=one_thread
         )
         n = 0
         for batch in loader:
@@ -243,7 +243,8 @@ def bench_load(out: Path) -> Iterator[tuple[str, Callable]]:
     yield "load: map, random order", random_once
     yield "load: raw tar + cv2, two processes", two_raw
     yield "load: two ranks, each its half", two_ranks
-    yield "load: StreamLoader, two workers", two_workers
+    yield "load: StreamLoader, two workers", lambda: two_workers(False)
+    yield "load: StreamLoader, two workers, reuse", lambda: two_workers(True)
 
 
 def bench_export(n: int, folder: Path) -> tuple[float, float, float]:
