@@ -329,7 +329,8 @@ def _concept(row: list[Item]) -> str | None:
             return item.entry.name
         if kind == SITE:
             return None
-        if kind == IDENTITY or (kind == LOOK and entry.head == "loose"):
+        identity = kind == IDENTITY and item.entry.effect != "position"
+        if identity or (kind == LOOK and entry.head == "loose"):
             return entry.name
     return None
 

@@ -35,7 +35,13 @@ _CLASSES = {
     "break": BREAK,
     "skip": NOUNLESS,
 }
-_ADJECTIVES = {"amount": AMOUNT, "look": LOOK, "identity": IDENTITY, "light": LIGHT}
+_ADJECTIVES = {
+    "amount": AMOUNT,
+    "look": LOOK,
+    "identity": IDENTITY,
+    "position": IDENTITY,
+    "light": LIGHT,
+}
 _CONTEXT = {
     "site": SITE,
     "diagnosis": DIAGNOSIS,
@@ -59,7 +65,7 @@ class Entry:
         fact: kind of fact (site, diagnosis, stain, ...), "" when it states none.
         head: how a concept behaves as head of a phrase, see `Concept.head`.
         rank: order among forms that are spelled alike; the lowest wins.
-        effect: of a cue: negated, uncertain, none, end.
+        effect: of a cue: negated, uncertain, none, end; of an adjective: position, or "".
         direction: of a cue: forward, backward, both.
     """
 
@@ -142,7 +148,9 @@ def _context_forms() -> Iterator[tuple[str, Entry]]:
 def _word_forms() -> Iterator[tuple[str, Entry]]:
     for row in read_table("words"):
         if row["class"] in _ADJECTIVES:
-            entry = Entry(_ADJECTIVES[row["class"]], row["concept"] or "", rank=3)
+            position = "position" if row["class"] == "position" else ""
+            kind = _ADJECTIVES[row["class"]]
+            entry = Entry(kind, row["concept"] or "", rank=3, effect=position)
             for form in _cell(row["words"]):
                 yield form, entry
 
