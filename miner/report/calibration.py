@@ -12,7 +12,6 @@ from miner.store import Store
 from miner.units import marks, read_table
 
 CALIBRATION = "report/calibration.json"
-LEVELS_DRAWN = 6
 PALETTE = (charts.KEPT, "#d0568a", "#1f8a8a", "#d98a1f", "#4f6bd6", "#7a7f3a")
 NOT_NEEDED = frozenset({"counts", "instances", "data", "embedding", "asks"})
 
@@ -42,6 +41,13 @@ def _light(store: Store, unit_id: str, name: str) -> pa.Table:
     return table.drop_columns([c for c in table.column_names if c in NOT_NEEDED])
 
 
+def level_colours(page: dict[str, Any]) -> dict[str, str]:
+    """Colour of every level that is drawn: those that judged most masks of the run."""
+    levels = page["levels"]
+    used = sorted(page["calibrations"], key=lambda n: (-levels.get(n, 0), n))
+    return dict(zip(used, PALETTE, strict=False))
+
+
 def calibration_charts(page: dict[str, Any]) -> list[dict[str, Any]]:
     """Reliability, ROC, precision per threshold, and scores of targets and decoys.
 
@@ -52,8 +58,8 @@ def calibration_charts(page: dict[str, Any]) -> list[dict[str, Any]]:
         Dicts with `svg` and `caption`.
     """
     found = page["calibrations"]
-    used = sorted(found, key=lambda n: (-page["levels"].get(n, 0), n))[:LEVELS_DRAWN]
-    colour = dict(zip(used, PALETTE, strict=False))
+    colour = level_colours(page)
+    used = list(colour)
     reliability = {}
     for name in used:
         one = found[name]["reliability"]
@@ -92,7 +98,6 @@ def calibration_charts(page: dict[str, Any]) -> list[dict[str, Any]]:
             "svg": charts.curves(reliability, "stated probability", "share that was right"),
             "caption": "Reliability on held-out labelled masks: on the diagonal, a score means "
             "what it says.",
-            "key": [(name, colour[name]) for name in used],
         },
         {
             "svg": charts.curves(roc, "wrong masks let through", "right masks kept"),

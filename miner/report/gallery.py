@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from markupsafe import Markup, escape
 
 from miner.store import Store
@@ -30,6 +31,7 @@ QUALITY = 82
 SMALL_PX = 300
 OBJECTS_ACROSS = 14  # objects this many to the side of a picture can still be seen
 SAMPLES = 6
+CARD = ["sample_id", "concept", "segmenter", "prompt", "area_px", "score", "keep", "reason"]
 PER_GROUP = 4
 GROUPS = 7
 
@@ -44,7 +46,10 @@ def pick(candidates: pa.Table) -> dict[str, Any]:
         samples: sample_ids; accepted: concept -> rows; rejected: reason -> rows. Rows are dicts of
         the ledger with a mask.
     """
-    rows = [r for r in candidates.to_pylist() if r["area_px"] and r["polarity"] == "affirmed"]
+    shown = pc.and_(
+        pc.equal(candidates["polarity"], "affirmed"), pc.greater(candidates["area_px"], 0)
+    )
+    rows = candidates.filter(shown).select(CARD).to_pylist()
     kept = [r for r in rows if r["keep"]]
     by_sample: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in kept:
@@ -145,7 +150,7 @@ class Pictures:
 
 
 def _only(table: pa.Table, image_ids: pa.Array) -> list[dict[str, Any]]:
-    return table.filter(pa.compute.is_in(table["image_id"], image_ids)).to_pylist()
+    return table.filter(pc.is_in(table["image_id"], image_ids)).to_pylist()
 
 
 def decoded(data: bytes | None) -> np.ndarray | None:
@@ -246,9 +251,9 @@ def examples(store: Store, candidates: pa.Table) -> dict[str, Any]:
     chosen = pick(candidates)
     cards = [r for g in ("accepted", "rejected") for rows in chosen[g].values() for r in rows]
     pictures = Pictures(store, {*chosen["samples"], *(r["sample_id"] for r in cards)})
-    kept = candidates.filter(pa.compute.equal(candidates["keep"], True))
+    kept = candidates.filter(pc.equal(candidates["keep"], True))
     wanted = pa.array(chosen["samples"], pa.string())
-    rows = kept.filter(pa.compute.is_in(kept["sample_id"], wanted)).to_pylist()
+    rows = kept.filter(pc.is_in(kept["sample_id"], wanted)).to_pylist()
     return {
         "samples": [_sample(pictures, s, [r for r in rows if r["sample_id"] == s])
                     for s in chosen["samples"]],

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miner.layout import RUN, SAMPLING
@@ -45,15 +46,20 @@ def row_counts(store: Store) -> dict[str, Any]:
 
     Returns:
         corpora; rows; table: per status counts per corpus and all; reasons: per status
-        (reason, count), the most frequent first; splits; written; groups; images.
+        (reason, count), the most frequent first; splits; written; groups; regions.
     """
     columns = ["corpus", "status", "reason", "split", "group", "image", "regions"]
     table = ledger_table(store, "samples", columns)
-    corpora = sorted(set(table["corpus"].to_pylist()))
-    pairs = Counter(zip(table["corpus"].to_pylist(), table["status"].to_pylist(), strict=True))
-    why = Counter(zip(table["status"].to_pylist(), table["reason"].to_pylist(), strict=True))
+    groups = _counted(table, ["corpus", "status", "reason"])
+    corpora = sorted({g["corpus"] for g in groups})
+    pairs: Counter[tuple[str, str]] = Counter()
+    why: dict[str, Counter[str]] = {}
+    for g in groups:
+        pairs[g["corpus"], g["status"]] += g["count_all"]
+        if g["reason"] is not None:
+            why.setdefault(g["status"], Counter())[g["reason"]] += g["count_all"]
     statuses = [s for s in STATUSES if any(pairs[c, s] for c in corpora)]
-    written = table.filter(pa.compute.equal(table["status"], "written"))
+    written = table.filter(pc.equal(table["status"], "written"))
     return {
         "corpora": corpora,
         "rows": table.num_rows,
@@ -62,18 +68,17 @@ def row_counts(store: Store) -> dict[str, Any]:
             for s in statuses
         },
         "totals": [sum(pairs[c, s] for s in STATUSES) for c in corpora] + [table.num_rows],
-        "reasons": {
-            s: sorted(((r, n) for (t, r), n in why.items() if t == s and r), key=_by_count)
-            for s in statuses
-        },
-        "splits": sorted(Counter(written["split"].to_pylist()).items()),
+        "reasons": {s: sorted(why.get(s, Counter()).items(), key=_by_count) for s in statuses},
+        "splits": sorted((g["split"], g["count_all"]) for g in _counted(written, ["split"])),
         "written": written.num_rows,
-        "groups": len(set(written["group"].to_pylist())),
-        "images": len(
-            set(zip(written["corpus"].to_pylist(), written["image"].to_pylist(), strict=True))
-        ),
-        "regions": sum(n or 0 for n in written["regions"].to_pylist()),
+        "groups": len(_counted(written, ["group"])),
+        "regions": pc.sum(written["regions"]).as_py() or 0,
     }
+
+
+def _counted(table: pa.Table, by: list[str]) -> list[dict[str, Any]]:
+    """Rows per combination of some columns."""
+    return table.group_by(by, use_threads=False).aggregate([([], "count_all")]).to_pylist()
 
 
 def _by_count(pair: tuple[str, int]) -> tuple[int, str]:
@@ -93,10 +98,10 @@ def row_funnel(rows: dict[str, Any]) -> list[tuple[str, int, str]]:
 
 def mask_funnel(candidates: pa.Table, regions: int) -> list[tuple[str, int, str]]:
     """Steps from phrase to written region."""
-    affirmed = candidates.filter(pa.compute.equal(candidates["polarity"], "affirmed"))
+    affirmed = candidates.filter(pc.equal(candidates["polarity"], "affirmed"))
     asked = affirmed.num_rows
-    drawn = sum(1 for area in affirmed["area_px"].to_pylist() if area)
-    kept = sum(affirmed["keep"].to_pylist())
+    drawn = pc.sum(pc.greater(affirmed["area_px"], 0)).as_py() or 0
+    kept = pc.sum(affirmed["keep"]).as_py() or 0
     steps = [
         ("phrases asked", asked, ""),
         ("masks drawn", drawn, f"−{asked - drawn:,} without a mask" if asked > drawn else ""),
@@ -111,45 +116,59 @@ def mask_funnel(candidates: pa.Table, regions: int) -> list[tuple[str, int, str]
 
 def concept_rows(candidates: pa.Table) -> list[dict[str, Any]]:
     """Per concept that captions affirm: asked, drawn, kept, denied, median score, reasons."""
+    drawn = pc.fill_null(pc.greater(candidates["area_px"], 0), False).cast(pa.int64())
+    groups = (
+        candidates.append_column("drawn", drawn)
+        .group_by(["concept", "polarity", "keep", "reason"], use_threads=False)
+        .aggregate([("drawn", "sum"), ([], "count_all")])
+    )
     found: dict[str, dict[str, Any]] = {}
-    columns = ("concept", "polarity", "area_px", "keep", "reason", "score")
-    for concept, polarity, area, keep, reason, score in zip(
-        *(candidates[c].to_pylist() for c in columns), strict=True
-    ):
-        row = found.setdefault(
-            concept,
-            {"concept": concept, "asked": 0, "drawn": 0, "kept": 0, "denied": 0, "controls": 0,
-             "scores": [], "reasons": Counter()},
-        )  # fmt: skip
-        if polarity is None:
-            row["controls"] += 1
-        elif polarity != "affirmed":
-            row["denied"] += 1
+    for group in groups.to_pylist():
+        empty = dict.fromkeys(("asked", "drawn", "kept", "denied", "controls"), 0)
+        row = found.setdefault(group["concept"], {**empty, "reasons": Counter()})
+        n = group["count_all"]
+        if group["polarity"] is None:
+            row["controls"] += n
+        elif group["polarity"] != "affirmed":
+            row["denied"] += n
         else:
-            row["asked"] += 1
-            row["drawn"] += bool(area)
-            row["kept"] += keep
-            if keep:
-                row["scores"].append(score)
+            row["asked"] += n
+            row["drawn"] += group["drawn_sum"]
+            if group["keep"]:
+                row["kept"] += n
             else:
-                row["reasons"][reason] += 1
-    for row in found.values():
-        scores = [s for s in row.pop("scores") if s is not None]
-        row["median"] = float(np.median(scores)) if scores else None
-        row["reasons"] = sorted(row["reasons"].items(), key=_by_count)
-    return sorted(found.values(), key=lambda r: (-r["kept"], -r["asked"], r["concept"]))
+                row["reasons"][group["reason"]] += n
+    kept = candidates.filter(candidates["keep"])
+    scores = kept.group_by("concept", use_threads=False).aggregate([("score", "list")])
+    medians = {
+        concept: float(np.median(values))
+        for concept, values in zip(
+            *(scores[c].to_pylist() for c in scores.column_names), strict=True
+        )
+    }
+    rows = [
+        {
+            **row,
+            "concept": concept,
+            "median": medians.get(concept),
+            "reasons": sorted(row["reasons"].items(), key=_by_count),
+        }
+        for concept, row in found.items()
+    ]
+    return sorted(rows, key=lambda r: (-r["kept"], -r["asked"], r["concept"]))
 
 
 def score_histograms(candidates: pa.Table) -> list[dict[str, Any]]:
     """Counts per bin of the shown scores: accepted, rejected and controls (decoys, negated)."""
-    keep = np.array(candidates["keep"].to_pylist(), bool)
-    affirmed = np.array([p == "affirmed" for p in candidates["polarity"].to_pylist()], bool)
+    keep = candidates["keep"].to_numpy().astype(bool)
+    affirmed = pc.fill_null(pc.equal(candidates["polarity"], "affirmed"), False)
+    affirmed = affirmed.to_numpy().astype(bool)
     groups = {"accepted": keep, "rejected": affirmed & ~keep, "controls": ~affirmed}
     result = []
     for name, meaning in SHOWN.items():
         if name not in candidates.column_names:
             continue
-        values = np.array([np.nan if v is None else v for v in candidates[name].to_pylist()], float)
+        values = candidates[name].to_numpy().astype(float)
         known = np.isfinite(values)
         if not known.any():
             continue

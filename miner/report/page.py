@@ -7,8 +7,8 @@ from typing import Any
 import jinja2
 
 from miner.report import charts, gallery, gather
-from miner.report.calibration import calibration_charts
-from miner.report.words import REASON, STATUS
+from miner.report.calibration import calibration_charts, level_colours
+from miner.report.words import STATUS, explain
 from miner.store import Store
 
 
@@ -35,11 +35,11 @@ def render(store: Store, calibration: dict[str, Any]) -> str:
         "histograms": [_histogram(found) for found in gather.score_histograms(candidates)],
         "calibration": calibration,
         "calibration_charts": calibration_charts(calibration),
+        "calibration_key": list(level_colours(calibration).items()),
         "sampling": sampling,
         "run": gather.run_facts(store),
         "runtime": gather.runtime(store, rows["rows"]),
         "status_words": STATUS,
-        "reason_words": REASON,
         "bar": charts.bar,
     }
     sections = [
@@ -71,6 +71,7 @@ def _environment() -> jinja2.Environment:
         {
             "count": lambda n: f"{n:,}",
             "figure": lambda v: "–" if v is None else f"{v:.2f}",
+            "explain": explain,
             "percent": lambda v: "–" if v is None else f"{100 * v:.1f}%",
         }
     )

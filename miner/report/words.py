@@ -12,32 +12,54 @@ STATUS = {
     "excluded": "left out on purpose",
 }
 
+# What follows a colon names the model, score or stratum.
 REASON = {
+    # nothing to ask for
+    "no_mention": "it names no structure",
+    "empty_caption": "the caption is empty",
     "only_negated": "everything it names is denied",
     "only_uncertain": "everything it names is in doubt",
-    "finding": "what it names can't occur in this organ",
-    "empty_caption": "the caption is empty",
-    "decoy": "a control: nobody says it is there",
-    "negated": "the caption denies it",
-    "uncertain": "the caption is in doubt",
+    "finding": "what it names does not occur in this organ",
+    "scale": "too small to be outlined at this magnification",
+    "specimen": "a layer of tissue, in a smear",
+    "vague": "names no particular structure",
+    # the picture or row
+    "missing_image": "the picture is not there",
+    "missing_slide": "the slide is not there",
+    "outside_slide": "the patch lies outside of its slide",
+    "white_patch": "the patch is empty glass",
+    "not_an_image": "the file is no picture",
+    "empty_file": "the file is empty",
+    "truncated": "the file ends too early",
+    "bad_name": "the row names no file",
+    "bad_position": "the row's position is no number",
+    "not_histology": "the publisher says it is no histology",
+    # no mask
     "empty": "the segmenter found nothing",
     "unsupported": "no segmenter knows the concept",
-    "out_of_support": "the picture is unlike anything the references know",
+    "out_of_support": "the picture is unlike what the models know",
+    # the shape of the mask
     "whole_image": "the mask is the whole picture",
-    "too_small": "the mask is a speck",
-    "specks": "the mask is mostly specks",
-    "at_border": "the outline follows the picture's border",
-    "wrong_size": "objects are too large or small for the concept",
-    "too_many": "more objects than fit",
+    "speck": "the mask is a speck, or mostly specks",
+    "border_cut": "the outline follows the picture's border",
+    "implausible_size": "objects too large or small for the concept",
+    "implausible_count": "more objects than fit side by side",
+    "not_an_object": "one sprawling patch for a countable thing",
+    "not_a_region": "many small blobs for a region",
     "outside_parent": "lies outside of what it is a part of",
+    # the tests
     "same_mask": "another phrase got the same mask and scores higher",
     "outscored": "another segmenter's mask of it scores higher",
     "low_score": "its probability to be right is below the threshold",
     "high_fdr": "beyond the stated rate of wrong masks",
     "uncertifiable": "no threshold reaches the stated precision for this concept",
     "undefined": "neither agreement nor KS could be computed",
+    "at_least": "below a raw threshold",
+    "at_most": "above a raw threshold",
+    # after the tests
     "exact": "same bytes as another picture",
     "semantic": "nearly the same as another picture",
+    "cap": "its stratum is full",
 }
 
 # Scores with a histogram, and what they say; only those that a run has are drawn.
@@ -52,3 +74,8 @@ SHOWN = {
     "ks_rim": "KS contrast across the outline",
     "geometry_area_fraction": "share of the picture that the mask covers",
 }
+
+
+def explain(reason: str) -> str:
+    """What a reason means, empty where its name says it all."""
+    return REASON.get(reason, REASON.get(reason.split(":")[0], ""))

@@ -59,7 +59,7 @@ def unit(rng: np.random.Generator, corpus: str) -> Unit:
                 "no_entity": "no_mention"}.get(status or ""),
                 "mentions": [mention(caption, c) for c in here]
                 + [mention(caption, "keratin", "negated")],
-                "facts": [], "strata": [{"dimension": "organ", "value": tile.organ}],
+                "facts": [], "notes": [], "strata": [{"dimension": "organ", "value": tile.organ}],
             }
         )  # fmt: skip
         vector = rng.standard_normal(16)
@@ -73,14 +73,22 @@ def unit(rng: np.random.Generator, corpus: str) -> Unit:
         for concept in (*here, "necrosis") if status is None else ():
             candidates.append(candidate(rng, image_id, concept, tile))
     return Unit(
-        pa.Table.from_pylist(samples, SAMPLES.append(pa.field("mentions", pa.list_(MENTION)))
-            .append(pa.field("facts", pa.list_(FACT))).append(pa.field("strata", STRATA))),
+        pa.Table.from_pylist(samples, SAMPLE_SCHEMA),
         pa.Table.from_pylist(images, IMAGES.append(pa.field("embedding", pa.list_(pa.float32())))),
         pa.Table.from_pylist(candidates, CANDIDATE_SCHEMA),
-    )  # fmt: skip
+    )
 
 
 STRATA = pa.list_(pa.struct([("dimension", pa.string()), ("value", pa.string())]))
+SAMPLE_SCHEMA = pa.schema(
+    [
+        *SAMPLES,
+        pa.field("mentions", pa.list_(MENTION)),
+        pa.field("facts", pa.list_(FACT)),
+        pa.field("strata", STRATA),
+        pa.field("notes", pa.list_(pa.string())),
+    ]
+)
 CANDIDATE_SCHEMA = pa.schema(
     [
         *CANDIDATES,

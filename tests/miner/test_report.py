@@ -194,7 +194,6 @@ def test_notebook_runs(store, monkeypatch, tmp_path):
     expert_masks(store, tmp_path)
     monkeypatch.setenv("HISTOMINE_MASKS", str(tmp_path))
     notebook = nbformat.reads(store.read("report/audit.ipynb").decode(), as_version=4)
-    monkeypatch.setenv("MPLBACKEND", "agg")
     client = NotebookClient(
         notebook, timeout=120, resources={"metadata": {"path": store.path("report")}}
     )
