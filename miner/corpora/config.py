@@ -24,6 +24,8 @@ class _Corpus(Settings):
         max_caption_chars: longer captions are excluded; NER would choke on them.
         assumed_mpp: um per pixel where neither slide nor magnification nor a side column `mpp`
             says it; null leaves it unknown.
+        side_paths: files that ride along as members of a sample: extension to path, relative to
+            `path` or anywhere, with `{image}`, `{stem}`, `{group}`, `{row}` or `{sample_id}`.
     """
 
     path: str
@@ -33,6 +35,16 @@ class _Corpus(Settings):
     max_pixels: int = pydantic.Field(100_000_000, ge=1)
     max_caption_chars: int = pydantic.Field(20_000, ge=1)
     assumed_mpp: float | None = pydantic.Field(None, gt=0)
+    side_paths: dict[
+        Annotated[str, pydantic.Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")], str
+    ] = pydantic.Field(default_factory=dict)
+
+    @pydantic.field_validator("side_paths")
+    @classmethod
+    def _own_extensions(cls, value: dict[str, str]) -> dict[str, str]:
+        if taken := {"jpg", "png", "json"} & value.keys():
+            raise ValueError(f"{min(taken)} is a member every sample has; use another extension")
+        return value
 
 
 class _WithPictures(_Corpus):

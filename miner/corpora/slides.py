@@ -85,17 +85,19 @@ def slide_mpp(properties: Any) -> float | None:
 
 
 def scanner(properties: Any) -> str | None:
-    """Scanner model as the slide's properties name it."""
+    """Scanner model as the slide's properties name it, else its vendor, else None."""
     keys = (
-        "aperio.ScanScope ID",
+        "aperio.ScannerType",
         "hamamatsu.Product",
         "leica.device-model",
         "philips.DICOM_MANUFACTURERS_MODEL_NAME",
-        "mirax.GENERAL.SLIDE_VERSION",
         "ventana.ScannerModel",
         "tiff.Model",
+        "aperio.ScanScope ID",
+        "openslide.vendor",
     )
-    return next((str(properties[k]) for k in keys if properties.get(k)), None)
+    found = next((str(properties[k]) for k in keys if properties.get(k)), None)
+    return None if found == "generic-tiff" else found
 
 
 def find_slide(folders: Sequence[Folder], wsi_id: str, file_id: str) -> Folder | None:

@@ -159,9 +159,25 @@ def test_mpp_of_slides(properties, expected):
     assert slide_mpp(properties) == expected
 
 
-def test_scanner_is_a_stratum(tmp_path):
-    assert slides.scanner({"hamamatsu.Product": "NanoZoomer"}) == "NanoZoomer"
-    assert slides.scanner({}) is None
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({"openslide.vendor": "hamamatsu", "hamamatsu.Product": "NanoZoomer"}, "NanoZoomer"),
+        ({"openslide.vendor": "aperio"}, "aperio"),
+        ({"openslide.vendor": "generic-tiff"}, None),
+        ({}, None),
+    ],
+)
+def test_scanner_of_slides(properties, expected):
+    assert slides.scanner(properties) == expected
+
+
+def test_the_scanner_is_a_stratum(tmp_path, monkeypatch):
+    monkeypatch.setattr(slides, "scanner", lambda properties: "GT450")
+    write_slide(tmp_path / f"{A}.tif")
+    write_json(tmp_path / "PathGen-1.6M.json", [pathgen_record(A, 0, 0)])
+    (sample,) = read_all(config("pathgen", tmp_path), tmp_path / "out")[0]
+    assert [s["value"] for s in sample["strata"] if s["dimension"] == "scanner"] == ["gt450"]
 
 
 def test_planning_needs_no_slides(tmp_path):
