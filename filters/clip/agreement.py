@@ -59,8 +59,11 @@ class Encoder(Protocol):
         """Embeddings of regions given by weights (n, rows, columns): float32 (n, d)."""
         ...
 
-    def crops(self, crops: np.ndarray) -> np.ndarray:
-        """Embeddings of crops uint8 (n, crop_px, crop_px, 3): float32 (n, d)."""
+    def crops(self, crops: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Embeddings of crops uint8 (n, crop_px, crop_px, 3): float32 (n, d).
+
+        The regions in them, bool (n, crop_px, crop_px), are for models that can use them.
+        """
         ...
 
 
@@ -200,7 +203,8 @@ class ClipAgreement:
                 regions.crop(image, view, self.encoder.crop_px, config.context, config.outside)
                 for view in views[start : start + config.batch_size]
             ]
-            out.append(self.encoder.crops(np.stack(crops)))
+            squares, masks = (np.stack(part) for part in zip(*crops, strict=True))
+            out.append(self.encoder.crops(squares, masks))
         return np.concatenate(out)
 
     def _judge(

@@ -78,8 +78,8 @@ class CheckpointClip:
         return _unit(self._towers.pool(tokens, flat))
 
     @torch.inference_mode()
-    def crops(self, crops: np.ndarray) -> np.ndarray:
-        """Embeddings of crops uint8 (n, crop_px, crop_px, 3): float32 (n, d)."""
+    def crops(self, crops: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Embeddings of whole crops uint8 (n, crop_px, crop_px, 3): float32 (n, d)."""
         pixels = torch.stack([self._prepare(crop) for crop in crops]).to(self._device)
         return _unit(self._towers.pictures(pixels))
 

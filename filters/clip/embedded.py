@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load, save
 
 from filters.clip.network import MULTIPLE, SmallClip
-from filters.clip.regions import ring
+from filters.clip.regions import grid_weights, ring
 
 LONG_SIDE_PX = 640
-CROP_PX = 96
+CROP_PX = 128
 WEIGHTS = importlib.resources.files("filters.clip") / "data" / "small_clip.safetensors"
 
 
@@ -91,9 +91,7 @@ class EmbeddedClip:
             weights: float32 (n, rows, columns), 0..1, none of them all zero.
         """
         flat = dense.reshape(-1, dense.shape[2])
-        around = np.stack([ring(one) for one in weights])
-        empty = around.sum(axis=(1, 2)) <= 0
-        around[empty] = weights[empty]
+        around = surroundings(weights)
         pooled = [
             torch.from_numpy(w.reshape(len(w), -1) @ flat / w.sum(axis=(1, 2))[:, None])
             for w in (weights, around)
@@ -101,10 +99,29 @@ class EmbeddedClip:
         return self._net.image.embed(pooled[0], pooled[1]).numpy()
 
     @torch.inference_mode()
-    def crops(self, crops: np.ndarray) -> np.ndarray:
-        """Embeddings of crops uint8 (n, crop_px, crop_px, 3), float32 (n, d), L2-normalised."""
-        mean = self._net.image(to_tensor(crops)).mean(dim=(2, 3))
-        return self._net.image.embed(mean, mean).numpy()
+    def crops(self, crops: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Embeddings of the regions in crops, float32 (n, d), L2-normalised.
+
+        Args:
+            crops: uint8 (n, crop_px, crop_px, 3).
+            masks: bool (n, crop_px, crop_px).
+        """
+        features = self._net.image(to_tensor(crops))
+        side = features.shape[-1]
+        weights = np.stack([grid_weights(mask, (side, side)) for mask in masks])
+        pooled = []
+        for w in (weights, surroundings(weights)):
+            share = torch.from_numpy(w / w.sum(axis=(1, 2), keepdims=True))
+            pooled.append((features * share[:, None]).sum(dim=(2, 3)))
+        return self._net.image.embed(pooled[0], pooled[1]).numpy()
+
+
+def surroundings(weights: np.ndarray) -> np.ndarray:
+    """`ring` of every region, (n, rows, columns); the region itself where nothing is around."""
+    around = np.stack([ring(one) for one in weights])
+    empty = around.sum(axis=(1, 2)) <= 0
+    around[empty] = weights[empty]
+    return around
 
 
 def write(net: SmallClip, judged: Mapping[str, str]) -> bytes:

@@ -107,7 +107,7 @@ def ring(weights: np.ndarray) -> np.ndarray:
 
 def crop(
     image: np.ndarray, mask: np.ndarray, side_px: int, context: float, outside: str
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """A square picture of a region with its surroundings.
 
     Args:
@@ -118,7 +118,8 @@ def crop(
         outside: "blur", "grey" or "keep": what is shown outside the mask.
 
     Returns:
-        uint8 (side_px, side_px, 3); beyond the picture it is light grey, like empty glass.
+        The picture, uint8 (side_px, side_px, 3), light grey beyond its border, like empty glass;
+        and the mask in it, bool (side_px, side_px).
     """
     ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     side = max(8, round(context * max(ys[-1] - ys[0] + 1, xs[-1] - xs[0] + 1)))
@@ -134,13 +135,13 @@ def crop(
     size = (side_px, side_px)
     # Scaled before it is blurred: the blur of a large square would cost more than the model.
     square = np.asarray(cv2.resize(square, size, interpolation=method), np.uint8)
-    if outside == "keep":
-        return square
     share = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     shown = share >= min(0.5, float(share.max()) / 2)  # specks would vanish at one half
+    if outside == "keep":
+        return square, shown
     ground = (
         cv2.GaussianBlur(square, (0, 0), side_px / 16)
         if outside == "blur"
         else np.full_like(square, GREY)
     )
-    return np.where(shown[:, :, None], square, ground)
+    return np.where(shown[:, :, None], square, ground), shown

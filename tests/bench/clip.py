@@ -184,6 +184,8 @@ def main() -> None:
     parser.add_argument("--phantoms", type=int, default=48)
     parser.add_argument("--per-set", type=int, default=12)
     parser.add_argument("--crops", action="store_true", help="also one crop a region (slow)")
+    parser.add_argument("--outside", default="blur", help="what a crop shows outside the region")
+    parser.add_argument("--context", type=float, default=1.5, help="side of a crop in regions")
     parser.add_argument("--no-real", action="store_true", help="leave the expert masks alone")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -199,7 +201,11 @@ def main() -> None:
     out: dict[str, object] = {}
     for mode in ("dense", "crops") if args.crops else ("dense",):
         config = ClipConfig(
-            model=args.model, regions=mode, max_instances=32 if mode == "dense" else 4
+            model=args.model,
+            regions=mode,
+            max_instances=32 if mode == "dense" else 4,
+            outside=args.outside,
+            context=args.context,
         )
         clip = ClipAgreement(config)
         for name, tiles in sources.items():

@@ -40,7 +40,7 @@ class ColorClip:
         mean = np.einsum("nhw,hwc->nc", weights, dense)
         return (mean / np.linalg.norm(mean, axis=1, keepdims=True)).astype(np.float32)
 
-    def crops(self, crops):
+    def crops(self, crops, masks):
         mean = np.concatenate([crops.mean((1, 2)) / 255, np.zeros((len(crops), 1))], 1)
         return (mean / np.linalg.norm(mean, axis=1, keepdims=True)).astype(np.float32)
 
@@ -187,8 +187,9 @@ def test_a_crop_shows_the_region_and_blurs_the_rest():
     image[::2] = 255
     mask = np.zeros((40, 40), bool)
     mask[10:20, 0:10] = True
-    found = regions.crop(image, mask, 20, 2.0, "blur")
+    found, shown = regions.crop(image, mask, 20, 2.0, "blur")
+    assert shown.sum() == 100
     assert found.shape == (20, 20, 3)
     assert found[8:12, 8:12].std() > 100
     assert found[16:, 12:].std() < 30
-    assert (regions.crop(image, mask, 20, 2.0, "grey")[:2] == regions.GREY).all()
+    assert (regions.crop(image, mask, 20, 2.0, "grey")[0][:2] == regions.GREY).all()
