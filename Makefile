@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test test-llm test-models lint bench bench-quality models clean parity
+.PHONY: quickstart test test-llm test-models lint bench bench-filters bench-quality models clean parity
 
 # Folder with index.jsonl to train on; without it models are trained on phantoms alone.
 TRAIN ?= ../shared/data/train
@@ -40,6 +40,9 @@ parity: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.bench
 
+bench-filters: $(READY)
+	$(BIN)/python -m tests.bench.filters
+
 bench-quality: $(READY)
 	$(BIN)/python -m tests.bench.quality
 
@@ -49,6 +52,7 @@ models: $(READY)
 	$(if $(DATA),$(BIN)/python -m segmenters.stain.fit_support $(DATA))
 	$(BIN)/python -m segmenters.fit_confidence $(DATA)
 	$(BIN)/python -m filters.clip.training $(DATA) --out filters/clip/data/small_clip.safetensors
+	$(BIN)/python -m filters.calibration.train $(DATA)
 
 # The LLM extractor against a real, small model behind `transformers serve`.
 test-llm: $(READY)

@@ -156,7 +156,10 @@ def _plants(
         if others:
             wrong = others[int(rng.integers(len(others)))]
             own = labels if table[wrong].kind == "object" else None
-            yield Planted(wrong, mask, own, confidence, "concept", 0.0)
+            there = tile.truth.get(wrong)
+            value = 0.0 if there is None else iou(mask, there.labels > 0)
+            if value < RIGHT_IOU and (there is None or there.exhaustive):
+                yield Planted(wrong, mask, own, confidence, "concept", value)
         for how, changed in (
             ("shifted", _shifted(mask, labels, truth, rng)),
             ("merged", _merged(mask, labels, tile, name, rng)),
@@ -303,7 +306,7 @@ def _scored(tile: Labelled, planted: list[Planted], segmenter: str, score: Score
 def _row(image_id: str, planted: Planted, segmenter: str) -> dict[str, Any]:
     kind = concepts()[planted.concept].kind
     labels = planted.labels
-    if labels is not None and len(np.unique(labels)) > MAX_INSTANCES:
+    if labels is not None and int(labels.max()) > MAX_INSTANCES:
         labels = None
     return {
         "image_id": image_id,

@@ -1,4 +1,4 @@
-"""Writes the data files that ship with the filters: `python -m filters.calibration.train DATA`.
+"""Writes the data files that ship with the filters: `python -m filters.calibration.train --data DATA`.
 
 References come from those labelled tiles that the agreement model and the embedded
 segmenter were trained on too; the decision from the patients that neither has seen, and from fresh
@@ -53,10 +53,10 @@ def at_most(tiles: Iterator[Labelled], per_source: int) -> Iterator[Labelled]:
             yield tile
 
 
-def references(data: Path, phantom_tiles: int) -> reference_file.References:
-    """References from a folder's training folds and from phantoms."""
+def references(data: Path | None, phantom_tiles: int) -> reference_file.References:
+    """References from a folder's training tiles and from phantoms."""
     real, phantom = Collected(), Collected()
-    for tile in read_folder(data):
+    for tile in read_folder(data) if data is not None else ():
         if not tile.kept:
             real.add(tile)
     for tile in phantoms(phantom_tiles, REFERENCE_SEED):
@@ -64,14 +64,18 @@ def references(data: Path, phantom_tiles: int) -> reference_file.References:
     return fit_references(real, phantom)
 
 
-def held_out(data: Path, per_source: int) -> Iterator[Labelled]:
+def held_out(data: Path | None, per_source: int) -> Iterator[Labelled]:
     """Labelled tiles of the patients that nothing was trained on."""
-    tiles = (t for t in read_folder(data) if t.kept and t.truth)
-    return at_most(tiles, per_source)
+    tiles = read_folder(data) if data is not None else iter(())
+    return at_most((t for t in tiles if t.kept and t.truth), per_source)
 
 
 def candidates(
-    data: Path, phantom_tiles: int, per_source: int, segmenter: Segmenter, config: FilterConfig
+    data: Path | None,
+    phantom_tiles: int,
+    per_source: int,
+    segmenter: Segmenter,
+    config: FilterConfig,
 ) -> pa.Table:
     """Scored candidates with known answers from held-out tiles and fresh phantoms."""
     tiles = itertools.chain(held_out(data, per_source), phantoms(phantom_tiles, DECISION_SEED))
@@ -108,7 +112,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("data", type=Path, help="folder of labelled training tiles")
+    parser.add_argument(
+        "data",
+        type=Path,
+        nargs="?",
+        help="folder of labelled training tiles; phantoms alone if none",
+    )
     parser.add_argument("--out", type=Path, default=reference_file.EMBEDDED.parent)
     parser.add_argument("--phantoms", type=int, default=240, help="phantoms for the decision")
     parser.add_argument("--reference-phantoms", type=int, default=160)

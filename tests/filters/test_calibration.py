@@ -1,0 +1,227 @@
+"""Fitting: planted errors are errors, regressions agree with known answers, folders are read."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from filters.calibration import candidates, fit, labelled, refit
+from filters.calibration.regions import Collected, fit_references
+from filters.decision import load_decision
+from filters.references import load_references
+from miner.errors import Refused
+from segmenters.protocol import Candidate
+
+
+class TrueMasks:
+    """Answers with the truth, and with a corner for what is not there."""
+
+    name = "truth"
+
+    def __init__(self, tile):
+        self.tile = tile
+
+    def supports(self, concept):
+        return True
+
+    def encode(self, image, mpp):
+        return image
+
+    def segment(self, encoded, prompts):
+        found = []
+        for prompt in prompts:
+            known = self.tile.truth.get(prompt.concept)
+            mask = np.zeros(encoded.shape[:2], bool) if known is None else known.labels > 0
+            mask[:9, :9] |= known is None
+            found.append(Candidate(prompt.concept, prompt.wordings[0], mask, confidence=0.7))
+        return found
+
+
+@pytest.fixture(scope="module")
+def tiles():
+    return list(labelled.phantoms(9, 41, 144))
+
+
+def test_planted_errors_are_errors(tiles):
+    seen = set()
+    for tile in tiles:
+        for one in candidates.of_tile(tile, TrueMasks(tile)):
+            known = tile.truth.get(one.concept)
+            actual = 0.0 if known is None else candidates.iou(one.mask, known.labels > 0)
+            assert actual == pytest.approx(one.iou)
+            assert one.mask.any()
+            seen.add(one.how)
+            if one.how in ("concept", "shifted", "merged", "hallucinated", "absent"):
+                assert one.iou < candidates.RIGHT_IOU
+            if one.how == "asked":
+                assert one.iou == 1
+    assert seen == {*candidates.NATURAL, *candidates.PLANTED}
+
+
+def test_a_tile_always_gives_the_same_candidates(tiles):
+    tile = tiles[0]
+    one, two = (candidates.of_tile(tile, TrueMasks(tile)) for _ in range(2))
+    assert [(p.concept, p.how, p.mask.tobytes()) for p in one] == [
+        (p.concept, p.how, p.mask.tobytes()) for p in two
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.floats(-5, 5), st.booleans()), min_size=1, max_size=40))
+def test_isotonic_is_the_best_monotone_fit(pairs):
+    x = np.array([p[0] for p in pairs])
+    y = np.array([float(p[1]) for p in pairs])
+    px, py = fit.isotonic(x, y, np.ones(len(x)))
+    assert (np.diff(py) > 0).all()
+    assert (np.diff(px) >= 0).all()
+    assert y.mean() == pytest.approx(np.average(py, weights=_pool_sizes(x, y)), abs=1e-9)
+
+
+def _pool_sizes(x, y):
+    sizes, values = [], []
+    for value in y[np.argsort(x, kind="stable")]:
+        sizes.append(1)
+        values.append(value)
+        while len(values) > 1 and values[-2] >= values[-1]:
+            total = sizes[-1] + sizes[-2]
+            mean = (values[-1] * sizes[-1] + values[-2] * sizes[-2]) / total
+            sizes[-2:], values[-2:] = [total], [mean]
+    return sizes
+
+
+def test_logistic_finds_known_weights():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20_000, 2))
+    right = rng.uniform(size=20_000) < 1 / (1 + np.exp(-(1.5 * x[:, 0] - 0.5)))
+    model = fit.fit_logistic(x, right, np.ones(20_000))
+    assert model.weight == pytest.approx([1.5, 0], abs=0.08)
+    assert model.square == pytest.approx([0, 0], abs=0.08)
+    blank = x.copy()
+    blank[:, 1] = np.nan
+    assert np.isfinite(model.logit(blank)).all()
+
+
+def test_one_class_is_refused():
+    with pytest.raises(Refused, match="all candidates are right, or all are wrong"):
+        fit.fit_logistic(np.zeros((4, 1)), np.ones(4, bool), np.ones(4))
+
+
+def test_thresholds_give_the_precision_they_state():
+    rng = np.random.default_rng(1)
+    logit = rng.normal(size=4000)
+    right = rng.uniform(size=4000) < 1 / (1 + np.exp(-2 * logit))
+    one = fit.calibrate(logit, right, np.ones(4000))
+    new = rng.normal(size=20_000)
+    truth = rng.uniform(size=20_000) < 1 / (1 + np.exp(-2 * new))
+    for wanted in (0.7, 0.9):
+        keep = one.probability(new) >= one.threshold_for(wanted)
+        assert truth[keep].mean() == pytest.approx(wanted, abs=0.04)
+    assert one.threshold_for(0.99999) == np.inf
+    expected = 1 / (1 + np.exp(-2 * new))
+    assert np.abs(one.probability(new) - expected).mean() < 0.04
+
+
+def test_auroc():
+    assert fit.auroc(np.array([3.0, 1, 2]), np.array([True, False, True])) == 1
+    assert fit.auroc(np.ones(4), np.array([True, False, True, False])) == 0.5
+    assert np.isnan(fit.auroc(np.ones(2), np.ones(2, bool)))
+
+
+def test_references_leave_sources_out(tiles):
+    collected = Collected()
+    for i, tile in enumerate(tiles * 2):
+        truth = {n: t for n, t in tile.truth.items() if n == "nucleus"}
+        collected.add(
+            labelled.Labelled(
+                f"{tile.name}-{i}", f"set{i % 2}", str(i), tile.image, tile.mpp, truth
+            )
+        )
+    found = fit_references(collected, Collected()).concepts["nucleus"]
+    assert found.sources == ("set0", "set1")
+    assert found.left_out == "source"
+    assert len(found.heldout["raw"]) == len(collected.regions["nucleus"])
+    with pytest.raises(Refused, match="no concept has 8 labelled regions"):
+        fit_references(Collected(), Collected())
+
+
+def write_plain(folder, tiles):
+    for tile in tiles:
+        stem = tile.name.rsplit("/", 1)[-1]
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(tile.image).save(folder / "images" / f"{stem}.png")
+        for name, truth in tile.truth.items():
+            target = folder / "masks" / name.replace(" ", "_")
+            target.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(truth.labels.astype(np.uint16)).save(target / f"{stem}.png")
+
+
+def test_calibrate_on_a_plain_folder(tmp_path, tiles):
+    write_plain(tmp_path / "mine", tiles)
+    lines = refit.refit([tmp_path / "mine"], tmp_path / "out", None, [], references_only=True)
+    assert "--set filters.references=" in lines[-1]
+    found = load_references(tmp_path / "out" / "references.json")
+    assert not (tmp_path / "out" / "decision.json").exists()
+    shipped = load_references()
+    # Concepts with too few regions keep what they had.
+    assert set(shipped.concepts) <= set(found.concepts)
+    names = [t.name for t in labelled.read_folder(tmp_path / "mine")]
+    assert names == sorted(names)
+
+
+@pytest.mark.parametrize("content", [[], ["images"]])
+def test_folders_without_labels_are_refused(tmp_path, content):
+    for name in content:
+        (tmp_path / name).mkdir()
+    with pytest.raises(Refused, match="--masks"):
+        refit.refit([tmp_path], tmp_path / "out", None, [])
+    with pytest.raises(Refused, match="no such folder"):
+        labelled.read_folder(tmp_path / "none")
+    with pytest.raises(Refused, match="needs --config"):
+        refit.refit([tmp_path], tmp_path / "out", None, ["a.b=1"])
+
+
+def test_published_layout(shared):
+    found = list(labelled.read_folder(shared / "data" / "real"))
+    assert len(found) > 30
+    assert {t.source for t in found} == {"quilt", "pathcap", "pathgen"}
+    assert all(t.image.shape[:2] == x.labels.shape for t in found for x in t.truth.values())
+    assert any(t.mpp for t in found)
+
+
+def test_decision_from_candidates(tmp_path):
+    rng = np.random.default_rng(2)
+    n = 400
+    right = rng.uniform(size=n) < 0.5
+    rim = np.where(right, 0.6, 0.3) + rng.normal(0, 0.1, n)
+    table = pa.table(
+        {
+            "image_id": [str(i) for i in range(n)],
+            "concept": ["nucleus"] * n,
+            "kind": ["object"] * n,
+            "segmenter": ["embedded"] * n,
+            "roles": [["positive"]] * n,
+            "reason": pa.nulls(n, pa.string()),
+            "area_px": [100] * n,
+            "confidence": rng.uniform(size=n),
+            "ks_rim": rim,
+            "right": right,
+            "source": ["s"] * n,
+            "group": [str(i % 40) for i in range(n)],
+        }
+    )
+    ones = np.ones(n)
+    found = fit.fit_decision(table, ones, ones, ["s"])
+    assert fit.auroc(found.logit, right) > 0.9
+    assert set(found.decision.models) == {"global", "cell"}
+    assert "concept:nucleus" in found.decision.calibrations
+    file = tmp_path / "decision.json"
+    from filters.decision import to_json
+
+    file.write_text(json.dumps(to_json(found.decision)))
+    assert load_decision(file).segmenters == ("embedded",)
+    gap = np.abs(found.probability - right).mean()
+    assert gap < 0.3
