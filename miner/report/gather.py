@@ -46,9 +46,10 @@ def row_counts(store: Store) -> dict[str, Any]:
 
     Returns:
         corpora; rows; table: per status counts per corpus and all; reasons: per status
-        (reason, count), the most frequent first; splits; written; groups; regions.
+        (reason, count), the most frequent first; splits; written; groups; regions;
+        notes: (note, count).
     """
-    columns = ["corpus", "status", "reason", "split", "group", "image", "regions"]
+    columns = ["corpus", "status", "reason", "split", "group", "regions", "notes"]
     table = ledger_table(store, "samples", columns)
     groups = _counted(table, ["corpus", "status", "reason"])
     corpora = sorted({g["corpus"] for g in groups})
@@ -73,6 +74,9 @@ def row_counts(store: Store) -> dict[str, Any]:
         "written": written.num_rows,
         "groups": len(_counted(written, ["group"])),
         "regions": pc.sum(written["regions"]).as_py() or 0,
+        "notes": sorted(
+            Counter(pc.list_flatten(table["notes"]).to_pylist()).items(), key=_by_count
+        ),
     }
 
 

@@ -161,6 +161,7 @@ def test_calibration_counts_every_mask_once(store):
 def test_what_was_left_out_is_said(page):
     assert "LLM extractor" in page
     assert "ner.llm" in page
+    assert f"<b>llm:timeout</b> {2 * ROWS}" in page
 
 
 def test_a_run_that_kept_nothing_has_a_report(tmp_path, monkeypatch):
