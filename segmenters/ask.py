@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ner.concepts import concepts
+from ner.lexicon import Lexicon
 from segmenters import registry
 from segmenters.config import SegmentConfig
 from segmenters.ensemble import with_agreement
@@ -16,10 +17,8 @@ from segmenters.protocol import Candidate, Prompt
 def to_prompt(phrase: str, site: str | None = None) -> Prompt:
     """A prompt for a concept, a synonym of one, or any other phrase (asked for as stuff)."""
     plain = " ".join(phrase.split())
-    table = concepts()
-    known = table.get(plain.lower()) or next(
-        (c for c in table.values() if plain.lower() in c.forms), None
-    )
+    found = {mention.concept for mention in Lexicon()(plain).mentions}
+    known = concepts().get(plain.lower()) or concepts().get(found.pop() if len(found) == 1 else "")
     if known is None:
         return Prompt(plain, "stuff", (plain,), site)
     return Prompt(known.name, known.kind, tuple(dict.fromkeys((plain, *known.wordings))), site)

@@ -160,7 +160,9 @@ class ExportedConfig(Settings):
     Attributes:
         name: name in the ledger.
         model: the file, `.pt` or `.onnx`.
-        classes: concept of each output channel, or of each value of a class map.
+        classes: concept of each output channel, or of each value of a class map; several where a
+            class is more than one thing ([tumor cell, nucleus]). More general concepts of the
+            table need not be listed.
         output: "probabilities" (n, C, h, w), "logits" of that shape, or "instances" (n, 1 or 2,
             h, w): a label map, and a class map after it where there is one.
         mpp: um per pixel the model was trained at.
@@ -176,7 +178,7 @@ class ExportedConfig(Settings):
     kind: Literal["exported"] = "exported"
     name: str = "exported"
     model: str
-    classes: dict[int, str]
+    classes: dict[int, str | tuple[str, ...]]
     output: Literal["probabilities", "logits", "instances"] = "probabilities"
     mpp: float = pydantic.Field(default=0.5, gt=0)
     tile_px: int = pydantic.Field(default=256, ge=16)

@@ -55,7 +55,12 @@ class ExportedSegmenter:
     def __init__(self, config: ExportedConfig, threads: int = 1):
         self.name = config.name
         self.config = config
-        unknown = sorted(set(config.classes.values()) - concepts().keys())
+        self._concepts = {
+            number: (names,) if isinstance(names, str) else tuple(names)
+            for number, names in sorted(config.classes.items())
+        }
+        named = {name for names in self._concepts.values() for name in names}
+        unknown = sorted(named - concepts().keys())
         if unknown:
             raise Refused(f"{config.name}.classes: {unknown[0]} is not in the concept table")
         self._network = load(config, threads)
@@ -65,11 +70,10 @@ class ExportedSegmenter:
         return bool(self._classes(concept))
 
     def _classes(self, concept: str) -> list[int]:
-        table = concepts()
         return [
             number
-            for number, name in sorted(self.config.classes.items())
-            if concept in (name, table[name].parent)
+            for number, names in self._concepts.items()
+            if any(concept in _lineage(name) for name in names)
         ]
 
     def encode(self, image: np.ndarray, mpp: float | None) -> Expertise:
@@ -157,7 +161,7 @@ class ExportedSegmenter:
 
     def _answer(self, found: Expertise, prompt: Prompt) -> Candidate:
         numbers = self._classes(prompt.concept)
-        phrase = self.config.classes[numbers[0]] if numbers else prompt.wordings[0]
+        phrase = self._concepts[numbers[0]][0] if numbers else prompt.wordings[0]
         if not numbers:
             return Candidate(prompt.concept, phrase, None, reason="unsupported")
         if found.labels is not None and found.classes is not None:
@@ -176,6 +180,16 @@ class ExportedSegmenter:
             return Candidate(prompt.concept, phrase, None, confidence=0.0, reason="empty")
         countable = prompt.kind == "object"
         return Candidate(prompt.concept, phrase, mask, labels if countable else None, confidence)
+
+
+def _lineage(concept: str) -> list[str]:
+    """A concept, its parent, that one's parent, and so on."""
+    lineage = [concept]
+    parent = concepts()[concept].parent
+    while parent is not None and parent not in lineage:
+        lineage.append(parent)
+        parent = concepts()[parent].parent
+    return lineage
 
 
 def _squash(logits: np.ndarray) -> np.ndarray:

@@ -48,7 +48,12 @@ def test_unreadable_pictures_are_refused(tmp_path):
 
 def test_phrases_are_matched_to_concepts():
     assert to_prompt(" Nuclei ").concept == "nucleus"
-    assert to_prompt("tumour cells", "breast").site == "breast"
+    tumor = to_prompt("tumour cells", "breast")
+    assert (tumor.concept, tumor.site, tumor.wordings[0]) == (
+        "tumor cell",
+        "breast",
+        "tumour cells",
+    )
     other = to_prompt("something odd")
     assert (other.concept, other.kind, other.wordings) == (
         "something odd",

@@ -114,6 +114,15 @@ def test_instances_keep_their_identity_across_tiles(tmp_path):
     assert not lymphocytes.mask[10:20].any()
 
 
+def test_a_class_can_be_several_concepts_and_all_more_general_ones(torchscript):
+    segmenter = expert(torchscript, classes={1: ["tumor cell", "nucleus"], 2: "plasma cell"})
+    assert segmenter.supports("tumor cell")
+    assert segmenter.supports("lymphocyte")  # a plasma cell is one
+    image, red, blue = discs()
+    nuclei = segmenter.segment(segmenter.encode(image, 0.5), [NUCLEI])[0]
+    assert iou(nuclei.mask, red | blue) > 0.93
+
+
 def test_nothing_found_is_empty(torchscript):
     segmenter = expert(torchscript)
     white = np.full((30, 1, 3), 250, np.uint8)
