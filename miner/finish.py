@@ -22,6 +22,7 @@ from filters.dedupe import duplicates
 from filters.splits import split_of
 from miner import ledger
 from miner.config import Config
+from miner.corpora.config import corpus_name
 from miner.layout import FINISHED, MANIFEST, SAMPLING
 from miner.negatives import negatives
 from miner.sampling import before_after, choose, coverage
@@ -29,8 +30,9 @@ from miner.store import Store
 from miner.units import read_table
 from miner.verdicts import RowState, row_states
 from shards.card import write_card
-from shards.pack import ShardInfo, pack, write_manifest
+from shards.pack import Item, ShardInfo, pack, write_manifest
 from shards.sample import grounded_sample
+from shards.sides import side_files
 
 # Per-candidate columns too large to hold for a whole run at once.
 HEAVY = frozenset({"counts", "instances"})
@@ -91,7 +93,7 @@ def finish(store: Store, config: Config, marks: dict[str, dict[str, Any]]) -> No
         info
         for split in config.shards.splits
         for info in pack(
-            _packed(store, rows, verdicts, split, config.filters.absent_below),
+            _packed(store, config, rows, verdicts, split),
             store,
             split,
             config.shards,
@@ -227,12 +229,14 @@ def _could_be_written(
 
 def _packed(
     store: Store,
+    config: Config,
     rows: dict[str, list[_Row]],
     verdicts: dict[str, pa.Table],
     split: str,
-    absent_below: float,
-) -> Iterator[tuple[dict[str, Any], bytes, str]]:
+) -> Iterator[Item]:
     """Samples of a split with the bytes of their pictures, in the order of the plan."""
+    corpora = {corpus_name(c): c for c in config.corpora}
+    absent_below = config.filters.absent_below
     for unit_id, unit_rows in rows.items():
         if all(row.split != split for row in unit_rows):
             continue
@@ -250,14 +254,17 @@ def _packed(
             if row.split != split:
                 continue
             image = images[row.image_id]
+            corpus = corpora[sample["corpus"]]
+            sides = side_files(sample, corpus.side_paths, corpus.path)
             grounded = grounded_sample(
                 sample,
                 image,
                 [candidates[i] for i in row.state.kept],
                 split,
                 negatives(sample["mentions"] or [], by_image[row.image_id], absent_below),
+                sorted(sides),
             )
-            yield grounded, image["data"], image["format"]
+            yield grounded, image["data"], image["format"], sides
 
 
 def _shard_of(store: Store, infos: Sequence[ShardInfo]) -> dict[str, str]:

@@ -15,13 +15,14 @@ from typing import Any, Literal
 import pydantic
 
 from filters.scores import SCORES
+from miner.strata import DIMENSIONS
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
 IMAGE_FORMATS = ("jpg", "png")
 # Score columns that become the dicts `clip`, `ks`, `geometry` of a region, without the prefix.
 SCORE_GROUPS = ("clip", "ks", "geometry")
-# Kinds of caption facts that name a stratum of the sample.
-STRATA = ("site", "stain", "magnification", "specimen", "diagnosis")
+# Strata of a sample: kinds of caption facts, and what `miner.strata` finds.
+STRATA = tuple(dict.fromkeys(("site", "diagnosis", *DIMENSIONS)))
 
 
 class _Model(pydantic.BaseModel):
@@ -205,17 +206,27 @@ def grounded_sample(
             for n in negatives
         ],
         "facts": facts,
-        "strata": strata(corpus, facts),
+        "strata": strata(corpus, facts, sample_row.get("strata") or ()),
         "members": sorted(members),
     }
 
 
-def strata(corpus: str, facts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Sorted `kind=value` names of the strata a sample belongs to; `unknown` is one as well."""
+def strata(
+    corpus: str, facts: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]] = ()
+) -> list[str]:
+    """Sorted `kind=value` names of the strata a sample belongs to; `unknown` is one as well.
+
+    Args:
+        corpus: name of the corpus.
+        facts: what the caption states, with `kind` and `value`.
+        found: rows of `miner.strata.STRATUM`.
+    """
+    said = [(f["kind"], f["value"]) for f in facts]
+    said += [(s["dimension"], s["value"]) for s in found]
     names = {f"corpus={corpus}"}
     for kind in STRATA:
-        values = {f["value"] for f in facts if f["kind"] == kind} or {"unknown"}
-        names.update(f"{kind}={value}" for value in values)
+        values = {value for k, value in said if k == kind and value}
+        names.update(f"{kind}={value}" for value in values or {"unknown"})
     return sorted(names)
 
 
