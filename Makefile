@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test test-llm test-models lint bench bench-filters bench-quality models clean parity
+.PHONY: quickstart test test-llm test-models lint bench bench-filters bench-io bench-quality models clean parity
 
 # Folder with index.jsonl to train on; without it models are trained on phantoms alone.
 TRAIN ?= ../shared/data/train
@@ -42,6 +42,9 @@ bench: $(READY)
 
 bench-filters: $(READY)
 	$(BIN)/python -m tests.bench.filters
+
+bench-io: $(READY)
+	$(BIN)/python -m tests.bench.io
 
 bench-quality: $(READY)
 	$(BIN)/python -m tests.bench.quality
