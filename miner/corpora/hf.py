@@ -106,6 +106,9 @@ class Hf:
         for place, value in zip(places, values, strict=True):
             row = Row(place.row)
             rows.append(row)
+            if isinstance(value, str):
+                row.fail("unreadable", value)
+                continue
             row.image, row.where = self._image(value)
             row.group = row.image
             text = value.get(self.config.caption)

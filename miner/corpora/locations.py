@@ -13,7 +13,7 @@ from miner.errors import Refused
 from miner.store import Store
 
 # A picture file larger than this is no picture a caption corpus has.
-MAX_FILE_BYTES = 1 << 30
+MAX_FILE_BYTES = 1 << 28
 
 
 class Locations:

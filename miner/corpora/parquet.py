@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,6 +14,9 @@ from miner.corpora.files import Folder
 from miner.corpora.rows import Place
 from miner.errors import Refused
 
+# What Arrow raises on damaged files; UnicodeDecodeError is a ValueError.
+_DAMAGE = (pa.ArrowException, OSError, ValueError)
+
 
 def parquet_columns(folder: Folder, table: str) -> list[str]:
     """Column names.
@@ -23,46 +27,69 @@ def parquet_columns(folder: Folder, table: str) -> list[str]:
     try:
         with folder.open(table) as file:
             return pq.ParquetFile(file).schema_arrow.names
-    except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise Refused(f"{folder.field}: {folder.path(table)}: not parquet ({reason})") from None
+    except _DAMAGE as error:
+        raise _refused(folder, table, error) from None
+
+
+def _refused(folder: Folder, table: str, error: BaseException) -> Refused:
+    reason = " ".join(str(error).split())
+    return Refused(f"{folder.field}: {folder.path(table)}: not parquet ({reason})")
 
 
 def parquet_scan(
     folder: Folder, table: str, columns: Sequence[str], start: int
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Row number and some columns of every row from `start`."""
+    """Row number and some columns of every row from `start`; {} for rows of a damaged row group.
+
+    Raises:
+        Refused: it is no parquet file.
+    """
     with folder.open(table) as file:
+        try:
+            source = pq.ParquetFile(file)
+        except _DAMAGE as error:
+            raise _refused(folder, table, error) from None
         at = 0
-        source = pq.ParquetFile(file)
         for group in range(source.num_row_groups):
             rows = source.metadata.row_group(group).num_rows
-            if at + rows > start:
-                numbers = itertools.count(at)
-                for batch in source.iter_batches(256, row_groups=[group], columns=list(columns)):
-                    for value in batch.to_pylist():
-                        number = next(numbers)
-                        if number >= start:
-                            yield number, value
+            numbers = iter(range(max(at, start), at + rows))
+            with contextlib.suppress(*_DAMAGE):
+                if at + rows > start:
+                    skip = max(0, start - at)
+                    for value in _values(source, group, columns):
+                        if skip:
+                            skip -= 1
+                        else:
+                            yield next(numbers), value
+            yield from ((number, {}) for number in numbers)
             at += rows
 
 
+def _values(source: Any, group: int, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for batch in source.iter_batches(256, row_groups=[group], columns=list(columns)):
+        yield from batch.to_pylist()
+
+
 def parquet_rows(folder: Folder, tables: Sequence[str], places: list[Place]) -> list[Any]:
-    """Whole rows by table and row number (`offset`), in the order asked."""
-    result: list[Any] = [None] * len(places)
+    """Whole rows by table and row number (`offset`), in the order asked.
+
+    Rows that cannot be read come as text, the reason: `damaged_row_group`.
+    """
+    result: list[Any] = ["damaged_row_group"] * len(places)
     order = sorted(range(len(places)), key=lambda i: (places[i].table, places[i].offset))
     for table, same in itertools.groupby(order, key=lambda i: places[i].table):
         wanted = list(same)
-        with folder.open(tables[table]) as file:
+        with folder.open(tables[table]) as file, contextlib.suppress(*_DAMAGE):
             source = pq.ParquetFile(file)
             begin = 0
             for group in range(source.num_row_groups):
                 end = begin + source.metadata.row_group(group).num_rows
                 here = [i for i in wanted if begin <= places[i].offset < end]
                 if here:
-                    rows = source.read_row_group(group)
-                    taken = rows.take(pa.array([places[i].offset - begin for i in here]))
-                    for i, value in zip(here, taken.to_pylist(), strict=True):
-                        result[i] = value
+                    with contextlib.suppress(*_DAMAGE):
+                        rows = source.read_row_group(group)
+                        taken = rows.take(pa.array([places[i].offset - begin for i in here]))
+                        for i, value in zip(here, taken.to_pylist(), strict=True):
+                            result[i] = value
                 begin = end
     return result

@@ -1,15 +1,20 @@
 """Publishers' files with random damage: one clear line, or a ledger that adds up."""
 
 import contextlib
+import io
+import json
 import random
 import shutil
+import tarfile
 
+import pyarrow.parquet as pq
 import pytest
 
 from miner.errors import Refused
 from tests.miner.corpora.layouts import (
     config,
     fates,
+    image_table,
     pathgen_record,
     picture,
     quilt_row,
@@ -34,6 +39,26 @@ def write_corpora(folder):
     write_slide(folder / "pathgen" / "slides" / "A.tif", size=1024)
     positions = [pathgen_record("A", 32 * i, 0) for i in range(4)]
     write_json(folder / "pathgen" / "PathGen-1.6M.json", positions)
+
+    write_json(
+        folder / "arch" / "captions.json",
+        {str(i): {"caption": "Fat.", "uuid": f"u{i}"} for i in range(8)},
+    )
+    write_images(folder / "arch" / "images", [f"u{i}.jpg" for i in range(8)])
+    rows = [{"image": {"bytes": picture(i), "path": None}, "caption": "Fat."} for i in range(8)]
+    (folder / "hf").mkdir()
+    pq.write_table(image_table(rows), folder / "hf" / "a.parquet", row_group_size=3)
+    (folder / "webdataset").mkdir()
+    with tarfile.open(folder / "webdataset" / "a.tar", "w") as tar:
+        for i in range(8):
+            for name, data in ((f"{i}.jpg", picture(i)), (f"{i}.txt", b"Fat.")):
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    (folder / "table").mkdir()
+    lines = [json.dumps({"image": f"{i}.jpg", "caption": "Fat."}) for i in range(8)]
+    (folder / "table" / "t.jsonl").write_text("\n".join(lines))
+    write_images(folder / "table" / "images", [f"{i}.jpg" for i in range(8)])
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +96,10 @@ def damage(data: bytes, rng: random.Random) -> bytes:
         ("pathcap", "images/111111_gr3.jpg"),
         ("pathgen", "PathGen-1.6M.json"),
         ("pathgen", "slides/A.tif"),
+        ("arch", "captions.json"),
+        ("hf", "a.parquet"),
+        ("webdataset", "a.tar"),
+        ("table", "t.jsonl"),
     ],
 )
 def test_damage_never_ends_in_a_traceback(sound, tmp_path, kind, name):
