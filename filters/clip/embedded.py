@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load, save
 
 from filters.clip.network import MULTIPLE, SmallClip
+from filters.clip.phrases import ancestors
 from filters.clip.regions import grid_weights, ring
 
 LONG_SIDE_PX = 640
@@ -68,8 +69,13 @@ class EmbeddedClip:
         self.logit_scale = self._net.scale.exp().item()
 
     def judged_as(self, concept: str) -> str | None:
-        """The taught concept that stands for this one, None where there is none."""
-        return self._judged.get(concept)
+        """The taught concept that stands for this one, None where there is none.
+
+        The concept table may have grown since the model was taught: what it does not name is
+        judged as the nearest concept above that it does.
+        """
+        chain = (concept, *ancestors(concept))
+        return next((self._judged[name] for name in chain if name in self._judged), None)
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> np.ndarray:
