@@ -1,4 +1,4 @@
-"""Writes the data files that ship with the filters: `python -m filters.calibration.train --data DATA`.
+"""Writes the data files of the filters: `python -m filters.calibration.train --data DATA`.
 
 References come from those labelled tiles that the agreement model and the embedded
 segmenter were trained on too; the decision from the patients that neither has seen, and from fresh
@@ -113,10 +113,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "data",
-        type=Path,
-        nargs="?",
-        help="folder of labelled training tiles; phantoms alone if none",
+        "--data", type=Path, help="folder of labelled tiles; phantoms alone if none"
     )
     parser.add_argument("--out", type=Path, default=reference_file.EMBEDDED.parent)
     parser.add_argument("--phantoms", type=int, default=240, help="phantoms for the decision")

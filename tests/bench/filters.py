@@ -30,7 +30,7 @@ from filters.stage import Score
 from miner.threads import fix_threads
 from ner.concepts import concepts
 
-CORPORA, TILES = 20, 9  # false-discovery rate: independent phantom corpora, tiles in each
+CORPORA, TILES = 20, 5  # false-discovery rate: independent phantom corpora, tiles in each
 SEED = 910_000
 PARTS = ("equality", "ks", "phantoms", "cost", "real")
 
@@ -51,7 +51,7 @@ def equality(n: int = 2000) -> None:
     print(f"equality: {n} random inputs, largest difference from scipy {worst:.1e} (bar 1e-12)")
 
 
-def ks_levels(fit_on: int = 240, test_on: int = 160) -> None:
+def ks_levels(fit_on: int = 160, test_on: int = 120) -> None:
     """Type-I error on slides and stains kept apart, power against siblings of another stain."""
     reference, test = Collected(), Collected()
     for tile in phantoms(fit_on, SEED + 1, 320):
