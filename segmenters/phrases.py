@@ -85,8 +85,8 @@ class PhraseSegmenter:
 
     score_names = (
         "fell_back",
-        "mask_prob",
-        "max_prob",
+        "max_probability",
+        "mean_probability",
         "same_query",
         "scale_agreement",
         "scale_mpp",
@@ -258,8 +258,8 @@ def _certainty(prob: np.ndarray) -> Mapping[str, float]:
     """
     inside = prob[prob >= 128 / 255]
     return {
-        "max_prob": float(prob.max(initial=0)),
-        "mask_prob": float(inside.mean()) if inside.size else 0.0,
+        "max_probability": float(prob.max(initial=0)),
+        "mean_probability": float(inside.mean()) if inside.size else 0.0,
     }
 
 

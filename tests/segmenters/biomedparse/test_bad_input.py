@@ -253,7 +253,7 @@ def test_segmenter_asks_in_the_words_of_the_training(checkpoint):
     for answer in answers:
         assert set(answer.scores) <= set(segmenter.score_names)
         assert 0 <= answer.confidence <= 1
-        assert {"mask_prob", "wording_agreement", "same_query"} <= set(answer.scores)
+        assert {"mean_probability", "wording_agreement", "same_query"} <= set(answer.scores)
 
 
 def test_bad_sizes_file(checkpoint, tmp_path):
