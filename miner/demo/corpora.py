@@ -73,7 +73,10 @@ def write_quilt(
                 caption = Caption("", ())
             elif number % 61 == 31:
                 name = ""
-            table.append(quilt_row(rng, index, name, caption, picture.tile, magnification))
+            row = quilt_row(rng, index, name, caption, picture.tile, magnification)
+            if number % 53 == 19:
+                row[QUILT_COLUMNS.index("not_histology")] = "1.0"
+            table.append(row)
             if caption.text and name:
                 add_truth(truth, "quilt", name, Path(name).stem, caption, picture)
     with open(directory / "quilt" / "quilt_1M_lookup.csv", "w", newline="", encoding="utf-8") as f:
