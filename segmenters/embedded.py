@@ -2,36 +2,115 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from segmenters import stain, unet
+from segmenters.confidence import confidence
 from segmenters.protocol import Candidate, Prompt
-from segmenters.stain import StainSegmenter
+from segmenters.routes import ROUTES, native
+from segmenters.stain import support
+from segmenters.stain.segmenter import Encoded as StainView
+from segmenters.unet.encoded import Encoded as UnetView
+
+
+class Encoded:
+    """One picture, seen by both segmenters at one scale."""
+
+    def __init__(self, image: np.ndarray, mpp: float | None, network: unet.UnetSegmenter) -> None:
+        """Recognise what kind of picture it is.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            mpp: um per pixel, None when unknown.
+            network: settles the scale.
+        """
+        self.image, self.mpp, self._network = image, mpp, network
+        self.kind = support.recognise(image)
+        self.answers: dict[tuple[str, str], Candidate] = {}
+
+    @functools.cached_property
+    def unet(self) -> UnetView:
+        """As the networks see it."""
+        return self._network.encode(self.image, self.mpp)
+
+    @functools.cached_property
+    def stain(self) -> StainView:
+        """As the rules see it, at the scale and with the nuclei that the networks found."""
+        return StainView(self.image, self.mpp, self.unet.scale, self.kind, self.unet.nuclei)
 
 
 class EmbeddedSegmenter:
-    """Needs no download."""
+    """Needs no download: two small networks and a set of rules, and knows what neither can do."""
 
     name = "embedded"
 
     def __init__(self) -> None:
-        self._stain = StainSegmenter()
+        self._unet = unet.UnetSegmenter()
+        self._stain = stain.StainSegmenter()
 
     def supports(self, concept: str) -> bool:
         """Whether the concept can be answered at all."""
-        return self._stain.supports(concept)
+        return native(concept) is not None
 
-    def encode(self, image: np.ndarray, mpp: float | None) -> Any:
+    def encode(self, image: np.ndarray, mpp: float | None) -> Encoded:
         """Encode one picture for any number of prompts.
 
         Args:
             image: uint8 (H, W, 3), RGB.
             mpp: um per pixel, None when unknown.
         """
-        return self._stain.encode(image, mpp)
+        return Encoded(image, mpp, self._unet)
 
-    def segment(self, encoded: Any, prompts: Sequence[Prompt]) -> list[Candidate]:
+    def segment(self, encoded: Encoded, prompts: Sequence[Prompt]) -> list[Candidate]:
         """Answer each prompt, in order."""
-        return self._stain.segment(encoded, prompts)
+        return [self._answer(encoded, prompt) for prompt in prompts]
+
+    def _answer(self, encoded: Encoded, prompt: Prompt) -> Candidate:
+        concept = native(prompt.concept)
+        if concept is None:
+            return Candidate(prompt.concept, prompt.wordings[0], None, reason="unsupported")
+        if not support.supported(encoded.kind):
+            return Candidate(prompt.concept, prompt.wordings[0], None, reason="out_of_support")
+        route = ROUTES[concept]
+        found = self._ask(encoded, concept, route)
+        if found.mask is not None:
+            found = self._judge(encoded, concept, found)
+        return dataclasses.replace(found, concept=prompt.concept, prompt=prompt.wordings[0])
+
+    def _ask(self, encoded: Encoded, concept: str, route: str) -> Candidate:
+        """What one of the two answers, worked out once per picture."""
+        key = (concept, route)
+        if key not in encoded.answers:
+            prompt = Prompt(concept, "", (concept,))
+            if route == "unet":
+                answer = self._unet.segment(encoded.unet, [prompt])[0]
+            else:
+                answer = self._stain.segment(encoded.stain, [prompt])[0]
+            encoded.answers[key] = answer
+        return encoded.answers[key]
+
+    def _judge(self, encoded: Encoded, concept: str, found: Candidate) -> Candidate:
+        """The candidate with what its confidence is read from, and the confidence."""
+        assert found.mask is not None
+        scores = dict(found.scores)
+        other = "stain" if ROUTES[concept] == "unet" else "unet"
+        agreement = 0.5
+        if concept == "nucleus" or concept in unet.KINDS:
+            agreement = _iou(encoded.unet.nuclei > 0, encoded.stain.dark)
+        elif (self._stain if other == "stain" else self._unet).supports(concept):
+            second = self._ask(encoded, concept, other).mask
+            agreement = _iou(found.mask, second) if second is not None else 0.0
+        scores["agreement"] = agreement
+        scores["area_fraction"] = float(found.mask.mean())
+        scores["objects"] = float(found.labels.max()) if found.labels is not None else 0.0
+        scores.setdefault("expected_iou", 0.5)
+        return dataclasses.replace(found, confidence=confidence(concept, scores), scores=scores)
+
+
+def _iou(one: np.ndarray, two: np.ndarray) -> float:
+    union = int((one | two).sum())
+    return int((one & two).sum()) / union if union else 0.0

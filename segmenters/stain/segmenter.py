@@ -176,7 +176,7 @@ class StainSegmenter:
         concept, wording = prompt.concept, prompt.wordings[0]
         if not self.supports(concept):
             return Candidate(concept, wording, None, reason="unsupported")
-        if not support.supported(concept, encoded.kind):
+        if not support.supported(encoded.kind):
             return Candidate(concept, wording, None, reason="out_of_support")
         labels = None
         if concept in self.stuff:

@@ -1,4 +1,4 @@
-"""What kind of picture a tile is, and which concepts can be told in it."""
+"""What kind of picture a tile is, and whether anything can be told in it."""
 
 from __future__ import annotations
 
@@ -31,16 +31,15 @@ HE, BLANK, BLACK, FLUORESCENCE, IHC, PAS = "H&E", "blank", "black", "fluorescenc
 KINDS = (HE, BLANK, BLACK, FLUORESCENCE, IHC, PAS)
 
 
-def supported(concept: str, kind: str) -> bool:
-    """Whether a concept can be told in such a picture.
+def supported(kind: str) -> bool:
+    """Whether anything can be told in such a picture.
 
-    Everything was made for, and measured on, H&E; glomeruli on PAS as well.
+    Everything was made for, and measured on, H&E.
 
     Args:
-        concept: canonical concept name.
         kind: one of `KINDS`.
     """
-    return kind == HE or (kind == PAS and concept == "glomerulus")
+    return kind == HE
 
 
 def tissue_densities(image: np.ndarray) -> tuple[np.ndarray, float]:

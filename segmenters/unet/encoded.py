@@ -11,13 +11,15 @@ import numpy as np
 from segmenters.stain import colour, scale
 from segmenters.stain.nuclei import drop_small_labels
 from segmenters.stain.scale import Scale
-from segmenters.unet import objects
+from segmenters.unet import kinds, objects
 from segmenters.unet.model import Unet
 from segmenters.unet.outputs import NUCLEI, TISSUE
 from segmenters.unet.predict import predict
 
 # Side of the piece, in network pixels, from which an unknown scale is read.
 PROBE_PX = 448
+# A given scale is only looked at for gross error.
+CHECK_PX = 256
 # Nuclei fewer than this say nothing about the scale.
 MIN_NUCLEI = 6
 # An estimate is taken up when it differs by this factor from the scale looked at: within it the
@@ -28,8 +30,6 @@ DOUBT = 1.8
 # A picture coarser than 1 um gains nothing from more than doubling it.
 MAX_ENLARGE = 2.0
 THRESHOLD = 0.5
-SEED_DEPTH = 0.55
-SEED_SMOOTH_PX = 1.0
 MIN_NUCLEUS_UM2 = 10.0
 
 
@@ -50,10 +50,10 @@ class Encoded:
         if mpp is None:
             white = colour.white_point(image)
             guess = scale.estimate(image, colour.optical_density(image, white)[..., 0])
-            self.scale = self._probe(self._probe(guess))
+            self.scale = self._probe(self._probe(guess, PROBE_PX), PROBE_PX)
         else:
             given = Scale(float(np.clip(mpp, 0.05, 10.0)), "given")
-            probed = self._probe(given)
+            probed = self._probe(given, CHECK_PX)
             far = abs(np.log(probed.mpp / given.mpp)) > np.log(DOUBT)
             self.scale = probed if far else given
         self.small, self.mpp = self._at(image, NUCLEI.mpp)
@@ -63,10 +63,10 @@ class Encoded:
         small = scale.resize_to(image, min(self.scale.mpp / mpp, MAX_ENLARGE))
         return small, self.scale.mpp * image.shape[0] / small.shape[0]
 
-    def _probe(self, guess: Scale) -> Scale:
+    def _probe(self, guess: Scale, side_px: int) -> Scale:
         """The scale at which the nuclei in the middle of the picture have their usual size."""
         factor = min(guess.mpp / NUCLEI.mpp, MAX_ENLARGE)
-        reach = max(16, round(PROBE_PX / factor))
+        reach = max(16, round(side_px / factor))
         y, x = (max(0, (side - reach) // 2) for side in self.shape)
         piece = scale.resize_to(self.image[y : y + reach, x : x + reach], factor)
         maps = predict(self._nets["nuclei"], NUCLEI, piece)
@@ -100,22 +100,21 @@ class Encoded:
         return _nuclei(maps, self.mpp)
 
     @functools.cached_property
+    def kind_features(self) -> np.ndarray:
+        """What tells the kinds of nuclei apart, float32 (n, 36)."""
+        density = colour.optical_density(self.small, colour.white_point(self.small))
+        return kinds.features(self.nuclei, self.nuclear_maps, density, self.mpp)
+
+    @functools.cached_property
     def kinds(self) -> np.ndarray:
-        """Mean class probabilities of every nucleus, float32 (n, classes)."""
-        flat = self.nuclei.ravel()
-        count = int(flat.max()) + 1
-        area = np.maximum(np.bincount(flat, minlength=count), 1)
-        sums = [
-            np.bincount(flat, weights=self.nuclear_maps[name].ravel(), minlength=count)
-            for name in NUCLEI.softmax
-        ]
-        return (np.stack(sums, axis=1) / area[:, None])[1:].astype(np.float32)
+        """Probabilities of the kinds of every nucleus, float32 (n, 5)."""
+        return kinds.classify(self.kind_features)
 
 
 def _nuclei(maps: np.ndarray, mpp: float) -> np.ndarray:
     probability, depth = maps[0], maps[1]
     smallest = MIN_NUCLEUS_UM2 / mpp**2
-    return objects.split(probability, depth, THRESHOLD, SEED_DEPTH, SEED_SMOOTH_PX, smallest)
+    return objects.split(probability, depth, objects.NUCLEI, smallest)
 
 
 def glands(encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +122,7 @@ def glands(encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
     maps = encoded.tissue_maps
     probability = maps["gland"]
     mpp = encoded.scale.mpp * encoded.shape[0] / probability.shape[0]
-    labels = objects.split(probability, maps["centre"], 0.5, 0.5, 4.0, 400 / mpp**2)
+    labels = objects.split(probability, maps["centre"], objects.GLANDS, 400 / mpp**2)
     return fill_holes(labels), probability
 
 

@@ -2,43 +2,67 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 from skimage.segmentation import watershed
 
-from segmenters.stain.nuclei import drop_small_labels
+from segmenters.stain.nuclei import drop_small_labels, fill_small_holes
 
 
-def split(
-    probability: np.ndarray,
-    depth: np.ndarray,
-    threshold: float,
-    seed_depth: float,
-    smooth_px: float,
-    min_area_px: float,
-) -> np.ndarray:
-    """Objects by a watershed of the depth, int32 labels (H, W).
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """How touching objects are told apart.
+
+    Attributes:
+        threshold: probability from which a pixel belongs to an object.
+        depth_px: distance to the outline that a depth of 1 is worth.
+        depth_share: weight of the depth map against the distance to the outline of the mask.
+        smooth_px: sigma that smooths their sum before its peaks are taken.
+        reach_px: peaks nearer than this are one.
+        hole_px: holes of at most this many pixels are filled.
+    """
+
+    threshold: float
+    depth_px: float
+    depth_share: float
+    smooth_px: float
+    reach_px: int
+    hole_px: float
+
+
+# Chosen by object F1 on training tiles kept apart: .56, against .40 to .48 with seeds cut from
+# the depth map by a threshold and .54 by the outline alone.
+NUCLEI = Rule(0.5, 6.0, 0.8, 1.0, 4, 40)
+GLANDS = Rule(0.5, 30.0, 0.5, 4.0, 16, 20_000)
+
+
+def split(probability: np.ndarray, depth: np.ndarray, rule: Rule, min_area_px: float) -> np.ndarray:
+    """Objects by a watershed from the peaks of depth and distance, int32 labels (H, W).
 
     Args:
         probability: float32 (H, W), 0..1.
         depth: float32 (H, W), 0 at the outline, 1 where an object is deepest.
-        threshold: probability from which a pixel belongs to an object.
-        seed_depth: depth from which a pixel belongs to a seed.
-        smooth_px: sigma that smooths the depth before seeds are taken.
+        rule: how they are told apart.
         min_area_px: smaller objects are dropped.
     """
-    mask = probability > threshold
+    mask = fill_small_holes(probability > rule.threshold, rule.hole_px)
     if not mask.any():
         return np.zeros(mask.shape, np.int32)
-    smooth = cv2.GaussianBlur(depth, (0, 0), smooth_px)
-    _, seeds = cv2.connectedComponents((mask & (smooth > seed_depth)).astype(np.uint8))
-    # Objects too shallow for a seed of that depth are their own seed.
+    distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
+    height = rule.depth_share * rule.depth_px * depth + (1 - rule.depth_share) * distance
+    height = cv2.GaussianBlur(height.astype(np.float32), (0, 0), rule.smooth_px)
+    side = 2 * rule.reach_px + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    peaks = mask & (height >= cv2.dilate(height, kernel) - 1e-6)
+    _, seeds = cv2.connectedComponents(peaks.astype(np.uint8))
+    # An object whose peak lies in a neighbour's reach is its own seed.
     _, pieces = cv2.connectedComponents(mask.astype(np.uint8))
     seeded = np.zeros(pieces.max() + 1, bool)
     seeded[np.unique(pieces[seeds > 0])] = True
-    lone = ~seeded[pieces] & mask
-    seeds = np.where(lone, pieces + seeds.max(), seeds)
-    labels = watershed(-smooth, seeds.astype(np.int32), mask=mask)
+    seeds = np.where(~seeded[pieces] & mask, pieces + seeds.max(), seeds)
+    labels = watershed(-height, seeds.astype(np.int32), mask=mask)
     return drop_small_labels(labels, min_area_px)
 
 
@@ -55,6 +79,8 @@ def enlarge(labels: np.ndarray, probability: np.ndarray, threshold: float, shape
         labels int32 (H, W); probability float32 (H, W).
     """
     size = (shape[1], shape[0])
+    # Filled holes belong to their object, whatever the probability in them.
+    probability = np.where(labels > 0, np.maximum(probability, threshold + 0.01), probability)
     fine = probability
     if labels.shape != tuple(shape):
         fine = cv2.resize(probability, size, interpolation=cv2.INTER_LINEAR)

@@ -55,10 +55,8 @@ def test_pas_is_told_by_its_colours(shared):
         assert support.recognise(image) == support.PAS
 
 
-def test_only_glomeruli_are_told_in_pas():
-    assert support.supported("glomerulus", support.PAS)
-    assert not support.supported("nucleus", support.PAS)
-    assert not support.supported("nucleus", support.IHC)
+def test_nothing_is_told_outside_of_h_and_e():
+    assert [kind for kind in support.KINDS if support.supported(kind)] == [support.HE]
 
 
 def test_outside_of_support_there_is_a_reason_instead_of_a_mask():

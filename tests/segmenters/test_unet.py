@@ -71,7 +71,7 @@ def test_centreness_peaks_inside_and_touching_objects_have_a_valley():
 def test_objects_are_split_by_depth():
     labels = discs([(30, 22), (30, 34), (50, 50)])
     probability = (labels > 0).astype(np.float32)
-    found = objects.split(probability, targets.centreness(labels), 0.5, 0.55, 0.8, 10)
+    found = objects.split(probability, targets.centreness(labels), objects.NUCLEI, 10)
     assert found.max() == 3
     assert np.array_equal(found > 0, labels > 0)
 

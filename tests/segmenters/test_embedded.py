@@ -1,0 +1,108 @@
+"""The shipped default: weights, routes, answers and confidence."""
+
+import cv2
+import numpy as np
+import pytest
+
+from miner.demo import render
+from ner.concepts import concepts
+from segmenters import confidence, routes
+from segmenters.embedded import EmbeddedSegmenter
+from segmenters.protocol import Prompt
+from segmenters.unet import weights
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> EmbeddedSegmenter:
+    return EmbeddedSegmenter()
+
+
+@pytest.fixture(scope="module")
+def tile() -> render.Tile:
+    return render.tile(11, 320, mpp=0.5, organ="breast")
+
+
+def ask(*names: str) -> list[Prompt]:
+    return [Prompt(name, "object", (name,)) for name in names]
+
+
+def test_nuclei_of_a_phantom_are_found(segmenter, tile):
+    (found,) = segmenter.segment(segmenter.encode(tile.image, tile.mpp), ask("nucleus"))
+    truth = tile.labels["nuclei"] > 0
+    assert 2 * (found.mask & truth).sum() / (found.mask.sum() + truth.sum()) > 0.6
+    assert np.array_equal(found.mask, found.labels > 0)
+    assert found.mask.shape == tile.image.shape[:2]
+
+
+def test_every_prompt_gets_one_answer_in_order(segmenter, tile):
+    prompts = ask("gland", "nucleolus", "nucleus", "stroma", "tumor cell")
+    answers = segmenter.segment(segmenter.encode(tile.image, None), prompts)
+    assert [a.concept for a in answers] == [p.concept for p in prompts]
+    for answer in answers:
+        assert (answer.mask is None) == (answer.reason is not None)
+        assert 0 <= answer.confidence <= 1
+        assert all(np.isfinite(v) for v in answer.scores.values())
+    assert answers[1].reason == "unsupported"
+
+
+def test_an_unknown_scale_is_estimated_and_recorded(segmenter, tile):
+    (known,) = segmenter.segment(segmenter.encode(tile.image, tile.mpp), ask("nucleus"))
+    (unknown,) = segmenter.segment(segmenter.encode(tile.image, None), ask("nucleus"))
+    assert known.scores["mpp_estimated"] == 0
+    assert unknown.scores["mpp_estimated"] == 1
+    assert 0.2 < unknown.scores["mpp"] < 1.2
+
+
+def test_answers_are_the_same_twice_and_in_any_company(segmenter, tile):
+    (alone,) = segmenter.segment(segmenter.encode(tile.image, None), ask("epithelium"))
+    many = segmenter.segment(
+        segmenter.encode(tile.image, None), ask("nucleus", "gland", "epithelium")
+    )
+    assert (alone.mask is None) == (many[2].mask is None)
+    assert alone.confidence == many[2].confidence
+    if alone.mask is not None:
+        assert np.array_equal(alone.mask, many[2].mask)
+
+
+def test_brown_tiles_are_out_of_support(segmenter):
+    rng = np.random.default_rng(0)
+    blobs = cv2.GaussianBlur(rng.standard_normal((128, 128)), (0, 0), 4) > 0
+    density = 0.2 + blobs[..., None] * np.array([0.5, 1.0, 1.4])
+    image = np.clip(250 * np.exp(-density), 0, 255).astype(np.uint8)
+    (found,) = segmenter.segment(segmenter.encode(image, 0.5), ask("nucleus"))
+    assert found.reason == "out_of_support"
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 300), (33, 17)])
+def test_odd_pictures_get_an_answer(segmenter, shape):
+    image = np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
+    for mpp in (None, 0.25, 4.0):
+        (found,) = segmenter.segment(segmenter.encode(image, mpp), ask("nucleus"))
+        assert found.mask is None or found.mask.shape == shape
+
+
+def test_routes_name_concepts_of_the_table():
+    assert set(routes.ROUTES) <= set(concepts())
+    assert set(routes.ROUTES.values()) <= {"unet", "stain"}
+
+
+def test_narrower_concepts_are_answered_as_the_wider_one_only_where_they_look_alike():
+    assert routes.native("endometrial gland") == "gland"
+    assert routes.native("t cell") is None
+    assert routes.native("artery") is None
+    assert routes.native("no such thing") is None
+
+
+def test_confidence_grows_with_what_it_is_read_from():
+    low = {
+        "expected_iou": 0.3, "agreement": 0.1, "area_fraction": 0.1, "objects": 50.0,
+        "mpp_estimated": 0.0,
+    }  # fmt: skip
+    high = {**low, "expected_iou": 0.9, "agreement": 0.8}
+    assert confidence.confidence("nucleus", high) > confidence.confidence("nucleus", low)
+
+
+def test_shipped_weights_are_small():
+    files = sorted(weights.FOLDER.glob("*.pt"))
+    assert [f.stem for f in files] == ["nuclei", "tissue"]
+    assert sum(f.stat().st_size for f in files) < 6e6
