@@ -15,11 +15,9 @@ import pyarrow as pa
 from miner.config import Config, apply_sets, check_config, difference
 from miner.errors import Refused
 from miner.finish import finish
-from miner.layout import RUN
+from miner.layout import CHANGES, RUN
 from miner.store import Store
 from miner.units import marks as read_marks
-
-CHANGES = "report/changes.json"
 
 # Settings that verdicts, duplicates, samples and shards are made of; all others made the scores.
 ALLOWED = (

@@ -6,6 +6,7 @@ from typing import Any
 
 import jinja2
 
+from miner.layout import CHANGES
 from miner.report import charts, gallery, gather
 from miner.report.calibration import calibration_charts, level_colours
 from miner.report.words import STATUS, explain
@@ -37,12 +38,14 @@ def render(store: Store, calibration: dict[str, Any]) -> str:
         "calibration_charts": calibration_charts(calibration),
         "calibration_key": list(level_colours(calibration).items()),
         "sampling": sampling,
+        "changes": store.read_json(CHANGES) if store.exists(CHANGES) else None,
         "run": gather.run_facts(store),
         "runtime": gather.runtime(store, rows["rows"]),
         "status_words": STATUS,
         "bar": charts.bar,
     }
     sections = [
+        ("changes", "Last refilter"),
         ("funnel", "Funnel"),
         ("rows", "Rows"),
         ("samples", "Grounded captions"),
@@ -54,7 +57,7 @@ def render(store: Store, calibration: dict[str, Any]) -> str:
         ("sampling", "Sampling"),
         ("run", "How it was made"),
     ]
-    there = {"sampling": bool(sampling)}
+    there = {"sampling": bool(sampling), "changes": context["changes"] is not None}
     context["sections"] = [s for s in sections if there.get(s[0], True)]
     return _environment().get_template("page.html.j2").render(context)
 

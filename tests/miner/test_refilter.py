@@ -16,8 +16,9 @@ from filters.decide import decide
 from filters.scores import SCORES
 from miner.cli import app
 from miner.errors import Refused
-from miner.layout import RUN
-from miner.refilter import CHANGES, compare, refilter
+from miner.layout import CHANGES, REPORT, RUN
+from miner.refilter import compare, refilter
+from miner.report import write_report
 from miner.show import chain, find, overlay
 from miner.store import Store
 from tests.miner.finished import finished
@@ -57,6 +58,16 @@ def test_other_thresholds_there_and_back(tmp_path):
     assert back.gained == strict.lost
     assert kept(store) == before
     assert tars(store) == bytes_before
+
+
+def test_the_report_shows_what_changed(tmp_path):
+    store = finished(tmp_path / "out")
+    write_report(store)
+    assert "last refilter" not in store.read(REPORT).decode()
+    refilter(store.url, ["filters.at_least={ks_rim: 0.7}"], write_report)
+    page = store.read(REPORT).decode()
+    assert "What the last refilter changed" in page
+    assert "filters.at_least.ks_rim: 0.4 -&gt; 0.7" in page
 
 
 def test_precision_replaces_fdr(tmp_path):
