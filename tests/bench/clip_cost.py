@@ -75,6 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sides", type=int, nargs="*", default=[512, 1000])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--crops", action="store_true", help="one crop a region too (slow)")
     parser.add_argument("--vit", action="store_true", help="ViT-B/32 and ViT-B/16 too")
     parser.add_argument("--biomedparse", action="store_true", help="BiomedParse too")
     args = parser.parse_args()
@@ -85,18 +86,18 @@ def main() -> None:
         for name in ASKED
         if stain.supports(name)
     ]
-    configs = {
-        "embedded, dense": ClipConfig(),
-        "embedded, crops": ClipConfig(regions="crops", max_instances=4),
-    }
+    configs = {"embedded, dense": ClipConfig()}
+    if args.crops:
+        configs["embedded, crops"] = ClipConfig(regions="crops", max_instances=4)
     with tempfile.TemporaryDirectory() as folder:
         if args.vit:
             for patch in (32, 16):
                 path = vit(Path(folder), patch)
                 configs[f"ViT-B/{patch}, dense"] = ClipConfig(model=path)
-                configs[f"ViT-B/{patch}, crops"] = ClipConfig(
-                    model=path, regions="crops", max_instances=0
-                )
+                if args.crops:
+                    configs[f"ViT-B/{patch}, crops"] = ClipConfig(
+                        model=path, regions="crops", max_instances=0
+                    )
         clips = {name: ClipAgreement(config) for name, config in configs.items()}
         big = biomedparse() if args.biomedparse else None
         for side in args.sides:
@@ -122,9 +123,12 @@ def main() -> None:
                     spent, _ = timed(lambda x=image, t=texts: big.decode(big.encode(x), t))
                     seconds["BiomedParse"] = [spent]
             base = median(seconds["stain segmenter"])
-            print(f"\n{side} x {side} px, {len(asked)} candidates:")
+            print(f"\n{side} x {side} px, {len(asked)} candidates:", flush=True)
             for name, values in seconds.items():
-                print(f"  {name}: {median(values):.2f} s, {median(values) / base:.2f} x stain")
+                print(
+                    f"  {name}: {median(values):.2f} s, {median(values) / base:.2f} x stain",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
