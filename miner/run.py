@@ -84,22 +84,20 @@ def run(config: Config, progress: Progress, use_ray: bool = True) -> Outcome:
     store.write_json(RUN, describe(config, plan, models))
 
     marks = read_marks(store)
-    refs = list(plan.refs())
-    pending = [ref for ref in refs if ref.unit_id not in marks]
-    if not pending and is_finished(store, config, marks):
+    units = sum(plan.units.values())
+    left = units - len(marks)
+    if not left and is_finished(store, config, marks):
         return Outcome(store, 0, True)
-    progress.start(
-        len(refs),
-        sum(ref.rows for ref in refs),
-        len(refs) - len(pending),
-        sum(ref.rows for ref in refs if ref.unit_id in marks),
-    )
-    for mark in _units(config, pending, use_ray):
-        progress.unit(mark)
+    done = sum(mark["tables"]["samples"]["rows"] for mark in marks.values())
+    progress.start(units, sum(plan.rows.values()), len(marks), done)
+    if left:
+        pending = (ref for ref in plan.refs() if ref.unit_id not in marks)
+        for mark in _units(config, pending, left, use_ray):
+            progress.unit(mark)
     progress.barrier()
     finish(store, config, read_marks(store))
     write_report(store)
-    return Outcome(store, len(pending), False)
+    return Outcome(store, left, False)
 
 
 def write_report(store: Store) -> None:
@@ -109,15 +107,15 @@ def write_report(store: Store) -> None:
     write(store)
 
 
-def _units(config: Config, pending: Iterable[UnitRef], use_ray: bool) -> Iterator[dict[str, Any]]:
-    pending = list(pending)
-    if not pending:
-        return
+def _units(
+    config: Config, pending: Iterable[UnitRef], left: int, use_ray: bool
+) -> Iterator[dict[str, Any]]:
+    """Marks of the `left` pending units, as they are committed."""
     if use_ray:
         from miner.runner import cluster, run_units
 
         with cluster(config) as workers:
-            yield from run_units(config, pending, min(workers, len(pending)))
+            yield from run_units(config, pending, min(workers, left))
         return
     from miner.work import Worker
 
@@ -141,6 +139,7 @@ def describe(config: Config, plan: Plan, models: Mapping[str, str]) -> dict[str,
         "hash": config.digest(),
         "seed": config.seed,
         "rows": dict(plan.rows),
+        "plan": plan.fingerprint,
         "versions": versions,
         "models": dict(models),
     }
@@ -181,9 +180,10 @@ def _check_out(store: Store, config: Config, models: Mapping[str, str]) -> None:
 def _check_corpora(store: Store, plan: Plan) -> None:
     """Refuse corpora that are not those that OUT was begun with."""
     if store.exists(RUN):
-        lines = difference(store.read_json(RUN)["rows"], dict(plan.rows))
-        if lines:
+        run = store.read_json(RUN)
+        lines = difference(run["rows"], dict(plan.rows))
+        if lines or run["plan"] != plan.fingerprint:
+            what = f"rows of {'; '.join(lines)}" if lines else "their rows or pictures moved"
             raise Refused(
-                f"out: {store.url} was begun with other corpora: rows of {'; '.join(lines)};"
-                " choose another --out"
+                f"out: {store.url} was begun with other corpora ({what}); choose another --out"
             )
