@@ -16,9 +16,10 @@ from hypothesis.extra.numpy import arrays
 
 from miner.store import Store
 from segmenters.regions import encode
+from shards.check import sound_rle
 from shards.config import ShardsConfig
 from shards.pack import manifest_bytes, pack, write_manifest
-from shards.validate import sound_rle, validate
+from shards.validate import validate
 from tests.shards.build import build, sample
 
 

@@ -1,0 +1,87 @@
+"""What can be wrong with one grounded sample that fits the schema: image, spans, masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco
+
+from shards.decode import decode_image
+
+
+def sample_faults(sample: Mapping[str, Any], image: bytes) -> Iterator[str]:
+    """What is wrong with a sample that fits the schema: image, spans, masks."""
+    height, width = sample["height"], sample["width"]
+    try:
+        shape = decode_image(image).shape[:2]
+    except ValueError as error:
+        yield str(error)
+    else:
+        if shape != (height, width):
+            yield f"the image is {shape[1]}x{shape[0]}, the sample says {width}x{height}"
+    pointed = set()
+    for i, m in enumerate(sample["mentions"]):
+        text = sample["caption"]
+        if "turn" in m:
+            if m["turn"] >= len(sample["turns"]):
+                yield f"mention {i}: turn {m['turn']} of {len(sample['turns'])}"
+                continue
+            text = sample["turns"][m["turn"]]["text"]
+        if not m["text"] or text[m["start"] : m["end"]] != m["text"]:
+            yield f"mention {i}: span {m['start']}..{m['end']} is not {m['text']!r}"
+        if m["regions"] and m["polarity"] != "affirmed":
+            yield f"mention {i}: {m['polarity']}, but it points to a region"
+        if any(r >= len(sample["regions"]) or r < 0 for r in m["regions"]):
+            yield f"mention {i}: points to region {m['regions']} of {len(sample['regions'])}"
+        pointed.update(m["regions"])
+    for i, region in enumerate(sample["regions"]):
+        if i not in pointed:
+            yield f"region {i}: no mention points to it"
+        yield from (f"region {i}: {text}" for text in _region_faults(region, height, width))
+
+
+def _region_faults(region: Mapping[str, Any], height: int, width: int) -> Iterator[str]:
+    for rle in (region["rle"], *region["instances"]):
+        if rle["size"] != [height, width]:
+            yield f"RLE of size {rle['size']}, the image is {[height, width]}"
+            return
+        if not sound_rle(rle):
+            yield "the run lengths do not add up to the size"
+            return
+    mask = coco.decode(region["rle"])
+    if int(mask.sum()) != region["area_px"]:
+        yield f"area_px {region['area_px']}, the mask has {int(mask.sum())}"
+        return
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    box = [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
+    if region["bbox"] != box:
+        yield f"bbox {region['bbox']}, the mask spans {box}"
+    if region["instances"]:
+        union = coco.decode(region["instances"]).any(axis=2)
+        if not np.array_equal(union, mask.astype(bool)):
+            yield "the union of the instances is not the region"
+
+
+def sound_rle(rle: Mapping[str, Any]) -> bool:
+    """Whether COCO's text of run lengths is whole and adds up; pycocotools does not check.
+
+    The text holds numbers of five bits a character, lowest first, the sixth bit meaning that more
+    follows; from the third on each is the difference to the one before the last.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for char in rle["counts"]:
+        code = ord(char) - 48
+        if not 0 <= code < 64:
+            return False
+        value |= (code & 31) << shift
+        shift += 5
+        if not code & 32:
+            if code & 16:
+                value -= 1 << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    height, width = rle["size"]
+    return shift == 0 and all(r >= 0 for r in runs) and sum(runs) == height * width
