@@ -61,7 +61,7 @@ def real_cases(folder: pathlib.Path, rng: np.random.Generator) -> Iterator[Case]
         entities = row["entities"] or {}
         code = row["label_code"] or ""
         wanted = any(e in TRUTH for e in entities) or code in ABSENT or code in FILLS
-        group = f"{row['set']} {code if row['set'] == 'crc_tissue' else ''}"
+        group = f"{row['set']} {sorted(entities) or code}"
         if not wanted or not data.kept_apart(row) or seen.get(group, 0) >= TILES_PER_SET:
             continue
         seen[group] = seen.get(group, 0) + 1

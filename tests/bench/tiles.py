@@ -83,13 +83,14 @@ def _patch(folder: pathlib.Path, row: Mapping) -> tuple[np.ndarray, float]:
 
 
 def kept_apart(folder: pathlib.Path, per_set: int) -> Iterator[Tile]:
-    """Training tiles whose patients nothing was trained on, at most `per_set` of a set."""
+    """Tiles whose patients nothing was trained on, at most `per_set` of a set and entity."""
     seen: dict[str, int] = {}
     for row in data.read_index(folder):
         entities = {k: v for k, v in (row["entities"] or {}).items() if v["exhaustive"]}
-        if not entities or not data.kept_apart(row) or seen.get(row["set"], 0) >= per_set:
+        group = f"{row['set']} {sorted(entities)}"
+        if not entities or not data.kept_apart(row) or seen.get(group, 0) >= per_set:
             continue
-        seen[row["set"]] = seen.get(row["set"], 0) + 1
+        seen[group] = seen.get(group, 0) + 1
         image = cv2.cvtColor(cv2.imread(str(folder / row["file"])), cv2.COLOR_BGR2RGB)
         truth = {name: _labels(folder / e["mask"]) for name, e in entities.items()}
         yield Tile(row["id"], row["set"], image, row["mpp"], truth, stain=row["stain"])
