@@ -267,7 +267,8 @@ def _close(
     first = _left_edge(row)
     if loose and head.last - row[0].first > 1 and _joined(reading, loose, row) is not row:
         first = next((item.first for item in loose if item.entry.kind == IDENTITY), first)
-    while first and reading.gap(first - 1) in HYPHENS:
+    taken = reading.phrases[-1].last if reading.phrases else 0
+    while first > taken and reading.gap(first - 1) in HYPHENS:
         first -= 1
     if entry.kind in (CONCEPT, LIGHT):
         concept = _concept(row)

@@ -52,6 +52,8 @@ def _forward(
     """Phrases that a cue reaches after it."""
     words = reading.words
     reached: list[int] = []
+    # "does not reach into the dermis" negates a verb, and nothing about the dermis.
+    verbal = words[cue.last - 1].lemma in ("not", "t")
     passed = False  # whether the noun phrase after the cue has been passed
     i = cue.last
     while i < min(len(words), cue.last + _REACH):
@@ -71,6 +73,8 @@ def _forward(
             continue
         flags = words[i].flags
         if flags & BREAK or i in closers:
+            break
+        if verbal and not passed and flags & PREPOSITION and words[i].lemma != "of":
             break
         if passed and (
             flags & VERB

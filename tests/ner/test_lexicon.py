@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import ner
@@ -121,6 +121,7 @@ FRAGMENTS = st.sampled_from(f"{WORDS}|{STRANGE}".split("|"))
 
 
 @settings(max_examples=300, deadline=None)
+@example("NUCLEI-NUCLEI")
 @given(st.one_of(st.text(max_size=200), st.lists(FRAGMENTS, max_size=30).map("".join)))
 def test_offsets_slice_and_never_overlap(text):
     found = LEXICON(text)

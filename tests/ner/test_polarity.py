@@ -36,6 +36,9 @@ Scant [cytoplasm]+ and few [mitoses]+.
 [Nuclei]+ can be seen in the [dermis]+.
 No significant atypia in the [nuclei]+.
 The lack of architecture suggests a process with [stroma]+.
+It does not reach into the [dermis]+.
+You won't find any [colloid]- in this field.
+I don't see any [glands]- or [stroma]-.
 No increase in [plasma cells]+.
 [Melanocytes]- have been replaced by [fibroblasts]+.
 """
