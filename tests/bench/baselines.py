@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
-from skimage import color, feature, filters, measure, morphology, segmentation
+from skimage import color, feature, filters, measure, segmentation
+
+from segmenters.stain.nuclei import drop_small
 
 
 def otsu(image: np.ndarray) -> np.ndarray:
     """Otsu's threshold on the haematoxylin channel, connected components, int32 (H, W)."""
     haematoxylin = color.rgb2hed(image)[..., 0]
     mask = haematoxylin > filters.threshold_otsu(haematoxylin)
-    return measure.label(morphology.remove_small_objects(mask, 30)).astype(np.int32)
+    return measure.label(drop_small(mask, 30)).astype(np.int32)
 
 
 def otsu_watershed(image: np.ndarray) -> np.ndarray:
@@ -28,7 +30,7 @@ def gallery(image: np.ndarray) -> np.ndarray:
     if float(np.ptp(haematoxylin)) < 1e-6:
         return np.zeros(image.shape[:2], np.int32)
     mask = haematoxylin > filters.threshold_multiotsu(haematoxylin, classes=3)[1]
-    mask = ndimage.binary_fill_holes(morphology.remove_small_objects(mask, 30))
+    mask = ndimage.binary_fill_holes(drop_small(mask, 30))
     return _split(mask, 7)
 
 

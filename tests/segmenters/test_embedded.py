@@ -83,7 +83,7 @@ def test_odd_pictures_get_an_answer(segmenter, shape):
 
 def test_routes_name_concepts_of_the_table():
     assert set(routes.ROUTES) <= set(concepts())
-    assert set(routes.ROUTES.values()) <= {"unet", "stain"}
+    assert set(routes.ROUTES.values()) <= {"unet", "stain", "both"}
 
 
 def test_narrower_concepts_are_answered_as_the_wider_one_only_where_they_look_alike():
