@@ -52,6 +52,7 @@ bench-quality: $(READY)
 models: $(READY)
 	$(BIN)/python -m segmenters.unet.train $(DATA) --net nuclei
 	$(BIN)/python -m segmenters.unet.train $(DATA) --net tissue
+	$(BIN)/python -m segmenters.unet.fit_kinds $(DATA)
 	$(if $(DATA),$(BIN)/python -m segmenters.stain.fit_support $(DATA))
 	$(BIN)/python -m segmenters.fit_confidence $(DATA)
 	$(BIN)/python -m filters.clip.training $(DATA) --out filters/clip/data/small_clip.safetensors
