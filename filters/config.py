@@ -133,7 +133,7 @@ class DedupeConfig(Settings):
     Attributes:
         semantic: compare embeddings too, not only content hashes.
         threshold: smallest cosine similarity of two duplicates. The default is for the embedded
-            layout descriptor, measured in `filters.clip.descriptor`; other models need their own.
+            layout descriptor, measured in `filters.layout`; other models need their own.
         model: "embedded", or a folder or hub id of a transformers vision model whose embeddings
             are compared.
     """

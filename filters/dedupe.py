@@ -66,9 +66,7 @@ def _near_pairs(
         index = faiss.IndexFlatIP(dim)
     else:
         cells = int(4 * np.sqrt(n))
-        index = faiss.IndexIVFFlat(
-            faiss.IndexFlatIP(dim), dim, cells, faiss.METRIC_INNER_PRODUCT
-        )
+        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, cells, faiss.METRIC_INNER_PRODUCT)
         index.cp.seed = 0
         index.train(vectors)
         index.nprobe = PROBES

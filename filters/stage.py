@@ -39,7 +39,7 @@ class Scored:
 
 
 class Score:
-    """Add all scores to the candidates, and an embedding to the images.
+    """Add all scores to the candidates.
 
     A score that is not defined is null, and `notes` says why. Pictures are decoded once.
 
@@ -56,7 +56,6 @@ class Score:
         "candidates": ("image_id", "concept", "kind", "roles", "counts", "instances", "reason"),
     }
     adds: ClassVar[Mapping[str, Sequence[str]]] = {
-        "images": ("embedding",),
         "candidates": (*SCORES, "overlap_with", "inside_of", "notes"),
     }
 
@@ -81,28 +80,22 @@ class Score:
             self.judge = Judge(config.judge)
 
     def __call__(self, unit: Unit) -> Unit:
-        """Return the unit with scores and embeddings."""
+        """Return the unit with scores."""
         columns = [c for c in unit.candidates.column_names if c != "scores"]
         rows = unit.candidates.select(columns).to_pylist()
         by_image: dict[str, list[int]] = {}
         for i, row in enumerate(rows):
             by_image.setdefault(row["image_id"], []).append(i)
         results = [Scored() for _ in rows]
-        embeddings: list[list[float] | None] = []
         for i, image_id in enumerate(unit.images["image_id"].to_pylist()):
             image = _decode(unit.images["data"][i].as_py(), image_id)
             if image is None:
-                embeddings.append(None)
                 continue
-            embeddings.append(self._embed(image))
             mpp = unit.images["mpp"][i].as_py()
             mine = by_image.get(image_id, [])
             scored = self.score_image(image, mpp, [rows[j] for j in mine])
             for j, result in zip(mine, scored, strict=True):
                 results[j] = result
-        unit = unit.with_columns(
-            "images", {"embedding": pa.array(embeddings, pa.list_(pa.float32()))}
-        )
         return unit.with_columns("candidates", self.columns(results))
 
     def score_image(
@@ -242,13 +235,6 @@ class Score:
                 value = judgement.get(name.removeprefix("clip_"))
                 if isinstance(value, float):
                     result.scores[name] = value
-
-    def _embed(self, image: np.ndarray) -> list[float] | None:
-        if self.clip is None:
-            from filters.clip.descriptor import describe
-
-            return describe(image).astype(np.float32).tolist()
-        return self.clip.embed_image(image).astype(np.float32).tolist()
 
 
 def _decode(data: bytes | None, image_id: str) -> np.ndarray | None:

@@ -45,16 +45,16 @@ class RunnerConfig(Settings):
         threads: threads of OpenMP, torch and OpenCV in each worker.
         unit_rows: captions in a work unit (an image's captions always stay together).
         in_flight: units underway per worker.
-        resources: what an actor reserves, by stage (extract, segment, score). Neighbouring stages
-            that reserve the same share an actor; others are chained.
+        resources: what an actor reserves, by stage (extract, segment, score, embed).
+            Neighbouring stages that reserve the same share an actor; others are chained.
     """
 
     workers: int = pydantic.Field(0, ge=0)
     threads: int = pydantic.Field(1, ge=1)
     unit_rows: int = pydantic.Field(64, ge=1)
     in_flight: int = pydantic.Field(2, ge=1)
-    resources: dict[typing.Literal["extract", "segment", "score"], Resources] = pydantic.Field(
-        default_factory=dict
+    resources: dict[typing.Literal["extract", "segment", "score", "embed"], Resources] = (
+        pydantic.Field(default_factory=dict)
     )
 
 

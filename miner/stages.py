@@ -9,7 +9,7 @@ from miner.config import Config, Resources
 from miner.store import Store
 from miner.unit import Stage
 
-Name = Literal["extract", "segment", "score"]
+Name = Literal["extract", "segment", "score", "embed"]
 NAMES: tuple[Name, ...] = get_args(Name)
 
 
@@ -37,10 +37,17 @@ def _score(config: Config) -> Stage:
     return Score(config.filters, threads=config.runner.threads)
 
 
+def _embed(config: Config) -> Stage:
+    from filters.embed import Embed
+
+    return Embed(config.dedupe)
+
+
 BUILD: dict[Name, Callable[[Config], Stage]] = {
     "extract": _extract,
     "segment": _segment,
     "score": _score,
+    "embed": _embed,
 }
 
 

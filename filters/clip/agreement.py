@@ -17,7 +17,6 @@ import numpy as np
 
 from filters.clip import phrases, regions
 from filters.clip.config import ClipConfig
-from filters.clip.descriptor import describe
 from ner.concepts import concepts
 
 SCORES: Mapping[str, str] = {
@@ -140,10 +139,6 @@ class ClipAgreement:
             out[i].update(self._judge(name, absent, view, embeddings[start:stop]))
             start = stop
         return out
-
-    def embed_image(self, image: np.ndarray) -> np.ndarray:
-        """Descriptor of the whole picture for near-duplicates, float32 (d,), L2-normalised."""
-        return describe(image)
 
     def phrase(self, concept: str) -> np.ndarray:
         """Embedding of a concept: mean over its wordings in every template, float32 (d,)."""

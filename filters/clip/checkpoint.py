@@ -44,7 +44,7 @@ class CheckpointClip:
 
     def __init__(self, config: ClipConfig, threads: int) -> None:
         torch.set_num_threads(threads)
-        folder = fetch(config)
+        folder = fetch(config.model, config.revision, FIELD)
         self._device = torch.device(config.device)
         self._towers, self._prepare = load_towers(folder, config.device)
         self.crop_px = self._prepare.side_px
@@ -88,30 +88,31 @@ def _unit(features: torch.Tensor) -> np.ndarray:
     return torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy()
 
 
-def fetch(config: ClipConfig) -> Path:
-    """The folder of the model, from the hub's cache or the hub where it is no local folder.
+def fetch(name: str, revision: str | None, field: str) -> Path:
+    """The folder of a model, from the hub's cache or the hub where it is no local folder.
+
+    Args:
+        name: folder or hub id.
+        revision: of the hub's repository.
+        field: of the configuration, for messages.
 
     Raises:
         Refused: there is no such model.
     """
-    folder = Path(str(config.model))
+    folder = Path(name)
     if folder.is_dir():
         return folder
     from huggingface_hub import snapshot_download
 
     try:
         patterns = ["*.json", "*.txt", "model*.safetensors"]
-        found = Path(
-            snapshot_download(str(config.model), revision=config.revision, allow_patterns=patterns)
-        )
+        found = Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
         if not any(found.glob("model*.safetensors")):
-            snapshot_download(
-                str(config.model), revision=config.revision, allow_patterns=["pytorch_model.bin"]
-            )
+            snapshot_download(name, revision=revision, allow_patterns=["pytorch_model.bin"])
     except (OSError, ValueError) as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise Refused(
-            f"{FIELD}: {config.model} is neither a folder nor a model the hub gives: {line}"
+            f"{field}: {name} is neither a folder nor a model the hub gives: {line}"
         ) from None
     return found
 

@@ -19,11 +19,11 @@ import numpy as np
 
 from filters.calibration.labelled import Labelled, phantoms, read_folder
 from filters.clip import ClipAgreement, ClipConfig
-from filters.clip.descriptor import THRESHOLD, describe
 from filters.clip.phrases import related
 from filters.clip.regions import shift
 from filters.clip.training.measure import auroc
 from filters.clip.training.vocabulary import unsure
+from filters.layout import THRESHOLD, describe
 from ner.concepts import concepts
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

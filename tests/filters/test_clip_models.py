@@ -9,10 +9,10 @@ import torch
 
 from filters.clip import ClipAgreement, ClipConfig
 from filters.clip.checkpoint import CheckpointClip, load_towers
-from filters.clip.descriptor import THRESHOLD, describe
 from filters.clip.embedded import WEIGHTS, EmbeddedClip, fit, read, write
 from filters.clip.network import SmallClip, word_ids
 from filters.clip.preprocess import from_files
+from filters.layout import THRESHOLD, describe
 from miner.errors import Refused
 
 

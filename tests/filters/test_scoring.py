@@ -80,7 +80,7 @@ def score():
     return Score(FilterConfig())
 
 
-def test_a_right_mask_has_all_scores_and_an_embedding(score):
+def test_a_right_mask_has_all_scores(score):
     image, labels = picture()
     done = score(unit(image, [candidate(labels > 0, labels)]))
     (row,) = done.candidates.to_pylist()
@@ -98,8 +98,6 @@ def test_a_right_mask_has_all_scores_and_an_embedding(score):
     missing = {name for name in expected if row[name] is None}
     assert not missing, row["notes"]
     assert row["geometry_objects"] == 6
-    vector = np.array(done.images["embedding"][0].as_py())
-    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
 
 
 def test_the_same_unit_gives_the_same_scores_in_any_order(score):
@@ -148,7 +146,6 @@ def test_a_concept_without_reference_says_so(score):
 def test_unreadable_pictures_have_no_scores(score, data):
     _, labels = picture()
     done = score(unit(None, [candidate(labels > 0)], data=data))
-    assert done.images["embedding"].to_pylist() == [None]
     assert done.candidates["ks_d"].to_pylist() == [None]
     (row,) = decide(done.candidates, done.images, FilterConfig()).to_pylist()
     assert row["reason"] == "undefined"

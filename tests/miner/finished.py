@@ -59,7 +59,9 @@ def unit(rng: np.random.Generator, corpus: str) -> Unit:
                 "no_entity": "no_mention"}.get(status or ""),
                 "mentions": [mention(caption, c) for c in here]
                 + [mention(caption, "keratin", "negated")],
-                "facts": [], "notes": ["llm:timeout"], "strata": [{"dimension": "organ", "value": tile.organ}],
+                "facts": [],
+                "notes": ["llm:timeout"],
+                "strata": [{"dimension": "organ", "value": tile.organ}],
             }
         )  # fmt: skip
         vector = rng.standard_normal(16)

@@ -1,0 +1,82 @@
+"""The embedding stage: one vector per picture, for finding pictures that are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from filters.config import DedupeConfig
+from filters.layout import describe
+from miner.corpora.images import decode
+from miner.errors import Refused
+from miner.unit import Unit
+
+
+class Embed:
+    """Add an embedding to every picture that has a candidate mask or may be written without one.
+
+    Args:
+        config: which model; "embedded" describes the layout of a picture without any model.
+
+    Raises:
+        Refused: there is no such model, or it is no vision model of transformers.
+    """
+
+    requires: ClassVar[Mapping[str, Sequence[str]]] = {"images": ("image_id", "data")}
+    adds: ClassVar[Mapping[str, Sequence[str]]] = {"images": ("embedding",)}
+
+    def __init__(self, config: DedupeConfig):
+        self.embed = describe if config.model == "embedded" else VisionModel(config.model)
+
+    def __call__(self, unit: Unit) -> Unit:
+        """Return the unit with `embedding` on its images, list<float32>, unit length."""
+        vectors = [
+            None if data is None else self.embed(decode(data))
+            for data in unit.images["data"].to_pylist()
+        ]
+        column = pa.array(vectors, pa.list_(pa.float32()))
+        return unit.with_columns("images", {"embedding": column})
+
+
+class VisionModel:
+    """Any vision model of transformers, through its pooled output.
+
+    Args:
+        name: folder or hub id.
+
+    Raises:
+        Refused: there is no such model, or it is no vision model.
+    """
+
+    def __init__(self, name: str):
+        from transformers import AutoModel
+
+        from filters.clip.checkpoint import fetch
+        from filters.clip.preprocess import from_files
+
+        folder = fetch(name, None, "dedupe.model")
+        try:
+            model: Any = AutoModel.from_pretrained(folder).eval()
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise Refused(f"dedupe.model: {name}: {reason}") from None
+        self.model = getattr(model, "vision_model", model)
+        side = getattr(self.model.config, "image_size", None)
+        if not isinstance(side, int):
+            raise Refused(f"dedupe.model: {name}: not a vision model with a fixed input size")
+        files = {f.name: f.read_text() for f in folder.glob("*.json")}
+        self.preprocess = from_files(files, side, f"dedupe.model: {name}")
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Embedding of a picture, uint8 (H, W, 3) RGB -> float32 (d,), unit length."""
+        import torch
+
+        with torch.inference_mode():
+            out = self.model(pixel_values=self.preprocess(image)[None])
+        pooled = getattr(out, "pooler_output", None)
+        vector = out.last_hidden_state.mean(dim=1) if pooled is None else pooled
+        vector = vector.flatten().numpy().astype(np.float32)
+        return vector / max(float(np.linalg.norm(vector)), 1e-12)
