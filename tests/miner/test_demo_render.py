@@ -106,13 +106,22 @@ def test_stains_differ(stain):
     tile = render.tile(4, 128, 0.5, "breast", stain=stain, flaws=0.0)
     assert tile.stain == stain
     red, _, blue = (float(tile.image[..., c].mean()) for c in range(3))
-    marked = tile.image[tile.labels["nuclei"] > 0].astype(int)
-    if stain == "IHC":
-        assert ((marked[:, 0] - marked[:, 2]) > 25).mean() > 0.1  # brown nuclei
     if stain in ("hematoxylin", "trichrome"):
         assert blue > red - 12
     if stain in ("H&E", "PAS"):
         assert red > float(tile.image[..., 1].mean())
+
+
+def test_immunostains_mark_nuclei_brown():
+    def brown(tile):
+        marked = tile.image[tile.labels["nuclei"] > 0].astype(int)
+        return ((marked[:, 0] - marked[:, 2]) > 25).mean()
+
+    # A tile may be negative for its marker, most are not.
+    found = [
+        brown(render.tile(s, 128, 0.5, "breast", stain="IHC", flaws=0.0)) > 0.1 for s in range(4)
+    ]
+    assert sum(found) >= 2
 
 
 def test_look_of_a_laboratory_can_be_kept():
