@@ -50,7 +50,7 @@ CENTER_PRIOR = 20.0  # right masks that a family counts for when a concept has f
 RIDGE = 12.0  # of the penalty on squared weights; 6 to 25 give the same AUROC to .002
 PARTS = 5  # cross-fitting
 MIN_FAMILY = 60  # right and wrong masks each, below which the global model is used
-MIN_CONCEPT = 40.0  # right and wrong masks of a run each, for a calibration of a concept's own
+MIN_CONCEPT = 80.0  # right and wrong masks of a run each, for a calibration of a concept's own
 CURVE = 200  # points of a precision curve
 BINS = 10  # of a reliability curve
 
