@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test test-llm test-models lint bench bench-filters bench-io bench-quality models clean parity
+.PHONY: quickstart test test-llm test-models chaos lint bench bench-filters bench-io bench-quality models parity
 
 # Folder with index.jsonl to train on; without it models are trained on phantoms alone.
 TRAIN ?= ../shared/data/train

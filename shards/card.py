@@ -67,6 +67,7 @@ def write_card(
             for name, kind in sorted(kinds.items())
         ],
         "thresholds": _without_paths(config.filters.model_dump(mode="json")),
+        "target": config.filters.target,
         "quality": quality,
         "versions": _versions(),
         "digest": config.digest(),
@@ -237,8 +238,7 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
 
 
 def _quality(facts: Mapping[str, Any]) -> list[str]:
-    quality, thresholds = facts["quality"], facts["thresholds"]
-    target, fdr = thresholds.get("precision"), thresholds.get("fdr")
+    quality, thresholds, target = facts["quality"], facts["thresholds"], facts["target"]
     parts = []
     if quality:
         parts.append(
@@ -253,15 +253,15 @@ def _quality(facts: Mapping[str, Any]) -> list[str]:
             parts.append(_table(("concept", "precision", "95% interval"), rows))
     else:
         parts.append(
-            "Precision and its interval: **not audited**. `miner audit` and `miner release` fill "
-            "this in; the figures below are what the thresholds were chosen for."
+            "Precision and its interval: **not audited** by a person. What is stated below is what "
+            "the thresholds were chosen for, on the labelled data of the calibration."
         )
-    if fdr is not None:
-        parts.append(f"Masks were accepted at a stated false discovery rate of {fdr}.")
-    elif target is not None:
-        parts.append(f"Thresholds were chosen for a stated precision of {target}.")
+    if target is None:
+        parts.append("Thresholds were set by hand, score by score.")
+    elif target[0] == "fdr":
+        parts.append(f"Masks were accepted at a stated false discovery rate of {target[1]}.")
     else:
-        parts.append("Thresholds are those of the decision file, per concept.")
+        parts.append(f"Thresholds were chosen for a stated precision of {target[1]}.")
     parts.append("All settings of the filters:")
     parts.append("```json\n" + json.dumps(thresholds, indent=2, sort_keys=True) + "\n```")
     return parts

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -19,9 +20,11 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def head(tmp_path):
-    """Address of the dashboard of a Ray head of our own."""
+def head(tmp_path, monkeypatch):
+    """Address of the dashboard of a Ray head of our own, which takes jobs with its token only."""
     gcs, dashboard = free_port(), free_port()
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     env = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     start = [
         *(BIN / "ray", "start", "--head", "--num-cpus=2", "--disable-usage-stats"),
