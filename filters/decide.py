@@ -37,6 +37,7 @@ from ner.concepts import concepts
 log = logging.getLogger(__name__)
 
 CONFIDENCE = "confidence"
+MORE_LIKELY_RIGHT = 0.5
 PASSED = ""  # what a mask has failed to which no filter objects
 
 # The picture's support alone says nothing about the mask.
@@ -261,7 +262,9 @@ def _threshold(
             )
         return
     least = {name: decision.calibrations[name].threshold_for(value) for name in sorted(set(level))}
-    limit = np.array([least[name] for name in level], float)
+    # However good the rest is, a mask that is more likely wrong than right is not a label.
+    floor = min(value, MORE_LIKELY_RIGHT)
+    limit = np.array([max(least[name], floor) for name in level], float)
     failed[left & np.isinf(limit)] = "uncertifiable"
     failed[left & np.isfinite(limit) & ~(score >= limit)] = "low_score"
 

@@ -192,6 +192,19 @@ def test_stricter_targets_keep_less():
     assert all(v <= 0.2 for v in q)
 
 
+@pytest.mark.parametrize("precision", [0.6, 0.8, 0.9])
+def test_no_mask_that_is_more_likely_wrong_than_right_is_kept(precision):
+    rng = np.random.default_rng(0)
+    names = [name for name in GOOD if name.startswith(("clip_", "ks_"))]
+    rows = [
+        row(image_id=f"q/{i}", **{name: float(v) for name, v in zip(names, drawn, strict=True)})
+        for i, drawn in enumerate(rng.uniform(0.01, 0.9, size=(200, len(names))))
+    ]
+    found = judge(rows, precision=precision)
+    assert any(one["score"] is not None and one["score"] < 0.5 for one in found)
+    assert all(one["score"] >= 0.5 for one in found if one["keep"])
+
+
 def test_deciding_twice_is_deciding_once():
     once = decide(table([row(), row(image_id="b", roles=["decoy"])]), None, FilterConfig())
     names = [n for n in once.column_names if n not in ("reason",)]
