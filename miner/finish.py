@@ -77,6 +77,7 @@ def finish(store: Store, config: Config, marks: dict[str, dict[str, Any]]) -> No
         config: of the run; only `filters`, `dedupe`, `sampling`, `shards` and `seed` matter here.
         marks: of every unit, by unit_id.
     """
+    store.sweep()
     store.remove(FINISHED)
     store.remove(MANIFEST)
     for name in [*store.names("shards"), *store.names("ledger/samples")]:

@@ -14,7 +14,7 @@ from miner import __version__
 from miner.config import Config, difference
 from miner.errors import Refused
 from miner.finish import finish, is_finished
-from miner.layout import RUN
+from miner.layout import NOTEBOOK, RUN
 from miner.plan import Plan, UnitRef, make_plan
 from miner.stages import NAMES
 from miner.store import Store
@@ -87,6 +87,8 @@ def run(config: Config, progress: Progress, use_ray: bool = True) -> Outcome:
     units = sum(plan.units.values())
     left = units - len(marks)
     if not left and is_finished(store, config, marks):
+        if not store.exists(NOTEBOOK):  # killed while the report was written
+            write_report(store)
         return Outcome(store, 0, True)
     done = sum(mark["tables"]["samples"]["rows"] for mark in marks.values())
     progress.start(units, sum(plan.rows.values()), len(marks), done)

@@ -100,6 +100,14 @@ class Store:
         """Read a parquet file, or some of its columns."""
         return pq.read_table(self.path(name), columns=columns, filesystem=self.fs)
 
+    def sweep(self) -> None:
+        """Remove what killed processes left half-written; nobody else may be writing."""
+        if self.local:
+            for folder, _, names in os.walk(self.root):
+                for name in names:
+                    if ".tmp-" in name:
+                        os.unlink(os.path.join(folder, name))
+
     def remove(self, name: str) -> None:
         """Remove a file or folder; nothing happens when it is not there."""
         with contextlib.suppress(FileNotFoundError):

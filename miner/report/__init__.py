@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from miner.store import Store
 
-NOTEBOOK = "report/audit.ipynb"
-
 
 def write_report(store: Store) -> None:
     """Write the page and the notebook of a finished OUT.
@@ -13,7 +11,7 @@ def write_report(store: Store) -> None:
     Args:
         store: OUT with run.json, ledger, shards and units.
     """
-    from miner.layout import REPORT
+    from miner.layout import NOTEBOOK, REPORT
     from miner.report.calibration import CALIBRATION, calibration_facts
     from miner.report.notebook import audit_notebook
     from miner.report.page import render

@@ -85,10 +85,12 @@ def test_outside_reader_finds_no_broken_contract(plain, corpora, shared):
 
 def test_a_second_run_has_nothing_to_do(plain, corpora):
     before = shard_bytes(plain)
+    (plain / "report/audit.ipynb").unlink()  # as if killed while the report was written
     began = time.monotonic()
     assert "Nothing was left to do" in mine(corpora, plain)
     assert time.monotonic() - began < 20
     assert shard_bytes(plain) == before
+    assert (plain / "report/audit.ipynb").exists()
 
 
 def test_another_configuration_is_refused_with_the_difference(plain, corpora):

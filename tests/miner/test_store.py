@@ -42,6 +42,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(store):
     assert [path.rsplit("/", 1)[-1] for path in store.fs.ls(store.root, detail=False)] == ["a"]
 
 
+def test_sweep_removes_only_what_was_left_half_written(tmp_path):
+    store = Store(tmp_path / "out")
+    store.write("shards/train-000000.tar", b"1")
+    (tmp_path / "out/shards/train-000001.tar.tmp-0a1b2c3d").write_bytes(b"")
+    store.sweep()
+    assert [p.name for p in (tmp_path / "out/shards").iterdir()] == ["train-000000.tar"]
+
+
 def test_remove_is_quiet_about_what_is_not_there(store):
     store.write("a/b", b"1")
     store.remove("a/b")
