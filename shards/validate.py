@@ -18,20 +18,11 @@ import pyarrow as pa
 import pydantic
 
 from miner.store import Store
+from miner.unit import STATUSES
 from shards.check import sample_faults
 from shards.index import Damaged, read_manifest
 from shards.pack import FOLDER, MANIFEST, index_name, read_parquet
 from shards.sample import SampleModel, dump
-
-STATUSES = (
-    "written",
-    "duplicate",
-    "no_entity",
-    "no_mask",
-    "rejected",
-    "unreadable",
-    "excluded",
-)
 
 
 @dataclasses.dataclass(frozen=True)
