@@ -1,42 +1,22 @@
 """Batches on their way from worker processes: all pixels in one piece of shared memory.
 
 A tensor costs a file descriptor and a mapping on its way; a batch of images with some masks each
-would cost dozens. Here it costs one, written where it is read.
+would cost dozens. Here it costs a slot of `shards.slots`, written where it is read.
 """
 
 from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from shards.slots import Held, Slots
+
 PIXELS = "pixels"
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # numbers of <malloc.h>
-
-
-class Rooms:
-    """Shared memory of one worker, used in turn: most of its cost is the first touch of a page.
-
-    Args:
-        count: pieces; each is written again after so many batches. 0 takes a new one each time.
-    """
-
-    def __init__(self, count: int):
-        self._pieces: list[torch.Tensor | None] = [None] * count
-        self._next = 0
-
-    def __call__(self, size: int) -> torch.Tensor:
-        """Uint8 tensor (size,), in shared memory inside a worker of a DataLoader."""
-        if not self._pieces:
-            return _room(size)
-        piece = self._pieces[self._next]
-        if piece is None or piece.numel() < size:
-            piece = self._pieces[self._next] = _room(size + size // 4)
-        self._next = (self._next + 1) % len(self._pieces)
-        return piece[:size]
 
 
 def keep_memory() -> None:
@@ -53,18 +33,18 @@ def keep_memory() -> None:
     mallopt(_TRIM_THRESHOLD, 1 << 29)
 
 
-def to_one(items: Sequence[dict[str, Any]], room: Callable[[int], torch.Tensor]) -> dict[str, Any]:
-    """Items with their images and masks copied into one uint8 tensor, `pixels`.
+def to_one(items: Sequence[dict[str, Any]], slots: Slots) -> dict[str, Any]:
+    """Items with their images and masks copied into one parcel, `pixels`.
 
     Masks go as pycocotools decodes them, column by column, which spares turning them round.
 
     Args:
         items: with `image` and `masks`.
-        room: gives the tensor to copy to.
+        slots: give the memory to copy to.
     """
     tensors = [item["image"] for item in items]
     tensors += [item["masks"].transpose(1, 2) for item in items]
-    pixels = room(sum(t.numel() for t in tensors))
+    pixels, parcel = slots.take(sum(t.numel() for t in tensors))
     at = 0
     for tensor in tensors:
         pixels[at : at + tensor.numel()].view(tensor.shape).copy_(tensor)
@@ -74,12 +54,12 @@ def to_one(items: Sequence[dict[str, Any]], room: Callable[[int], torch.Tensor])
         | {"shape": [list(item["image"].shape), list(item["masks"].shape)]}
         for item in items
     ]
-    return {PIXELS: pixels, "items": rest}
+    return {PIXELS: parcel, "items": rest}
 
 
-def from_one(batch: dict[str, Any]) -> list[dict[str, Any]]:
-    """Items again, their tensors views of the one."""
-    pixels, at = batch[PIXELS], 0
+def from_one(batch: dict[str, Any], held: Held) -> list[dict[str, Any]]:
+    """Items again, their tensors views of the one parcel."""
+    pixels, at = held.open(batch[PIXELS]), 0
     items: list[dict[str, Any]] = []
     for item in batch["items"]:
         shape = item["shape"][0]
@@ -108,10 +88,3 @@ def stacked(items: Sequence[dict[str, Any]]) -> torch.Tensor | list[torch.Tensor
         shape = (len(images), *images[0].shape)
         return images[0].as_strided(shape, (size, *images[0].stride()))
     return torch.stack(images)
-
-
-def _room(size: int) -> torch.Tensor:
-    empty = torch.empty(0, dtype=torch.uint8)
-    if torch.utils.data.get_worker_info() is None:
-        return torch.empty(size, dtype=torch.uint8)
-    return empty.new(empty._typed_storage()._new_shared(size, device=empty.device))

@@ -9,6 +9,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from shards.decode import decode_image
+from shards.rle import run_lengths
 
 
 def sample_faults(sample: Mapping[str, Any], image: bytes) -> Iterator[str]:
@@ -65,23 +66,10 @@ def _region_faults(region: Mapping[str, Any], height: int, width: int) -> Iterat
 
 
 def sound_rle(rle: Mapping[str, Any]) -> bool:
-    """Whether COCO's text of run lengths is whole and adds up; pycocotools does not check.
-
-    The text holds numbers of five bits a character, lowest first, the sixth bit meaning that more
-    follows; from the third on each is the difference to the one before the last.
-    """
-    runs: list[int] = []
-    value = shift = 0
-    for char in rle["counts"]:
-        code = ord(char) - 48
-        if not 0 <= code < 64:
-            return False
-        value |= (code & 31) << shift
-        shift += 5
-        if not code & 32:
-            if code & 16:
-                value -= 1 << shift
-            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-            value = shift = 0
+    """Whether a compressed RLE is whole and adds up to its size; pycocotools does not check."""
     height, width = rle["size"]
-    return shift == 0 and all(r >= 0 for r in runs) and sum(runs) == height * width
+    try:
+        (runs,) = run_lengths([rle["counts"]])
+    except ValueError:
+        return False
+    return bool(runs.min() >= 0 and runs.sum() == height * width)

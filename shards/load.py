@@ -13,9 +13,10 @@ import torch
 
 from miner.store import Store
 from shards.batch import stacked
-from shards.decode import decode_image, decode_masks
+from shards.decode import decode_image
 from shards.index import Damaged, read_index, select
 from shards.read import ShardReader
+from shards.rle import decode_masks
 
 _COLUMNS = (
     "shard",

@@ -8,7 +8,6 @@ comes exactly once an epoch whatever their number, and to resume is to start fur
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,8 +17,9 @@ import webdataset as wds
 from webdataset.compat import FluidInterface
 
 from miner.errors import Refused
-from shards.batch import PIXELS, Rooms, from_one, keep_memory, to_one
+from shards.batch import PIXELS, from_one, keep_memory, to_one
 from shards.load import GroundedCaptions, collate
+from shards.slots import MOST, Held, Slots
 
 Ranges = list[list[int]]  # [start, stop) places in the order of an epoch
 PLACE = "place"  # field of an item: [worker, samples this worker has given]
@@ -171,8 +171,6 @@ class StreamLoader:
         stream: the stream, without stages that drop or reorder samples.
         batch_size: samples in a batch.
         num_workers: worker processes.
-        reuse: let workers write each batch over an older one. Twice as fast, but a batch is good
-            until the second one after it only: copy it, or send it to the device, before.
         collate_fn: makes a batch of items, in this process; gets them without `place`.
         options: further arguments of `torch.utils.data.DataLoader`.
     """
@@ -183,23 +181,21 @@ class StreamLoader:
         batch_size: int = 1,
         num_workers: int = 0,
         collate_fn: Callable[[list[dict[str, Any]]], Any] = collate,
-        *,
-        reuse: bool = False,
         **options: Any,
     ):
         self.stream = stream
-        # A worker is at most `prefetch_factor` batches ahead; two more are in the consumer's hands.
-        rooms = (options.get("prefetch_factor") or 2) + 2 if reuse and num_workers else 0
-        # Holding on to the pieces keeps them mapped, so that torch finds them mapped already.
-        self._held: deque[torch.Tensor] = deque(maxlen=max(1, rooms * num_workers))
         self._workers = max(1, num_workers)
         self._taken = [0] * self._workers
         self._collate = collate_fn
+        # Pinning copies every batch anyway, in a thread that knows tensors and no slots.
+        self._most = 0 if options.get("pin_memory") else MOST
+        self._placed = _Placed(Slots(self._workers, self._most))
+        self._held = Held(self._placed.slots)
         self._loader: torch.utils.data.DataLoader[Any] = torch.utils.data.DataLoader(
             stream,
             batch_size=batch_size,
             num_workers=num_workers,
-            collate_fn=_Placed(rooms),
+            collate_fn=self._placed,
             **options,
         )
 
@@ -207,15 +203,14 @@ class StreamLoader:
         source = self.stream._source
         epoch = source.epoch
         self._taken = [0] * self._workers
+        if not self._loader.persistent_workers:  # new workers know nothing of the old ones' slots
+            self._placed.slots = Slots(self._workers, self._most)
+            self._held = Held(self._placed.slots)
         for places, batch in self._loader:
             for worker, count in places:
                 self._taken[worker] = max(self._taken[worker], count)
-            if PIXELS in batch:
-                self._held.append(batch[PIXELS])
-                yield self._collate(from_one(batch))
-            else:
-                yield self._collate(batch["items"])
-        self._held.clear()
+            items = from_one(batch, self._held) if PIXELS in batch else batch["items"]
+            yield self._collate(items)
         self.stream.set_epoch(epoch + 1)
         self._taken = [0] * self._workers
 
@@ -232,10 +227,10 @@ class StreamLoader:
 class _Placed:
     """Collate of a worker: places of the items, and the items with their pixels in one piece."""
 
-    def __init__(self, rooms: int):
-        self._room = Rooms(rooms)
+    def __init__(self, slots: Slots):
+        self.slots = slots
 
     def __call__(self, items: list[dict[str, Any]]) -> tuple[list[tuple[int, int]], dict[str, Any]]:
         places = [item.pop(PLACE) for item in items]
         whole = all("image" in item and "masks" in item for item in items)
-        return places, to_one(items, self._room) if whole else {"items": items}
+        return places, to_one(items, self.slots) if whole else {"items": items}

@@ -36,12 +36,13 @@ from pycocotools import mask as coco
 from miner.store import Store
 from segmenters.regions import encode
 from shards.config import ShardsConfig
-from shards.decode import decode_image, decode_masks
+from shards.decode import decode_image
 from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.run import export
 from shards.load import GroundedCaptions
 from shards.pack import pack, write_manifest
+from shards.rle import decode_masks
 from shards.stream import GroundedStream, StreamLoader, part
 from shards.tar import scan
 from tests.shards.build import build
@@ -228,10 +229,8 @@ def bench_load(out: Path) -> Iterator[tuple[str, Callable]]:
         with multiprocessing.Pool(2) as pool:
             return sum(pool.map(_own_part, [(str(out), 0), (str(out), 1)], chunksize=1))
 
-    def two_workers(reuse: bool) -> int:
-        loader = StreamLoader(
-            GroundedStream(out, "train"), 16, 2, reuse=reuse, worker_init_fn=one_thread
-        )
+    def two_workers() -> int:
+        loader = StreamLoader(GroundedStream(out, "train"), 16, 2, worker_init_fn=one_thread)
         n = 0
         for batch in loader:
             for image, masks in zip(batch["images"], batch["masks"], strict=True):
@@ -243,8 +242,7 @@ def bench_load(out: Path) -> Iterator[tuple[str, Callable]]:
     yield "load: map, random order", random_once
     yield "load: raw tar + cv2, two processes", two_raw
     yield "load: two ranks, each its half", two_ranks
-    yield "load: StreamLoader, two workers", lambda: two_workers(False)
-    yield "load: StreamLoader, two workers, reuse", lambda: two_workers(True)
+    yield "load: StreamLoader, two workers", two_workers
 
 
 def bench_export(n: int, folder: Path) -> tuple[float, float, float]:
