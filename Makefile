@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test test-llm test-models chaos lint bench bench-filters bench-io bench-quality models parity
+.PHONY: quickstart test test-llm test-models chaos lint docs bench bench-filters bench-io bench-quality models parity
 
 # Folder with index.jsonl to train on; without it models are trained on phantoms alone.
 TRAIN ?= ../shared/data/train
@@ -30,6 +30,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# docs/configuration.md and docs/output.md, from the models, schemas and reasons of the code.
+docs: $(READY)
+	$(BIN)/python -m miner.reference
 
 # BiomedParse: equality with the official code, broken rules noticed, speed at full size, and a
 # run on Ray. Parts that need the reference material beside the checkout are skipped without it.

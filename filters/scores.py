@@ -53,3 +53,13 @@ JUDGE: Mapping[str, str] = {
 }
 
 SCORES: Mapping[str, str] = {**GEOMETRY, **KS, **CLIP, **JUDGE}
+
+# What `filters.decide.decide` adds to the candidates at the barrier.
+VERDICT: Mapping[str, str] = {
+    "score": "probability that the mask has an IoU of .5 or more with the truth, 0..1",
+    "calibration": "whose labelled data the score comes from: concept:NAME, family:NAME or global",
+    "q_value": "expected share of wrong masks among those at least as good, 0..1",
+    "failed": "first filter that the mask failed, whatever its role",
+    "keep": "whether the mask stands up to all filters",
+    "reason": "why it was not kept",
+}

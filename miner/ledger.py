@@ -13,19 +13,28 @@ from miner.store import Store
 
 SAMPLE_ROWS = pa.schema(
     [
-        ("sample_id", pa.string()),
-        ("corpus", pa.string()),
-        ("row", pa.int64()),
-        ("image", pa.string()),
-        ("group", pa.string()),
+        ("sample_id", pa.string()),  # {corpus}-{row:08d}-{6 hex of image name and caption}
+        ("corpus", pa.string()),  # its name
+        ("row", pa.int64()),  # row number in the publisher's table, from 0
+        ("image", pa.string()),  # name as published; PathGen: {wsi_id}_{x}_{y}
+        ("group", pa.string()),  # video, article, patient or slide: never straddles a split
         ("split", pa.string()),  # null unless written
-        ("status", pa.string()),
+        ("status", pa.string()),  # see Statuses
         ("reason", pa.string()),  # null for written rows
         ("shard", pa.string()),  # file name of the tar, null unless written
-        ("key", pa.string()),  # null unless written
+        ("key", pa.string()),  # of the sample in the shard, null unless written
         ("duplicate_of", pa.string()),  # image_id of the copy that stays, null otherwise
         ("regions", pa.int32()),  # kept masks that the caption grounds
         ("notes", pa.list_(pa.string())),  # what did not work on the way, e.g. llm:timeout
+    ]
+)
+
+# What the ledger of candidates has in front of the columns of a unit's candidates.
+CANDIDATE_HEAD = pa.schema(
+    [
+        ("sample_id", pa.string()),  # caption that names the concept
+        ("span", pa.list_(pa.int32())),  # characters, end-exclusive; null for decoys
+        ("polarity", pa.string()),  # affirmed | negated | uncertain; null for decoys
     ]
 )
 
@@ -97,11 +106,6 @@ def candidate_rows(
 
 def candidate_schema(candidates: pa.Schema) -> pa.Schema:
     """Schema of the candidate ledger, given that of the candidates with verdicts."""
-    head = [
-        pa.field("sample_id", pa.string()),
-        pa.field("span", pa.list_(pa.int32())),  # characters, end-exclusive; null for decoys
-        pa.field("polarity", pa.string()),
-    ]
     last = {"keep": pa.bool_(), "reason": pa.string()}
     rest = [f for f in candidates if f.name not in NOT_IN_LEDGER and f.name not in last]
-    return pa.schema([*head, *rest, *(pa.field(n, t) for n, t in last.items())])
+    return pa.schema([*CANDIDATE_HEAD, *rest, *(pa.field(n, t) for n, t in last.items())])

@@ -34,10 +34,10 @@ UNKNOWN = "unknown"
 
 STRATUM = pa.struct(
     [
-        ("dimension", pa.string()),
-        ("value", pa.string()),
-        ("start", pa.int32()),  # characters into the caption, end-exclusive; null: side column
-        ("end", pa.int32()),
+        ("dimension", pa.string()),  # organ, stain, ...
+        ("value", pa.string()),  # canonical name
+        ("start", pa.int32()),  # characters into the caption; null: side column
+        ("end", pa.int32()),  # end-exclusive
         ("origin", pa.string()),  # caption, or the side column's name
     ]
 )

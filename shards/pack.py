@@ -32,45 +32,42 @@ EXTENSION = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _CHUNK = 1 << 20  # bytes handed to the hash and the file at once
 _QUEUE = 8  # such pieces that may wait for the disk
 
+MEMBER = pa.struct(
+    [
+        ("name", pa.string()),  # extension
+        ("offset", pa.int64()),  # of its first byte in the tar
+        ("size", pa.int64()),  # bytes
+        ("crc32", pa.uint32()),  # of those bytes
+    ]
+)
+
 INDEX = pa.schema(
     [
-        ("key", pa.string()),
-        ("corpus", pa.string()),
-        ("row", pa.int64()),
-        ("image", pa.string()),
-        ("group", pa.string()),
-        ("license", pa.string()),
-        ("format", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("mpp", pa.float64()),
-        ("image_offset", pa.int64()),
-        ("image_size", pa.int64()),
-        ("image_crc32", pa.uint32()),
-        ("json_offset", pa.int64()),
-        ("json_size", pa.int64()),
-        ("json_crc32", pa.uint32()),
-        (
-            "members",
-            pa.list_(
-                pa.struct(
-                    [
-                        ("name", pa.string()),
-                        ("offset", pa.int64()),
-                        ("size", pa.int64()),
-                        ("crc32", pa.uint32()),
-                    ]
-                )
-            ),
-        ),
+        ("key", pa.string()),  # sample_id, also the name of the members
+        ("corpus", pa.string()),  # its name
+        ("row", pa.int64()),  # row number in the publisher's table, from 0
+        ("image", pa.string()),  # name as published
+        ("group", pa.string()),  # what never straddles a split
+        ("license", pa.string()),  # of picture and caption
+        ("format", pa.string()),  # jpg | png
+        ("width", pa.int32()),  # px
+        ("height", pa.int32()),  # px
+        ("mpp", pa.float64()),  # um per pixel, null when unknown
+        ("image_offset", pa.int64()),  # of the first byte of the picture in the tar
+        ("image_size", pa.int64()),  # bytes
+        ("image_crc32", pa.uint32()),  # of those bytes
+        ("json_offset", pa.int64()),  # of the first byte of the grounded sample in the tar
+        ("json_size", pa.int64()),  # bytes
+        ("json_crc32", pa.uint32()),  # of those bytes
+        ("members", pa.list_(MEMBER)),  # side files that ride along
         ("concepts", pa.list_(pa.string())),  # of the regions, in their order
-        ("scores", pa.list_(pa.float64())),
-        ("q_values", pa.list_(pa.float64())),
-        ("areas_px", pa.list_(pa.int64())),
-        ("segmenters", pa.list_(pa.string())),
-        ("strata", pa.list_(pa.string())),
-        ("negatives", pa.list_(pa.string())),
-        ("mentions", pa.int32()),
+        ("scores", pa.list_(pa.float64())),  # probability to be right, of the regions
+        ("q_values", pa.list_(pa.float64())),  # of the regions
+        ("areas_px", pa.list_(pa.int64())),  # of the regions
+        ("segmenters", pa.list_(pa.string())),  # of the regions
+        ("strata", pa.list_(pa.string())),  # such as organ=kidney
+        ("negatives", pa.list_(pa.string())),  # concepts that are not in the picture
+        ("mentions", pa.int32()),  # how many
     ]
 )
 

@@ -30,14 +30,33 @@ class _Model(pydantic.BaseModel):
 
 
 class RleModel(_Model):
-    """COCO compressed run-length encoding; `size` is height, width."""
+    """COCO compressed run-length encoding.
+
+    Attributes:
+        size: height and width of the picture, px.
+        counts: run lengths as pycocotools writes them, down the columns.
+    """
 
     size: list[int] = pydantic.Field(min_length=2, max_length=2)
     counts: str
 
 
 class MentionModel(_Model):
-    """A structure named in the caption; offsets are characters, end-exclusive."""
+    """A structure named in the caption.
+
+    Attributes:
+        start: first character in the caption, or in the turn.
+        end: character behind the last.
+        text: as the caption spells it.
+        concept: canonical name of the structure.
+        kind: countable things, or a substance.
+        polarity: what the caption says of it.
+        sources: who found it: lexicon, llm, name of a spaCy model.
+        groundable: whether a mask may be asked for.
+        reason: why not, else null.
+        regions: positions in `regions`; empty where no mask was kept.
+        turn: position in `turns`; left out of plain captions.
+    """
 
     start: int = pydantic.Field(ge=0)
     end: int = pydantic.Field(gt=0)
@@ -53,7 +72,25 @@ class MentionModel(_Model):
 
 
 class RegionModel(_Model):
-    """The mask of one concept; `bbox` is x1, y1, x2, y2 in pixels, end-exclusive."""
+    """The mask of one concept.
+
+    Attributes:
+        concept: canonical name of the structure.
+        kind: countable things, or a substance.
+        rle: union of all of it in the picture.
+        instances: single objects; empty for a substance.
+        bbox: x1, y1, x2, y2 in px, end-exclusive.
+        area_px: pixels of the mask.
+        segmenter: name of who drew it.
+        prompt: wording that was used.
+        confidence: the segmenter's own, 0..1.
+        score: probability that the mask has an IoU of .5 or more with the truth, 0..1.
+        clip: agreement scores, names as in the candidate ledger without `clip_`.
+        ks: KS scores, without `ks_`.
+        geometry: sizes and shapes, without `geometry_`.
+        biomedparse_p: BiomedParse's own score, null where it was not computed.
+        q_value: expected share of wrong masks among those at least as good.
+    """
 
     concept: str
     kind: Literal["object", "stuff"]
@@ -73,7 +110,14 @@ class RegionModel(_Model):
 
 
 class NegativeModel(_Model):
-    """Something that is not in the picture, and why; a decoy has no span."""
+    """Something that is not in the picture.
+
+    Attributes:
+        concept: canonical name of the structure.
+        why: denied by the caption, searched for and not found, or impossible at the site.
+        start: first character in the caption, null for a decoy.
+        end: character behind the last, null for a decoy.
+    """
 
     concept: str
     why: Literal["negated", "decoy", "site"]
@@ -82,7 +126,14 @@ class NegativeModel(_Model):
 
 
 class FactModel(_Model):
-    """Site, stain, magnification, ... as the caption states it."""
+    """What the caption states about the picture.
+
+    Attributes:
+        kind: site, stain, magnification, diagnosis, specimen, ...
+        value: its canonical name.
+        start: first character in the caption, null when it is from elsewhere.
+        end: character behind the last, null likewise.
+    """
 
     kind: str
     value: str
@@ -91,14 +142,43 @@ class FactModel(_Model):
 
 
 class TurnModel(_Model):
-    """One turn of a dialogue."""
+    """One turn of a dialogue.
+
+    Attributes:
+        role: who speaks.
+        text: what is said.
+    """
 
     role: str
     text: str
 
 
 class SampleModel(_Model):
-    """`{key}.json` of a shard. Every field is always there, but `turn` (only beside `turns`)."""
+    """`{key}.json` of a shard; every field is always there, but `turn` of a mention.
+
+    Attributes:
+        key: name of the sample and its members: the ledger's sample_id.
+        corpus: name of the corpus.
+        row: row number in the publisher's table, from 0.
+        image: the picture's name as published.
+        image_sha256: of the publisher's bytes.
+        group: video, article, patient or slide; never straddles a split.
+        license: of picture and caption.
+        source: where the publisher has the row from.
+        split: name of the split.
+        caption: as published.
+        turns: a dialogue, else empty.
+        width: px.
+        height: px.
+        mpp: um per pixel, null when unknown.
+        mpp_source: who says so.
+        mentions: structures the caption names.
+        regions: masks, each pointed to by a mention.
+        negatives: what is not in the picture.
+        facts: what the caption states about the picture.
+        strata: such as `site=kidney`.
+        members: extensions of the side files in the tar.
+    """
 
     key: str = pydantic.Field(pattern=r"^[A-Za-z0-9_-]{1,90}$")
     corpus: str

@@ -95,7 +95,7 @@ def _row(number: int, key: str, value: Any) -> Row:
     row = Row(number, source="ARCH")
     if not isinstance(value, dict):
         row.image = row.group = clean(key)[0]
-        return row.fail("unreadable", "not_an_object")
+        return row.fail("unreadable", "no_json_object")
     text = value.get("caption")
     row.caption, bad = clean(text if isinstance(text, str) else "")
     row.image = clean(str(value.get("uuid") or ""))[0]

@@ -40,7 +40,7 @@ def build_unit(
     for row in alive:
         picture = pictures[row.image]
         if picture.status is not None:
-            row.fail(picture.status, picture.reason or "unreadable_image")
+            row.fail(picture.status, picture.reason or "unreadable_file")
         for key, value in picture.meta.items():
             row.meta.setdefault(key, value)
     return Unit(samples=_samples(rows, config, name), images=_images(rows, pictures, config, name))

@@ -122,7 +122,7 @@ class ByteRanges:
             except (ValueError, RecursionError):
                 yield "malformed_json"
             else:
-                yield value if isinstance(value, dict) else "not_an_object"
+                yield value if isinstance(value, dict) else "no_json_object"
 
 
 def pictures_of(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 STATUS = {
     "written": "in the shards, with at least one mask or a confirmed negative",
     "duplicate": "the same picture as a better grounded one",
@@ -12,54 +14,102 @@ STATUS = {
     "excluded": "left out on purpose",
 }
 
-# What follows a colon names the model, score or stratum.
-REASON = {
-    # nothing to ask for
-    "no_mention": "it names no structure",
-    "empty_caption": "the caption is empty",
-    "only_negated": "everything it names is denied",
-    "only_uncertain": "everything it names is in doubt",
-    "finding": "what it names does not occur in this organ",
-    "scale": "too small to be outlined at this magnification",
-    "specimen": "a layer of tissue, in a smear",
-    "vague": "names no particular structure",
-    # the picture or row
-    "missing_image": "the picture is not there",
-    "missing_slide": "the slide is not there",
-    "outside_slide": "the patch lies outside of its slide",
-    "white_patch": "the patch is empty glass",
-    "not_an_image": "the file is no picture",
-    "empty_file": "the file is empty",
-    "truncated": "the file ends too early",
-    "bad_name": "the row names no file",
-    "bad_position": "the row's position is no number",
-    "not_histology": "the publisher says it is no histology",
-    # no mask
-    "empty": "the segmenter found nothing",
-    "unsupported": "no segmenter knows the concept",
-    "out_of_support": "the picture is unlike what the models know",
-    # the shape of the mask
-    "whole_image": "the mask is the whole picture",
-    "speck": "the mask is a speck, or mostly specks",
-    "border_cut": "the outline follows the picture's border",
-    "implausible_size": "objects too large or small for the concept",
-    "implausible_count": "more objects than fit side by side",
-    "not_an_object": "one sprawling patch for a countable thing",
-    "not_a_region": "many small blobs for a region",
-    "outside_parent": "lies outside of what it is a part of",
-    # the tests
-    "same_mask": "another phrase got the same mask and scores higher",
-    "outscored": "another segmenter's mask of it scores higher",
-    "low_score": "its probability to be right is below the threshold",
-    "high_fdr": "beyond the stated rate of wrong masks",
-    "uncertifiable": "no threshold reaches the stated precision for this concept",
-    "undefined": "neither agreement nor KS could be computed",
-    "at_least": "below a raw threshold",
-    "at_most": "above a raw threshold",
-    # after the tests
-    "exact": "same bytes as another picture",
-    "semantic": "nearly the same as another picture",
-    "cap": "its stratum is full",
+# Reasons by the status of the caption rows that have them; "" are reasons that only masks have.
+# Every mask without a verdict to be kept has a reason too, one of no_mask, rejected or "". What
+# follows a colon names the model, score, flag or stratum.
+REASONS: Mapping[str, Mapping[str, str]] = {
+    "duplicate": {
+        "exact": "same bytes as another picture",
+        "semantic": "nearly the same as another picture",
+    },
+    "no_entity": {
+        "no_mention": "it names no structure",
+        "empty_caption": "the caption is empty",
+        "only_negated": "everything it names is denied",
+        "only_uncertain": "everything it names is in doubt",
+        "finding": "what it names does not occur in this organ",
+        "scale": "too small to be outlined at this magnification",
+        "specimen": "a layer of tissue, in a smear",
+        "vague": "names no particular structure",
+    },
+    "no_mask": {
+        "unsupported": "no segmenter knows the concept",
+        "empty": "the segmenter found nothing",
+        "out_of_support": "the picture is unlike what the models know",
+        "failed": "the segmenter failed on this picture, with the error that follows",
+        "unreadable": "the picture could not be decoded again",
+        "not_asked": "no segmenter was asked",
+    },
+    "rejected": {
+        # the shape of the mask
+        "whole_image": "the mask is the whole picture",
+        "speck": "the mask is a speck, or mostly specks",
+        "border_cut": "the outline follows the picture's border",
+        "implausible_size": "objects too large or small for the concept",
+        "implausible_count": "more objects than fit side by side",
+        "not_an_object": "one sprawling patch for a countable thing",
+        "not_a_region": "many small blobs for a region",
+        "outside_parent": "lies outside of what it is a part of",
+        "out_of_support": "the picture is unlike what the models know",
+        # the tests
+        "same_mask": "another phrase got the same mask and scores higher",
+        "outscored": "another segmenter's mask of it scores higher",
+        "low_score": "its probability to be right is below the threshold",
+        "high_fdr": "beyond the stated rate of wrong masks",
+        "uncertifiable": "no threshold reaches the stated precision for this concept",
+        "undefined": "neither agreement nor KS could be computed",
+        "not_finite": "a stored score is NaN or infinite",
+        "at_least": "below the raw threshold of the score that follows",
+        "at_most": "above the raw threshold of the score that follows",
+    },
+    "unreadable": {
+        # the row
+        "wrong_number_of_fields": "the row has more or fewer fields than the table",
+        "malformed_csv": "the row is no CSV",
+        "unterminated_quote": "a quote opens and does not close",
+        "malformed_json": "the entry is no JSON",
+        "no_json_object": "the entry is JSON, but no object",
+        "caption_is_no_text": "the caption is a number, a list or the like",
+        "missing_text": "the caption's file is not there",
+        "bad_utf8": "the row is not UTF-8",
+        "bad_name": "the row names no file",
+        "bad_position": "the row's position is no number",
+        "no_wsi_id": "the row names no slide",
+        # the picture
+        "missing_image": "the picture is not there",
+        "unreadable_file": "the file cannot be opened, or is far too large",
+        "empty_file": "the file is empty",
+        "not_an_image": "the file is no picture",
+        "truncated": "the file ends too early",
+        "animated": "the file has several pictures",
+        "unsupported_format": "a picture in a format that is not read",
+        # the container
+        "crc_error": "the zip's member does not unpack to its checksum",
+        "encrypted_member": "the zip's member is encrypted",
+        "ambiguous_name": "members of the zip have this name and differ",
+        "unsupported_compression": "the zip's compression is not read",
+        "member_too_large": "the zip's member is too large to be a picture",
+        "truncated_zip": "the zip ends before the picture does",
+        "truncated_tar": "the tar ends before the sample does",
+        "damaged_row_group": "the parquet file's row group cannot be read",
+        # the slide
+        "missing_slide": "the slide is not there",
+        "slide_failed": "the slide cannot be opened or read",
+        "outside_slide": "the patch lies outside of its slide",
+    },
+    "excluded": {
+        "not_histology": "the publisher says it is no histology",
+        "impurity": "the publisher's cleaner raised the flag that follows",
+        "caption_too_long": "the caption is longer than `max_caption_chars`",
+        "too_many_pixels": "the picture is larger than `max_pixels`",
+        "white_patch": "the patch is empty glass",
+        "cap": "the stratum that follows is full",
+    },
+    "": {
+        "decoy": "asked for as something that should not be there",
+        "negated": "the caption denies it",
+        "uncertain": "the caption is in doubt about it",
+    },
 }
 
 # Scores with a histogram, and what they say; only those that a run has are drawn.
@@ -77,5 +127,6 @@ SHOWN = {
 
 
 def explain(reason: str) -> str:
-    """What a reason means, empty where its name says it all."""
-    return REASON.get(reason, REASON.get(reason.split(":")[0], ""))
+    """What a reason means; empty for one that nothing here knows."""
+    name = reason.partition(":")[0]
+    return next((words[name] for words in REASONS.values() if name in words), "")

@@ -75,7 +75,7 @@ def test_broken_records_become_ledger_rows(tmp_path):
         "no_entity:empty_caption",
         "unreadable:bad_name",
         "unreadable:caption_is_no_text",
-        "unreadable:not_an_object",
+        "unreadable:no_json_object",
         "unreadable:bad_utf8",
         "no_entity:empty_caption",
     ]
