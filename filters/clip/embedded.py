@@ -15,6 +15,7 @@ from safetensors.torch import load, save
 from filters.clip.network import MULTIPLE, SmallClip
 from filters.clip.phrases import ancestors
 from filters.clip.regions import grid_weights, ring
+from miner.bfloat16 import autocast
 
 LONG_SIDE_PX = 640
 CROP_PX = 128
@@ -24,7 +25,8 @@ WEIGHTS = importlib.resources.files("filters.clip") / "data" / "small_clip.safet
 def to_tensor(pictures: np.ndarray) -> torch.Tensor:
     """Pictures uint8 (n, H, W, 3) as float32 (n, 3, H, W), -1..1."""
     array = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32)
-    return torch.from_numpy(array / 127.5 - 1.0)
+    pixels = torch.from_numpy(array / 127.5 - 1.0)
+    return pixels.contiguous(memory_format=torch.channels_last)
 
 
 def fit(image: np.ndarray, long_side_px: int) -> np.ndarray:
@@ -82,10 +84,14 @@ class EmbeddedClip:
         """Embeddings of texts, float32 (n, d), L2-normalised."""
         return self._net.text(texts).numpy()
 
+    def _features(self, pictures: np.ndarray) -> torch.Tensor:
+        with autocast():
+            return self._net.image(to_tensor(pictures)).float()
+
     @torch.inference_mode()
     def dense(self, image: np.ndarray) -> np.ndarray:
         """Dense features of a picture uint8 (H, W, 3): float32 (rows, columns, c)."""
-        features = self._net.image(to_tensor(fit(image, self._long_side_px)[None]))
+        features = self._features(fit(image, self._long_side_px)[None])
         return features[0].permute(1, 2, 0).contiguous().numpy()
 
     @torch.inference_mode()
@@ -112,7 +118,7 @@ class EmbeddedClip:
             crops: uint8 (n, crop_px, crop_px, 3).
             masks: bool (n, crop_px, crop_px).
         """
-        features = self._net.image(to_tensor(crops))
+        features = self._features(crops)
         side = features.shape[-1]
         weights = np.stack([grid_weights(mask, (side, side)) for mask in masks])
         pooled = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from miner.bfloat16 import autocast
 from segmenters.unet.model import STRIDE, Unet
 from segmenters.unet.outputs import Head
 
@@ -21,7 +22,8 @@ def _run(model: Unet, head: Head, image: np.ndarray) -> np.ndarray:
     padded = np.pad(image, pad, mode="symmetric")
     pixels = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode():
-        logits = model(pixels.contiguous(memory_format=torch.channels_last))
+        with autocast():
+            logits = model(pixels.contiguous(memory_format=torch.channels_last)).float()
         k = len(head.sigmoid)
         maps = torch.cat([torch.sigmoid(logits[:, :k]), torch.softmax(logits[:, k:], dim=1)], 1)
     return maps[0, :, :height, :width].numpy()

@@ -97,7 +97,7 @@ def embed(net: SmallClip, images: np.ndarray, weights: np.ndarray, owner: np.nda
     around = np.stack([ring(one) for one in weights])
     empty = around.sum(axis=(1, 2)) <= 0
     around[empty] = weights[empty]
-    features = net.image(to_tensor(images).contiguous(memory_format=torch.channels_last)).float()
+    features = net.image(to_tensor(images)).float()
     index = torch.from_numpy(owner)
     inside = pool(features, torch.from_numpy(weights), index)
     outside = pool(features, torch.from_numpy(around), index)
