@@ -14,6 +14,7 @@ from filters.clip.network import SmallClip, word_ids
 from filters.clip.preprocess import from_files
 from filters.layout import THRESHOLD, describe
 from miner.errors import Refused
+from tests.filters.tiny_clip import SIZES, write_clip, write_preprocessor
 
 
 def picture(height=96, width=128, seed=0):
@@ -31,19 +32,7 @@ def picture(height=96, width=128, seed=0):
 
 @pytest.fixture(scope="module")
 def clip_folder(tmp_path_factory):
-    from transformers import CLIPConfig, CLIPModel
-
-    folder = tmp_path_factory.mktemp("clip")
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = CLIPConfig(
-        projection_dim=16,
-        vision_config={**sizes, "intermediate_size": 48, "image_size": 32, "patch_size": 8},
-        text_config={**sizes, "intermediate_size": 48, "vocab_size": 49408, "eos_token_id": 49407},
-    )
-    CLIPModel(config).eval().save_pretrained(folder)
-    _preprocessor(folder, 32)
-    return folder
+    return write_clip(tmp_path_factory.mktemp("clip"))
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +42,9 @@ def siglip_folder(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("siglip")
     torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = SiglipConfig(
-        vision_config={**sizes, "intermediate_size": 48, "image_size": 32, "patch_size": 8},
-        text_config={**sizes, "intermediate_size": 48, "vocab_size": 40, "projection_size": 32},
+        vision_config={**SIZES, "intermediate_size": 48, "image_size": 32, "patch_size": 8},
+        text_config={**SIZES, "intermediate_size": 48, "vocab_size": 40, "projection_size": 32},
     )
     SiglipModel(config).eval().save_pretrained(folder)
     words = {word: i for i, word in enumerate(["<pad>", "<unk>", "nuclei", "glands"])}
@@ -65,20 +53,8 @@ def siglip_folder(tmp_path_factory):
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
-    _preprocessor(folder, 32, center_crop=False)
+    write_preprocessor(folder, 32, center_crop=False)
     return folder
-
-
-def _preprocessor(folder, side, center_crop=True):
-    stated = {
-        "do_center_crop": center_crop,
-        "size": {"shortest_edge": side} if center_crop else {"height": side, "width": side},
-        "crop_size": {"height": side, "width": side},
-        "image_mean": [0.48, 0.46, 0.41],
-        "image_std": [0.27, 0.26, 0.28],
-        "resample": 3,
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(stated))
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip"])
