@@ -9,13 +9,14 @@ from typing import Any
 
 import cv2
 
-from shards.decode import decode_image
 from shards.export.dialogue import STOPS, chat_turns
 from shards.export.folder import Folder, Lists, Sample
 from shards.export.masks import boxes
 from shards.export.options import Options
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
+from shards.export.pictures import pixels
 
+MAX_ASPECT = 200  # of Qwen's image processor
 DESCRIBE = "Describe this histology image."
 LLAVA_LOCATE = "Provide the bounding box coordinates of the region this phrase describes: {phrase}"
 QWEN_LOCATE = (
@@ -84,9 +85,9 @@ def _jpeg(sample: Sample, folder: Folder, options: Options) -> bytes:
     if sample.format == "jpg":
         return sample.image
     folder.lose(sample.key, None, "PNG: the loader opens .jpg only, re-encoded", "changed")
-    pixels = cv2.cvtColor(decode_image(sample.image), cv2.COLOR_RGB2BGR)
+    image = cv2.cvtColor(pixels(sample), cv2.COLOR_RGB2BGR)
     quality = [cv2.IMWRITE_JPEG_QUALITY, options.jpeg_quality]
-    return cv2.imencode(".jpg", pixels, quality)[1].tobytes()
+    return cv2.imencode(".jpg", image, quality)[1].tobytes()
 
 
 def llava(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
@@ -119,6 +120,9 @@ def qwen(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
     lists = Lists(folder, "{split}.json")
     for sample in samples:
         value = sample.value
+        if max(value["width"], value["height"]) > MAX_ASPECT * min(value["width"], value["height"]):
+            folder.lose(sample.key, None, "the processor raises on a picture so narrow", "dropped")
+            continue
         size = qwen_size(value["width"], value["height"], options)
         scale = (size[0] / value["width"], size[1] / value["height"])
 
@@ -203,7 +207,7 @@ def qwen_size(width: int, height: int, options: Options) -> tuple[int, int]:
     if options.qwen_model == "qwen3":
         return 1000, 1000
     factor = 28
-    w, h = max(factor, round(width / factor) * factor), max(factor, round(height / factor) * factor)
+    w, h = round(width / factor) * factor, round(height / factor) * factor
     if w * h > options.max_pixels:
         shrink = math.sqrt(width * height / options.max_pixels)
         w = max(factor, math.floor(width / shrink / factor) * factor)

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_masks
 
-from shards.decode import decode_image
 from shards.export.folder import Folder, Sample
 from shards.export.masks import box_of, region_mask, region_polygons, region_rings
 from shards.export.options import Options
 from shards.export.phrases import phrases
+from shards.export.pictures import pixels
 from shards.export.spool import CocoFile
 
 # BiomedParse's classes by index; the loader takes the index as it is.
@@ -152,11 +152,11 @@ class CocoBiomed:
         sites = [f["value"] for f in value["facts"] if f["kind"] == "site"]
         site = _plain(sites[0]) if sites else "tissue"
         stem = f"{sample.key.replace('_', '-')}_pathology_{site.replace(' ', '+')}"
-        pixels = decode_image(sample.image)
-        side = self._side or max(pixels.shape[:2])
-        if max(pixels.shape[:2]) > side:
+        image = pixels(sample)
+        side = self._side or max(image.shape[:2])
+        if max(image.shape[:2]) > side:
             self._folder.lose(sample.key, None, f"pictures are {side} px: scaled down", "changed")
-        squared = cv2.cvtColor(square(pixels, side, cv2.INTER_CUBIC), cv2.COLOR_RGB2BGR)
+        squared = cv2.cvtColor(square(image, side, cv2.INTER_CUBIC), cv2.COLOR_RGB2BGR)
         self._folder.put(f"{self._root}/{stem}.png", cv2.imencode(".png", squared)[1].tobytes())
         number = self._images
         self._images += 1
@@ -204,20 +204,20 @@ def category(concept: str) -> int:
     return BIOMEDPARSE_CLASSES.index("tumor" if tumor else "histology structure")
 
 
-def square(pixels: np.ndarray, side: int, interpolation: int) -> np.ndarray:
+def square(image: np.ndarray, side: int, interpolation: int) -> np.ndarray:
     """Pad to a square round the middle with zeros, then scale to `side`.
 
     Args:
-        pixels: uint8 (H, W) or (H, W, 3).
+        image: uint8 (H, W) or (H, W, 3).
         side: of the result in pixels.
         interpolation: OpenCV's constant; nearest for masks.
     """
-    height, width = pixels.shape[:2]
+    height, width = image.shape[:2]
     longest = max(height, width)
     top, left = (longest - height) // 2, (longest - width) // 2
     bottom, right = longest - height - top, longest - width - left
-    around = ((top, bottom), (left, right), *([(0, 0)] * (pixels.ndim - 2)))
-    padded = np.pad(pixels, around)
+    around = ((top, bottom), (left, right), *([(0, 0)] * (image.ndim - 2)))
+    padded = np.pad(image, around)
     return cv2.resize(padded, (side, side), interpolation=interpolation)
 
 

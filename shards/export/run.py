@@ -15,6 +15,7 @@ from shards.export.folder import Folder, Sample
 from shards.export.grandf import grandf, sa2va_gcg, xsam
 from shards.export.options import Options
 from shards.export.people import biomedparse, coco, qupath
+from shards.export.pictures import portable
 from shards.export.referring import muse, refcoco, sa2va
 from shards.index import read_index
 from shards.read import ShardReader
@@ -103,5 +104,5 @@ def export(
     """
     writer = dialect(to)
     with Folder(out) as folder:
-        writer(source, folder, options)
+        writer(portable(source, folder), folder, options)
     return folder.losses

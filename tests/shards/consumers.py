@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import itertools
 import json
-import math
 import pickle
 import re
 from collections.abc import Iterator
@@ -51,8 +50,11 @@ def grandf(path: Path) -> Iterator[Seen]:
         text = tagged(caption, [g["token_positives"] for g in items])
         found = re.findall(r"<p> (.*?) </p> \[SEG\]", text, re.DOTALL)
         assert len(found) == len(items) == text.count("[SEG]")
+        picture = next(path.parents[2].glob(f"GranDf_HA_images/*/{entry['file_name']}"))
+        height, width = cv2.imread(str(picture)).shape[:2]
         for phrase, g in zip(found, items, strict=True):
-            mask = summed(g["rle_masks"], entry["height"], entry["width"])
+            mask = summed(g["rle_masks"], height, width)
+            assert mask.max() == 1
             yield key_of(entry["file_name"]), phrase, mask
 
 
@@ -119,11 +121,21 @@ def refcoco(root: Path) -> Iterator[Seen]:
     annotations = {a["id"]: a for a in data["annotations"]}
     assert {r["image_id"] for r in refs} == images.keys()
     assert len({r["ann_id"] for r in refs}) == len(refs)
+    names = {c["id"]: c["name"] for c in data["categories"]}
+    sentence_ids = [s["sent_id"] for r in refs for s in r["sentences"]]
+    assert len(set(sentence_ids)) == len(sentence_ids)
     for ref in refs:
+        assert ref["category_id"] in names
+        assert ref["split"] in ("train", "val", "test")
+        assert (root / "images/train2014" / ref["file_name"]).is_file()
         annotation, image = annotations[ref["ann_id"]], images[ref["image_id"]]
         rles = coco.frPyObjects(annotation["segmentation"], image["height"], image["width"])
         mask = np.sum(coco.decode(rles), axis=2).astype(np.uint8)
+        assert isinstance(annotation["segmentation"][0], list)  # REFER tells polygons by it
         assert mask.sum() == annotation["area"]
+        x, y, w, h = annotation["bbox"]
+        assert mask[y : y + h, x : x + w].sum() == mask.sum()
+        assert ref["sent_ids"] == [s["sent_id"] for s in ref["sentences"]]
         assert len(ref["sent_ids"]) == len(ref["sentences"])
         for sentence in ref["sentences"]:
             assert sentence["tokens"] == sentence["sent"].split()
@@ -164,8 +176,7 @@ def kosmos2(folder: Path) -> Iterator[tuple[str, str, list[list[float]]]]:
         assert len(item) == 6
         clusters: dict[tuple[int, int], list[list[float]]] = {}
         for start, end, x1, y1, x2, y2, score in ast.literal_eval(item[5])["expression_v1"]:
-            assert x2 > x1
-            assert y2 > y1
+            assert on_grid((x1, y1, x2, y2)) < 1 / 16
             if score >= 0.65:
                 clusters.setdefault((start, end), []).append([x1, y1, x2, y2])
         spans = sorted(clusters)
@@ -174,13 +185,29 @@ def kosmos2(folder: Path) -> Iterator[tuple[str, str, list[list[float]]]]:
             yield path.stem, item[1][start:end], found
 
 
+def on_grid(box: tuple[float, float, float, float]) -> float:
+    """How far transformers' Kosmos-2 moves the sides of a box: to patch tokens and back."""
+    from transformers.models.kosmos2 import processing_kosmos2 as processor
+
+    first, last = processor.coordinate_to_patch_index(box, 32)
+    assert 0 <= first <= last < 32 * 32
+    back = processor.patch_index_to_coordinate(first, last, 32)
+    return float(np.abs(np.subtract(back, box)).max())
+
+
 def llava(path: Path) -> Iterator[tuple[str, str, list[list[float]]]]:
     """LLaVA: one `<image>`, alternating turns; boxes as printed."""
     for entry in json.loads(path.read_text()):
         turns = entry["conversations"]
         assert [t["from"] for t in turns] == ["human", "gpt"] * (len(turns) // 2)
         assert sum(t["value"].count("<image>") for t in turns) == 1
-        assert not any(" ASSISTANT: " in t["value"] or "</s>" in t["value"] for t in turns)
+        values = [t["value"].replace("<image>", "").strip() for t in turns]
+        prompt = "".join(
+            f"USER: {q} ASSISTANT: {a}</s>" for q, a in zip(values[0::2], values[1::2], strict=True)
+        )
+        rounds = prompt.split("</s>")[:-1]  # v1 gives up on the loss where a round has other parts
+        assert len(rounds) == len(turns) // 2
+        assert all(len(r.split(" ASSISTANT: ")) == 2 for r in rounds)
         for question, answer in zip(turns[2::2], turns[3::2], strict=True):
             phrase = question["value"].split("describes: ", 1)[1]
             found = [json.loads(box) for box in answer["value"].split("; ")]
@@ -194,25 +221,24 @@ def qwen(path: Path) -> Iterator[tuple[str, str, list[list[float]]]]:
         parts = [
             p for t in turns[0::2] for p in re.split(r"(<image>|<video>)", t["value"]) if p.strip()
         ]
-        assert parts.count("<image>") == 1
+        assert parts.count("<image>") == len([entry["image"]])
         assert "<video>" not in parts
+        assert cv2.imread(str((path.parent / entry["image"]).resolve())) is not None
         for answer in turns[3::2]:
             value = json.loads(answer["value"].removeprefix("```json\n").removesuffix("\n```"))
             yield key_of(entry["image"]), value[0]["label"], [v["bbox_2d"] for v in value]
 
 
 def smart_resize(
-    height: int, width: int, factor: int = 28, low: int = 3136, high: int = 1_003_520
-) -> tuple[int, int]:
-    """Size at which Qwen2.5-VL sees a picture, by its published rule."""
-    h, w = (max(factor, round(v / factor) * factor) for v in (height, width))
-    if h * w > high:
-        beta = math.sqrt(height * width / high)
-        h, w = (max(factor, math.floor(v / beta / factor) * factor) for v in (height, width))
-    elif h * w < low:
-        beta = math.sqrt(low / (height * width))
-        h, w = (math.ceil(v * beta / factor) * factor for v in (height, width))
-    return h, w
+    height: int, width: int, low: int = 3136, high: int = 1_003_520
+) -> tuple[int, int] | None:
+    """Size at which Qwen2.5-VL sees a picture, by its processor; None where that raises."""
+    from transformers.models.qwen2_vl import image_processing_pil_qwen2_vl as processor
+
+    try:
+        return processor.smart_resize(height, width, 28, low, high)
+    except ValueError:
+        return None
 
 
 def biomedparse(root: Path, split: str) -> Iterator[Seen]:
@@ -220,6 +246,7 @@ def biomedparse(root: Path, split: str) -> Iterator[Seen]:
     data = json.loads((root / f"{split}.json").read_text())
     names = {i["id"]: i["file_name"] for i in data["images"]}
     keys = {i["id"]: i["key"] for i in data["images"]}
+    assert data["annotations"], "its loader asserts that there are some"
     for annotation in data["annotations"]:
         picture = cv2.imread(str(root / split / names[annotation["image_id"]]))
         mask = cv2.imread(str(root / f"{split}_mask" / annotation["mask_file"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterable
@@ -12,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 
 from segmenters.regions import decode
-from shards.export.boxed import qwen_size, square_box
+from shards.export.boxed import MAX_ASPECT, qwen_size, square_box
 from shards.export.folder import Sample
 from shards.export.masks import boxes
 from shards.export.options import Options
 from shards.export.phrases import Phrase, phrases
 from shards.export.run import export
 from tests.shards import consumers
+from tests.shards.build import sample
 from tests.shards.strategies import HEIGHT, WIDTH, samples
 
 READERS: dict[str, Callable[[Path], Iterable[consumers.Seen]]] = {
@@ -41,9 +43,9 @@ def _each(out: Path, pattern: str, reader: Callable) -> Iterable[consumers.Seen]
         yield from reader(path)
 
 
-def _exported(sample: Sample, dialect: str, out: str) -> tuple[Path, list[dict]]:
+def _exported(one: Sample, dialect: str, out: str) -> tuple[Path, list[dict]]:
     path = Path(out) / dialect
-    export([sample], dialect, path, Options())
+    export([one], dialect, path, Options())
     lines = (path / "LOSSES.jsonl").read_text().splitlines()
     return path, [json.loads(line) for line in lines]
 
@@ -64,14 +66,14 @@ def _same_words(seen: str, p: Phrase) -> bool:
 
 @pytest.mark.parametrize("dialect", READERS)
 @SOME
-@given(sample=samples())
-def test_masks_survive(dialect: str, sample: Sample) -> None:
+@given(one=samples())
+def test_masks_survive(dialect: str, one: Sample) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        out, losses = _exported(sample, dialect, folder)
+        out, losses = _exported(one, dialect, folder)
         seen = list(READERS[dialect](out))
-    source = phrases(sample.value)
+    source = phrases(one.value)
     for key, text, mask in seen:
-        assert key == sample.key
+        assert key == one.key
         assert any(_same_words(text, p) and np.array_equal(mask, _mask(p)) for p in source)
     for p in source:
         found = any(_same_words(text, p) and np.array_equal(m, _mask(p)) for _, text, m in seen)
@@ -81,12 +83,12 @@ def test_masks_survive(dialect: str, sample: Sample) -> None:
 
 
 @SOME
-@given(sample=samples())
-def test_kosmos2_boxes(sample: Sample) -> None:
+@given(one=samples())
+def test_kosmos2_boxes(one: Sample) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        out, losses = _exported(sample, "kosmos2", folder)
+        out, losses = _exported(one, "kosmos2", folder)
         seen = list(consumers.kosmos2(out / "train"))
-    source = phrases(sample.value)
+    source = phrases(one.value)
     scale = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
     for p in source:
         expected = boxes(p.region, 32)[0]
@@ -102,14 +104,14 @@ def test_kosmos2_boxes(sample: Sample) -> None:
 
 @pytest.mark.parametrize("dialect", ["llava", "qwen"])
 @SOME
-@given(sample=samples())
-def test_chat_boxes(dialect: str, sample: Sample) -> None:
+@given(one=samples())
+def test_chat_boxes(dialect: str, one: Sample) -> None:
     reader = consumers.llava if dialect == "llava" else consumers.qwen
     with tempfile.TemporaryDirectory() as folder:
-        out, losses = _exported(sample, dialect, folder)
+        out, losses = _exported(one, dialect, folder)
         files = list(out.glob("train.json"))
         seen = [s for path in files for s in reader(path)]
-    for p in phrases(sample.value):
+    for p in phrases(one.value):
         expected = boxes(p.region, 32)[0]
         found = [b for _, t, b in seen if t == p.text and len(b) == len(expected)]
         if dialect == "llava":
@@ -123,15 +125,15 @@ def test_chat_boxes(dialect: str, sample: Sample) -> None:
 
 
 @settings(SOME, max_examples=15)
-@given(sample=samples())
-def test_biomedparse_masks(sample: Sample) -> None:
+@given(one=samples())
+def test_biomedparse_masks(one: Sample) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        out, losses = _exported(sample, "biomedparse", folder)
+        out, losses = _exported(one, "biomedparse", folder)
         root = out / "BiomedSeg/Histomine"
         seen = list(consumers.biomedparse(root, "train")) if root.exists() else []
     side, top = max(HEIGHT, WIDTH), (max(HEIGHT, WIDTH) - HEIGHT) // 2
     centre = (np.arange(side) * 2 + 1) * 1024 // (2 * side)
-    for p in phrases(sample.value):
+    for p in phrases(one.value):
         found = any(
             t == p.text
             and np.array_equal(m[np.ix_(centre, centre)][top : top + HEIGHT, :WIDTH], _mask(p))
@@ -141,17 +143,17 @@ def test_biomedparse_masks(sample: Sample) -> None:
 
 
 @SOME
-@given(sample=samples())
-def test_formats_for_people(sample: Sample) -> None:
+@given(one=samples())
+def test_formats_for_people(one: Sample) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        out, _ = _exported(sample, "coco", folder)
+        out, _ = _exported(one, "coco", folder)
         coco = list(consumers.coco_masks(out / "annotations/instances_train.json"))
-        out, _ = _exported(sample, "qupath", folder)
-        path = out / f"train/{sample.key}.geojson"
+        out, _ = _exported(one, "qupath", folder)
+        path = out / f"train/{one.key}.geojson"
         qupath = list(consumers.qupath(path, HEIGHT, WIDTH))
     source = [
         (r["concept"], decode(i["counts"], *i["size"]))
-        for r in sample.value["regions"]
+        for r in one.value["regions"]
         for i in r["instances"]
     ]
     assert len(source) == len(coco) == len(qupath)
@@ -163,9 +165,16 @@ def test_formats_for_people(sample: Sample) -> None:
         assert np.array_equal(mask, other_mask)
 
 
-@pytest.mark.parametrize(
-    ("width", "height"), [(512, 512), (1000, 700), (20, 300), (4000, 3000), (28, 28)]
-)
-def test_qwen_size_is_the_processors(width: int, height: int) -> None:
-    assert qwen_size(width, height, Options()) == consumers.smart_resize(height, width)[::-1]
-    assert qwen_size(width, height, Options(qwen_model="qwen3")) == (1000, 1000)
+def test_qwen_size_is_the_processors(tmp_path: Path) -> None:
+    sides = (1, 2, 5, 13, 14, 15, 28, 41, 200, 201, 512, 700, 1000, 3000, 4812)
+    for width, height in itertools.product(sides, sides):
+        size = consumers.smart_resize(height, width)
+        if size is None:
+            assert max(width, height) > MAX_ASPECT * min(width, height)
+        else:
+            assert qwen_size(width, height, Options()) == size[::-1]
+    assert qwen_size(700, 500, Options(qwen_model="qwen3")) == (1000, 1000)
+    value, image, format_ = sample(1, size=(4, 900))
+    export([Sample(value, image, format_, "train")], "qwen", tmp_path / "x", Options())
+    assert "so narrow" in (tmp_path / "x/LOSSES.jsonl").read_text()
+    assert not (tmp_path / "x/train.json").exists()
