@@ -87,9 +87,9 @@ class Block:
 
     @property
     def kind(self) -> str:
-        """sh, yaml, python or drawing; empty when nobody knows."""
+        """sh, yaml, python, diff (see test_examples.py) or drawing; empty when nobody knows."""
         if self.language:
-            return self.language if self.language in ("sh", "yaml", "python") else ""
+            return self.language if self.language in ("sh", "yaml", "python", "diff") else ""
         first = self.text.split("\n", 1)[0]
         if any(first.startswith(words) for words in DRAWINGS):
             return "drawing"
