@@ -1,0 +1,195 @@
+"""An export, read back by its consumer's rules, beside the samples it was made from."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from segmenters.regions import decode
+from shards.export.boxed import square_box
+from shards.export.folder import Sample
+from shards.export.masks import boxes
+from shards.export.options import Options
+from shards.export.phrases import Phrase, phrases
+from shards.export.run import export
+from tests.shards import consumers
+
+MAX_BOXES = Options().max_boxes
+BIOMEDPARSE_PX = 1024
+
+
+class Outcome(NamedTuple):
+    """What became of the phrases (objects, where a dialect has no phrases) of an export.
+
+    Attributes:
+        same: seen by the consumer with exactly the source's mask or boxes.
+        lost: not seen, and said so in LOSSES.jsonl.
+        wrong: neither; key and phrase.
+    """
+
+    same: int
+    lost: int
+    wrong: list[tuple[str, str]]
+
+
+def read_back(dialect: str, source: Sequence[Sample], out: Path) -> Outcome:
+    """Export samples of one split `train`, read the export, and compare.
+
+    Args:
+        dialect: one of `shards.export.run.DIALECTS`.
+        source: the samples.
+        out: folder for the export.
+    """
+    export(source, dialect, out, Options())
+    lines = (out / "LOSSES.jsonl").read_text(encoding="utf-8").splitlines()
+    losses: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for loss in map(json.loads, lines):
+        losses[loss["key"]].append(loss)
+    if dialect in ("coco", "qupath"):
+        return _objects(dialect, source, out)
+    seen: dict[str, list[tuple[str, Any]]] = defaultdict(list)
+    for key, text, what in READERS[dialect](out):
+        seen[key].append((text, what))
+    same, lost, wrong = 0, 0, []
+    for sample in source:
+        for phrase in phrases(sample.value):
+            if any(EQUAL[dialect](sample, phrase, t, w) for t, w in seen[sample.key]):
+                same += 1
+            elif _said(phrase, losses[sample.key]):
+                lost += 1
+            else:
+                wrong.append((sample.key, phrase.text))
+    known = {s.key: phrases(s.value) for s in source}
+    for key, found in seen.items():
+        sample = next(s for s in source if s.key == key)
+        for text, what in found:
+            if not any(EQUAL[dialect](sample, p, text, what) for p in known[key]):
+                wrong.append((key, text))
+    return Outcome(same, lost, wrong)
+
+
+def _each(pattern: str, reader: Callable) -> Callable[[Path], Iterable[consumers.Seen]]:
+    def read(out: Path) -> Iterable[consumers.Seen]:
+        for path in sorted(out.glob(pattern)):
+            yield from reader(path)
+
+    return read
+
+
+def _biomedparse(out: Path) -> Iterable[consumers.Seen]:
+    root = out / "BiomedSeg/Histomine"
+    return consumers.biomedparse(root, "train") if root.exists() else ()
+
+
+READERS: dict[str, Callable[[Path], Iterable[tuple[str, str, Any]]]] = {
+    "granDf": _each("GranDf/annotations/train/GranDf_HA_GCG_train.json", consumers.grandf),
+    "sa2va-gcg": _each("annotations/GranDf_HA_GCG_train-*.json", consumers.grandf_columns),
+    "xsam": _each("annotations/GranDf_HA_GCG_train.json", consumers.xsam),
+    "sa2va": _each("train/annotations.json", consumers.sa2va),
+    "refcoco": consumers.refcoco,
+    "muse": _each("muse_train.json", consumers.muse),
+    "kosmos2": lambda out: consumers.kosmos2(out / "train"),
+    "llava": _each("train.json", consumers.llava),
+    "qwen": _each("train.json", consumers.qwen),
+    "biomedparse": _biomedparse,
+}
+
+
+def _mask(phrase: Phrase) -> np.ndarray:
+    return decode(phrase.region["rle"]["counts"], *phrase.region["rle"]["size"])
+
+
+def _size(sample: Sample) -> tuple[int, int]:
+    return sample.value["height"], sample.value["width"]
+
+
+def _same_mask(sample: Sample, phrase: Phrase, text: str, mask: np.ndarray) -> bool:
+    """Words equal but for what consumers do to them: case, outer quotes, spaces, a full stop."""
+    same_words = text != "" and text.casefold() in phrase.text.casefold()
+    return same_words and np.array_equal(mask, _mask(phrase))
+
+
+def _same_fractions(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
+    spaced = "".join(" " if c.isspace() else c for c in phrase.text)
+    height, width = _size(sample)
+    wanted = np.array(boxes(phrase.region, MAX_BOXES)[0]) / [width, height, width, height]
+    return text == spaced and _close(found, wanted, 1e-9)
+
+
+def _same_squares(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
+    height, width = _size(sample)
+    wanted = [square_box(b, width, height) for b in boxes(phrase.region, MAX_BOXES)[0]]
+    return text == phrase.text and _close(found, wanted, 6e-4)
+
+
+def _same_resized(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
+    height, width = _size(sample)
+    h, w = consumers.smart_resize(height, width)
+    scale = [w / width, h / height, w / width, h / height]
+    wanted = np.array(boxes(phrase.region, MAX_BOXES)[0]) * scale
+    return text == phrase.text and _close(found, wanted, 0.51)
+
+
+def _same_padded(sample: Sample, phrase: Phrase, text: str, mask: np.ndarray) -> bool:
+    """BiomedParse: the concept is a further sentence; the padded picture is scaled back."""
+    height, width = _size(sample)
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    first = -(-np.arange(side) * BIOMEDPARSE_PX // side)  # of the pixels that one was spread to
+    back = mask[np.ix_(first, first)][top : top + height, left : left + width]
+    same_words = text in (phrase.text, phrase.concept)
+    return same_words and np.array_equal(back, _mask(phrase))
+
+
+def _close(found: Sequence, wanted: Any, tolerance: float) -> bool:
+    return len(found) == len(wanted) and np.allclose(found, wanted, rtol=0, atol=tolerance)
+
+
+EQUAL: dict[str, Callable[[Sample, Phrase, str, Any], bool]] = {
+    **dict.fromkeys(("granDf", "sa2va-gcg", "xsam", "sa2va", "refcoco", "muse"), _same_mask),
+    "kosmos2": _same_fractions,
+    "llava": _same_squares,
+    "qwen": _same_resized,
+    "biomedparse": _same_padded,
+}
+
+
+def _said(phrase: Phrase, losses: Sequence[dict[str, Any]]) -> bool:
+    """Whether LOSSES.jsonl tells of the phrase, or of the whole sample."""
+    return any(
+        x["phrase"] == phrase.text or (x["phrase"] is None and x["done"] == "dropped")
+        for x in losses
+    )
+
+
+def _objects(dialect: str, source: Sequence[Sample], out: Path) -> Outcome:
+    """COCO and QuPath, for people: one annotation per object, in the order of the sample."""
+    found: dict[str, list[tuple[str, np.ndarray]]] = defaultdict(list)
+    if dialect == "coco":
+        for key, name, mask in consumers.coco_masks(out / "annotations/instances_train.json"):
+            found[key].append((name, mask))
+    same, wrong = 0, []
+    for sample in source:
+        if dialect == "qupath":
+            path = out / f"train/{sample.key}.geojson"
+            found[sample.key] = list(consumers.qupath(path, *_size(sample)))
+        wanted = [
+            (r["concept"], decode(rle["counts"], *rle["size"]))
+            for r in sample.value["regions"]
+            for rle in r["instances"] or [r["rle"]]
+        ]
+        seen = found[sample.key]
+        if len(seen) != len(wanted):
+            wrong.append((sample.key, f"{len(seen)} objects of {len(wanted)}"))
+            continue
+        for (concept, mask), (name, other) in zip(wanted, seen, strict=True):
+            if concept == name and np.array_equal(mask, other):
+                same += 1
+            else:
+                wrong.append((sample.key, concept))
+    return Outcome(same, 0, wrong)

@@ -1,0 +1,1 @@
+"""What Histomine promises, measured on phantoms that nobody has seen before."""

@@ -1,0 +1,36 @@
+"""Promises of speed: ratios to what one would otherwise use, measured interleaved."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+
+from tests.bench import ner
+from tests.verify.promise import Promise, promise
+
+NER_BAR = 1 / 3
+RAY_BAR = 0.9
+
+
+def captions() -> Iterator[Promise]:
+    """The caption stage beside a bare PhraseMatcher on the same terms."""
+    matcher, ours = ner.rates(seconds=1.0, rounds=3).values()
+    yield _ratio("captions/s beside a bare PhraseMatcher", NER_BAR, ours, matcher)
+
+
+def workers() -> Iterator[Promise]:
+    """What two Ray workers gain beside what two processes of a pool gain."""
+    from tests.bench import runner
+
+    found = runner.measure(captions=90, rounds=1)
+    yield _ratio(
+        "what two Ray workers gain of what Pool(2) gains",
+        RAY_BAR,
+        found["Ray, 2 workers"],
+        found["Pool(2)"],
+    )
+
+
+def _ratio(what: str, bar: float, ours: Sequence[float], other: Sequence[float]) -> Promise:
+    ratio = statistics.median(a / b for a, b in zip(ours, other, strict=True))
+    return promise(what, f">= {bar:.2f}", f"{ratio:.2f}", ratio >= bar)
