@@ -13,5 +13,5 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def shared() -> Path:
     """Folder with evaluation data beside the checkout; the test is skipped where it is absent."""
     if not SHARED.is_dir():
-        pytest.skip("no ../shared beside the checkout")
+        pytest.skip(f"needs the reference data in {SHARED}, a folder beside the checkout")
     return SHARED

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import fsspec
 import pytest
 
+DEV = "needs the packages for development: pip install -e '.[dev]'"
+
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
     """URL of an empty bucket; the environment says how to reach it."""
-    server = pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server", reason=DEV)
+    pytest.importorskip("s3fs", reason=DEV)
     patch = pytest.MonkeyPatch()
     running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     running.start()

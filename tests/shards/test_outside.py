@@ -27,7 +27,7 @@ def tars(request: pytest.FixtureRequest, out: Path) -> list[str]:
     folder = out if request.param == "synthetic" else QUICKSTART
     found = sorted(glob.glob(f"{folder}/shards/train-*.tar"))
     if not found:
-        pytest.skip("make quickstart was not run")
+        pytest.skip("needs the shards of the quickstart: run `make quickstart`")
     return found
 
 
