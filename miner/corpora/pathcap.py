@@ -11,10 +11,14 @@ from miner.corpora.config import PathCapConfig, corpus_name
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
-from miner.corpora.records import NotAList, json_records
 from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64, scalars
-from miner.corpora.tables import ByteRanges, find_tables, pictures_of, table_fingerprints
-from miner.errors import Refused
+from miner.corpora.tables import (
+    ByteRanges,
+    find_tables,
+    list_records,
+    pictures_of,
+    table_fingerprints,
+)
 from miner.store import Store
 
 _PANEL = re.compile(r"_(\d{1,3})$")
@@ -62,18 +66,11 @@ class PathCap:
         Raises:
             Refused: the file is no JSON list.
         """
-        with self.folder.open(self.tables[table]) as file:
-            try:
-                for record in json_records(file, start, problems):
-                    value = record.value if isinstance(record.value, dict) else {}
-                    image = _image(value)
-                    group = hash64(figure_of(image)[0])
-                    yield Entry(record.offset, record.length, group, hash64(image))
-            except NotAList:
-                raise Refused(
-                    f"{self.folder.field}: {self.folder.path(self.tables[table])}: expected a JSON "
-                    'list of {"img", "caption"}, found something else'
-                ) from None
+        columns = ("img", "caption")
+        for record in list_records(self.folder, self.tables[table], start, problems, columns):
+            value = record.value if isinstance(record.value, dict) else {}
+            image = _image(value)
+            yield Entry(record.offset, record.length, hash64(figure_of(image)[0]), hash64(image))
 
     def rows(self, places: list[Place]) -> list[Row]:
         """Parse records; panels that repeat their figure's legend say so."""

@@ -12,10 +12,9 @@ from miner.corpora.config import PathGenConfig, corpus_name
 from miner.corpora.files import Folder, corpus_folder
 from miner.corpora.images import check, decode, encode
 from miner.corpora.locations import Locations
-from miner.corpora.records import NotAList, json_records
 from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
 from miner.corpora.slides import Slide, find_slide
-from miner.corpora.tables import ByteRanges, find_tables, table_fingerprints
+from miner.corpora.tables import ByteRanges, find_tables, list_records, table_fingerprints
 from miner.errors import Refused
 from miner.store import Store
 
@@ -59,21 +58,15 @@ class PathGen:
         Raises:
             Refused: the file is no JSON list.
         """
-        with self.folder.open(self.tables[table]) as file:
-            try:
-                for record in json_records(file, start, problems):
-                    value = record.value if isinstance(record.value, dict) else {}
-                    slide, position = _slide_id(value), _position(value)
-                    x, y = position or (0, 0)
-                    # Rows of tiles one below the other: the order in which a slide reads fastest.
-                    order = (min(max(y, 0), 2**30) << 31) | min(max(x, 0), 2**30)
-                    image = hash64(slide, str(x), str(y))
-                    yield Entry(record.offset, record.length, hash64(slide), image, order)
-            except NotAList:
-                raise Refused(
-                    f"{self.folder.field}: {self.folder.path(self.tables[table])}: expected a JSON "
-                    'list of {"wsi_id", "position", "caption"}, found something else'
-                ) from None
+        columns = ("wsi_id", "position", "caption")
+        for record in list_records(self.folder, self.tables[table], start, problems, columns):
+            value = record.value if isinstance(record.value, dict) else {}
+            slide, position = _slide_id(value), _position(value)
+            x, y = position or (0, 0)
+            # Rows of tiles one below the other: the order in which a slide reads fastest.
+            order = (min(max(y, 0), 2**30) << 31) | min(max(x, 0), 2**30)
+            image = hash64(slide, str(x), str(y))
+            yield Entry(record.offset, record.length, hash64(slide), image, order)
 
     def rows(self, places: list[Place]) -> list[Row]:
         """Parse records."""

@@ -10,18 +10,13 @@ from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
 from miner.corpora.parquet import parquet_columns, parquet_rows, parquet_scan
-from miner.corpora.records import (
-    NotAList,
-    csv_header,
-    csv_records,
-    json_records,
-    jsonl_records,
-)
+from miner.corpora.records import Record, csv_header, csv_records, jsonl_records
 from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64, scalars
 from miner.corpora.tables import (
     ByteRanges,
     checked,
     find_tables,
+    list_records,
     pictures_of,
     table_fingerprints,
 )
@@ -95,21 +90,22 @@ class Table:
                 image = hash64(str(value.get(self.config.image)))
                 yield Entry(at, 1, image, image)
             return
+        for record in self._records(table, start, problems):
+            value = self._value(table, record.value)
+            image = hash64(str(value.get(self.config.image)))
+            yield Entry(record.offset, record.length, image, image)
+
+    def _records(self, table: int, start: int, problems: list[str]) -> Iterator[Record]:
+        name = self.tables[table]
+        if self.suffix == "json":
+            columns = (self.config.image, self.config.caption)
+            yield from list_records(self.folder, name, start, problems, columns)
+            return
         with self.folder.open(name) as file:
             if self.suffix in ("csv", "tsv"):
-                records = csv_records(file, start or self._starts[table], self._delimiter())
-            elif self.suffix == "json":
-                records = json_records(file, start, problems)
+                yield from csv_records(file, start or self._starts[table], self._delimiter())
             else:
-                records = jsonl_records(file, start)
-            try:
-                for record in records:
-                    value = self._value(table, record.value)
-                    image = hash64(str(value.get(self.config.image)))
-                    yield Entry(record.offset, record.length, image, image)
-            except NotAList:
-                where = f"{self.folder.field}: {self.folder.path(name)}"
-                raise Refused(f"{where}: expected a JSON list of records") from None
+                yield from jsonl_records(file, start)
 
     def _value(self, table: int, value: Any) -> dict[str, Any]:
         if isinstance(value, list) and self.suffix in ("csv", "tsv"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from miner.corpora.files import Folder
 from miner.corpora.locations import Locations
-from miner.corpora.records import csv_records
+from miner.corpora.records import NotAList, Record, csv_records, json_records
 from miner.corpora.rows import Picture, Place, Row
 from miner.errors import Refused
 from miner.store import Store
@@ -65,6 +65,32 @@ def checked(
 def table_fingerprints(folder: Folder, tables: Sequence[str]) -> list[Any]:
     """Name, size and change token of every table."""
     return [[table, *folder.fingerprint(table)] for table in tables]
+
+
+def list_records(
+    folder: Folder, table: str, start: int, problems: list[str], columns: Sequence[str]
+) -> Iterator[Record]:
+    """Records of a table that is a JSON list, from a byte offset; see `json_records`.
+
+    Args:
+        folder: the corpus.
+        table: name in it.
+        start: byte at which a record begins, or 0.
+        problems: gets a line for what could not be read.
+        columns: what its objects should have, for the message.
+
+    Raises:
+        Refused: the file is no JSON list.
+    """
+    with folder.open(table) as file:
+        try:
+            yield from json_records(file, start, problems)
+        except NotAList:
+            names = ", ".join(f'"{name}"' for name in columns)
+            raise Refused(
+                f"{folder.field}: {folder.path(table)}: expected a JSON list of {{{names}}}, "
+                "found something else"
+            ) from None
 
 
 class ByteRanges:
