@@ -35,7 +35,7 @@ def answers(
     """Every segmenter's answer to every prompt, as pairs of its name and the candidate.
 
     Args:
-        config: which segmenters, and the scale to assume.
+        config: which segmenters.
         threads: for segmenters that need the number.
         image: uint8 (H, W, 3), RGB.
         prompts: what to look for.
@@ -45,7 +45,6 @@ def answers(
     Raises:
         Refused: a segmenter cannot be built.
     """
-    mpp = mpp or config.assume_mpp
     segmenters = registry.build(config, threads)
     found = []
     for segmenter in segmenters:

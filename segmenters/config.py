@@ -165,13 +165,12 @@ class ExportedConfig(Settings):
             table need not be listed.
         output: "probabilities" (n, C, h, w), "logits" of that shape, or "instances" (n, 1 or 2,
             h, w): a label map, and a class map after it where there is one.
-        mpp: um per pixel the model was trained at.
+        mpp: um per pixel the model was trained at; a picture of unknown scale is taken to have it.
         tile_px: side of the square the model takes.
         overlap: share of a tile's side that it shares with its neighbour.
         mean: subtracted from 0-255 RGB.
         std: divided by, after the mean.
         device: as for the others; ONNX models run on the CPU.
-        assume_mpp: um per pixel of a picture that has none.
         regions: from probability to regions.
     """
 
@@ -186,7 +185,6 @@ class ExportedConfig(Settings):
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
     device: str = "cpu"
-    assume_mpp: float = pydantic.Field(default=0.5, gt=0)
     regions: RegionConfig = RegionConfig()
 
 
@@ -242,8 +240,6 @@ class SegmentConfig(Settings):
     Attributes:
         segmenters: asked in this order; each answers every phrase that it supports.
         decoys: absent concepts asked for per image, for the false-discovery rate.
-        assume_mpp: um per pixel taken for pictures that have none, recorded as
-            `mpp_source: assumed`; left out, each segmenter does what it can without.
         refine: redraw candidates with SAM.
     """
 
@@ -251,5 +247,4 @@ class SegmentConfig(Settings):
         default=(EmbeddedConfig(),), min_length=1
     )
     decoys: int = pydantic.Field(default=2, ge=0)
-    assume_mpp: float | None = pydantic.Field(default=None, gt=0)
     refine: RefineConfig | None = None

@@ -84,7 +84,7 @@ class ExportedSegmenter:
             mpp: um per px, None when unknown.
         """
         config = self.config
-        scale = (mpp or config.assume_mpp) / config.mpp
+        scale = (mpp or config.mpp) / config.mpp
         height, width = image.shape[:2]
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -130,7 +130,7 @@ class ExportedSegmenter:
             number: cv2.resize(blend.result(), size[::-1], interpolation=cv2.INTER_LINEAR)
             for number, blend in blends.items()
         }
-        return Expertise(mpp or self.config.assume_mpp, maps)
+        return Expertise(mpp or self.config.mpp, maps)
 
     def _instances(
         self,
@@ -153,7 +153,7 @@ class ExportedSegmenter:
             np.add.at(votes, (labels[inside], np.maximum(kinds[inside], 0)), 1)
             classes = votes.argmax(axis=1).astype(np.int32)
         full = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
-        return Expertise(mpp or self.config.assume_mpp, {}, full, classes)
+        return Expertise(mpp or self.config.mpp, {}, full, classes)
 
     def segment(self, encoded: Expertise, prompts: Sequence[Prompt]) -> list[Candidate]:
         """Answer each prompt, in order, from what `encode` found."""

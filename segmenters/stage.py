@@ -41,7 +41,7 @@ class Segment:
 
     requires: ClassVar[Mapping[str, Sequence[str]]] = {
         "samples": ("image_id", "mentions", "facts", "status"),
-        "images": ("image_id", "data", "mpp", "mpp_source"),
+        "images": ("image_id", "data", "mpp"),
     }
     adds: ClassVar[Mapping[str, Sequence[str]]] = {
         "images": ("asks",),
@@ -65,13 +65,10 @@ class Segment:
         all_asks: list[list[dict[str, Any]]] = []
         rows: list[dict[str, Any]] = []
         mpps = unit.images["mpp"].to_pylist()
-        sources = unit.images["mpp_source"].to_pylist()
         for i, image_id in enumerate(unit.images["image_id"].to_pylist()):
             mentions, facts = captions.get(image_id, ([], []))
             asked = self._asks(mentions, facts, image_id)
             all_asks.append(asked)
-            if mpps[i] is None and self.config.assume_mpp is not None:
-                mpps[i], sources[i] = self.config.assume_mpp, "assumed"
             if asked:
                 data = unit.images["data"][i].as_py()
                 site = _site(facts)
@@ -83,14 +80,7 @@ class Segment:
                         _row(image_id, ask, segmenter, answer)
                         for ask, answer in zip(asked, answers, strict=True)
                     ]
-        unit = unit.with_columns(
-            "images",
-            {
-                "asks": pa.array(all_asks, pa.list_(ASK)),
-                "mpp": pa.array(mpps, pa.float64()),
-                "mpp_source": pa.array(sources, pa.string()),
-            },
-        )
+        unit = unit.with_columns("images", {"asks": pa.array(all_asks, pa.list_(ASK))})
         return Unit(unit.samples, unit.images, self._table(rows))
 
     def _asks(

@@ -129,12 +129,6 @@ def test_settled_samples_and_uncertain_mentions_are_not_asked(stage):
     assert set(CANDIDATES.names) | {"darkness"} == set(out.candidates.column_names)
 
 
-def test_assumed_scale_is_recorded(stage):
-    out = stage(assume_mpp=0.5)(unit([[mention("nucleus")]]))
-    assert out.images["mpp"].to_pylist() == [0.5]
-    assert out.images["mpp_source"].to_pylist() == ["assumed"]
-
-
 def test_decoys_are_absent_supported_and_reproducible(monkeypatch):
     monkeypatch.setitem(registry.SEGMENTERS, "stain", lambda config, threads: DarkSegmenter())
     config = SegmentConfig(segmenters=(StainConfig(),), decoys=2)
