@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test test-llm test-models chaos lint docs bench bench-filters bench-io bench-quality models parity verify
+.PHONY: quickstart test unit test-llm test-models chaos lint docs bench bench-filters bench-io bench-quality models parity verify
 
 # Folder with index.jsonl to train on; without it models are trained on phantoms alone.
 TRAIN ?= ../shared/data/train
@@ -21,6 +21,10 @@ quickstart: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# What needs no run of the pipeline, no other process and no reference data.
+unit: $(READY)
+	$(BIN)/python -m pytest -m 'not slow and not whole'
 
 # Kills, resumes and other numbers of workers, on Ray; a job submitted to a Ray head.
 chaos: $(READY)

@@ -7,6 +7,15 @@ from pathlib import Path
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+# Fixtures that stand for a run, a server or the reference data: their tests are marked `whole`.
+WHOLE = frozenset({"mined", "s3", "shared"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Mark what `make unit` leaves out."""
+    for item in items:
+        if WHOLE & set(item.fixturenames):
+            item.add_marker("whole")
 
 
 @pytest.fixture(scope="session")

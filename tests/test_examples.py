@@ -21,6 +21,8 @@ from PIL import Image
 
 from miner.demo import render
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = {
     "segmenter.py": "segmenters/brown.py",

@@ -14,6 +14,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+pytestmark = pytest.mark.whole
+
 CAPTIONS = 36
 UNIT_ROWS = 6
 

@@ -13,6 +13,8 @@ import pytest
 
 from miner.store import Store
 
+pytestmark = pytest.mark.whole
+
 KINDS = ("quilt", "pathcap", "pathgen")
 
 

@@ -73,6 +73,7 @@ def test_broken_files_are_refused(tmp_path, content):
     assert not (tmp_path / "out.jsonl").exists()
 
 
+@pytest.mark.whole
 def test_import_is_light():
     code = (
         "import time, sys; begin = time.process_time(); import ner; "

@@ -11,6 +11,8 @@ import pytest
 
 from tests.segmenters.biomedparse.tiny import write_checkpoint
 
+pytestmark = pytest.mark.whole
+
 CAPTIONS = 12
 
 

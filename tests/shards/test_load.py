@@ -78,6 +78,7 @@ def test_collate_takes_any_number_of_masks(out: Path) -> None:
     assert collate([dataset[0], dataset[0]])["images"].ndim == 4
 
 
+@pytest.mark.whole
 def test_forked_workers_give_every_sample_once(out: Path) -> None:
     whole = GroundedCaptions(out, "train")
     stream = GroundedStream(out, "train", shuffle=True)
@@ -87,6 +88,7 @@ def test_forked_workers_give_every_sample_once(out: Path) -> None:
     assert sorted(keys_of(StreamLoader(stream, 4, num_workers=2))) == expected
 
 
+@pytest.mark.whole
 def test_spawned_worker_gives_every_sample_once(out: Path) -> None:
     """One worker, for it imports torch anew; two are in `make bench-io`."""
     stream = GroundedStream(out, "train", shuffle=True)
@@ -124,6 +126,7 @@ def test_resume_at_every_place(out: Path) -> None:
         assert sorted(seen + rest) == expected or stop == 30
 
 
+@pytest.mark.whole
 def test_resume_two_workers_with_another_number(out: Path) -> None:
     """Stop at three places; the 50 of the issue are in `make bench-io`."""
     expected = sorted(GroundedCaptions(out, "train").index["key"].to_pylist())
@@ -168,6 +171,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.whole
 def test_two_process_group(out: Path) -> None:
     import socket
 
