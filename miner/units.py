@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from miner.errors import Refused
 from miner.store import Store
 from miner.unit import Unit
+from miner.verdicts import SILENT_REASONS
 
 TABLES = ("samples", "images", "candidates")
 
@@ -102,7 +103,7 @@ def _without_unused_bytes(images: pa.Table, unit: Unit) -> pa.Table:
     silent = unit.samples.filter(
         pc.and_(
             pc.equal(unit.samples["status"], "no_entity"),
-            pc.is_in(unit.samples["reason"], pa.array(["only_negated", "finding"])),
+            pc.is_in(unit.samples["reason"], pa.array(sorted(SILENT_REASONS))),
         )
     )["image_id"]
     needed = pc.or_(

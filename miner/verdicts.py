@@ -24,6 +24,7 @@ class RowState:
     score: float = 0.0
 
 
+# Rows that name nothing to outline, yet may be written for their negatives.
 SILENT_REASONS = frozenset({"only_negated", "finding"})
 
 

@@ -105,7 +105,7 @@ def select(
         concepts: region condition: names of concepts.
         min_score: region condition: lowest score; a region without one fails.
         max_q_value: region condition: highest q-value; a region without one fails.
-        strata: names such as `site=kidney` or `corpus=quilt`.
+        strata: names such as `organ=kidney` or `corpus=quilt`.
     """
     keep = np.ones(index.num_rows, bool)
     if concepts is not None or min_score is not None or max_q_value is not None:

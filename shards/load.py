@@ -42,7 +42,7 @@ class GroundedCaptions(torch.utils.data.Dataset):
         concepts: keep samples with a region of these concepts; see `shards.index.select`.
         min_score: keep samples with a region of at least this score.
         max_q_value: keep samples with a region of at most this q-value.
-        strata: keep samples of one of these strata, for example `site=kidney`.
+        strata: keep samples of one of these strata, for example `organ=kidney`.
         decode: decode image and masks.
         transform: applied to every item, last.
         cache: local folder for the tars of a remote OUT.

@@ -15,14 +15,12 @@ from typing import Any, Literal
 import pydantic
 
 from filters.scores import SCORES
-from miner.strata import DIMENSIONS
+from miner.strata import DIMENSIONS, UNKNOWN
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
 IMAGE_FORMATS = ("jpg", "png")
 # Score columns that become the dicts `clip`, `ks`, `geometry` of a region, without the prefix.
 SCORE_GROUPS = ("clip", "ks", "geometry")
-# Strata of a sample: kinds of caption facts, and what `miner.strata` finds.
-STRATA = tuple(dict.fromkeys(("site", "diagnosis", *DIMENSIONS)))
 
 
 class _Model(pydantic.BaseModel):
@@ -176,7 +174,7 @@ class SampleModel(_Model):
         regions: masks, each pointed to by a mention.
         negatives: what is not in the picture.
         facts: what the caption states about the picture.
-        strata: such as `site=kidney`.
+        strata: such as `organ=kidney`.
         members: extensions of the side files in the tar.
     """
 
@@ -286,28 +284,21 @@ def grounded_sample(
             for n in negatives
         ],
         "facts": facts,
-        "strata": strata(corpus, facts, sample_row.get("strata") or ()),
+        "strata": strata(corpus, sample_row.get("strata") or ()),
         "members": sorted(members),
     }
 
 
-def strata(
-    corpus: str, facts: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]] = ()
-) -> list[str]:
-    """Sorted `kind=value` names of the strata a sample belongs to; `unknown` is one as well.
+def strata(corpus: str, found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Sorted `dimension=value` names of the strata a sample belongs to, one per dimension.
 
     Args:
         corpus: name of the corpus.
-        facts: what the caption states, with `kind` and `value`.
-        found: rows of `miner.strata.STRATUM`.
+        found: rows of `miner.strata.STRATUM`; what they do not say is `unknown`.
     """
-    said = [(f["kind"], f["value"]) for f in facts]
-    said += [(s["dimension"], s["value"]) for s in found]
-    names = {f"corpus={corpus}"}
-    for kind in STRATA:
-        values = {value for k, value in said if k == kind and value}
-        names.update(f"{kind}={value}" for value in values or {"unknown"})
-    return sorted(names)
+    said = {s["dimension"]: s["value"] for s in found}
+    names = [f"{dimension}={said.get(dimension) or UNKNOWN}" for dimension in DIMENSIONS]
+    return sorted([f"corpus={corpus}", *names])
 
 
 def dump(sample: Mapping[str, Any]) -> bytes:

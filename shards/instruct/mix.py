@@ -37,7 +37,7 @@ class Mix(Settings):
         refusals: share of refusals among all exchanges, 0..1, beside the tasks.
         exchanges: most exchanges in a dialogue.
         think: write the chain of thought of refusals.
-        stratum: kind of stratum that is balanced (corpus, site, stain, …), empty for none.
+        stratum: kind of stratum that is balanced (corpus, organ, stain, …), empty for none.
         max_share: largest share of the dialogues one value of that stratum may take.
         seed: of every choice.
         paraphrase: server that rewords answers, None leaves the templates.
@@ -49,7 +49,7 @@ class Mix(Settings):
     refusals: float = pydantic.Field(0.15, ge=0, le=1)
     exchanges: int = pydantic.Field(3, ge=1)
     think: bool = True
-    stratum: str = "site"
+    stratum: str = "organ"
     max_share: float = pydantic.Field(1.0, gt=0, le=1)
     seed: int = 0
     paraphrase: Paraphraser | None = None

@@ -103,6 +103,7 @@ def sample(i: int, split: str = "train", size: tuple[int, int] | None = None, **
             mention(caption, "necrosis", "necrosis", "stuff", "negated"),
         ],
         "facts": [{"kind": "site", "value": site, "start": None, "end": None}],
+        "strata": [{"dimension": "organ", "value": site}],
         **row,
     }
     image_row = {

@@ -83,7 +83,7 @@ def test_refusals_can_be_all_or_none() -> None:
 def test_a_stratum_can_be_held_back() -> None:
     source = [made(i - i % 3 if i % 10 else i) for i in range(200)]
     found = Counter(
-        next(x for x in s.value["strata"] if x.startswith("site="))
+        next(x for x in s.value["strata"] if x.startswith("organ="))
         for s in instructed(source, Mix(max_share=0.5))
     )
     assert max(found.values()) <= 0.5 * sum(found.values()) + 20
