@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from miner.store import Store
+from shards.croissant import croissant
 from shards.pack import FOLDER, ShardInfo, read_parquet
 from shards.sample import json_schema
 
@@ -38,6 +40,21 @@ CITATIONS: Mapping[str, tuple[str, str]] = {
         "Histopathology Textbooks and Articles, CVPR 2021",
     ),
 }
+# What the Hugging Face hub takes for `license` and `size_categories` of a data set.
+HUB_LICENSES = (
+    *(f"cc-by-{version}" for version in ("2.0", "2.5", "3.0", "4.0")),
+    *(f"cc-by-{terms}-4.0" for terms in ("sa", "nc", "nd", "nc-sa", "nc-nd")),
+    *("cc0-1.0", "pddl", "odbl", "odc-by", "apache-2.0", "mit"),
+)
+SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+    (100_000_000, "10M<n<100M"),
+    (math.inf, "100M<n<1B"),
+)
 PACKAGES = ("histomine", "numpy", "opencv-python-headless", "pyarrow", "pycocotools", "torch")
 
 
@@ -74,8 +91,10 @@ def write_card(
         "seed": config.seed,
     }
     store.write(f"{FOLDER}/README.md", _readme(infos, facts).encode())
-    croissant = json.dumps(_croissant(infos, facts), indent=2, ensure_ascii=False)
-    store.write(f"{FOLDER}/croissant.json", croissant.encode() + b"\n")
+    citations = [CITATIONS[c["kind"]][1] for c in facts["corpora"] if c["kind"] in CITATIONS]
+    described = croissant(infos, facts, citations)
+    text = json.dumps(described, indent=2, ensure_ascii=False)
+    store.write(f"{FOLDER}/croissant.json", text.encode() + b"\n")
     store.write_json(f"{FOLDER}/sample.schema.json", json_schema())
 
 
@@ -147,15 +166,11 @@ def _cell(value: Any) -> str:
 
 def _front_matter(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
     samples = sum(i.samples for i in infos)
-    size = "n<1K"
-    for low, name in ((1_000, "1K<n<10K"), (10_000, "10K<n<100K"), (100_000, "100K<n<1M")):
-        size = name if samples >= low else size
-    size = "1M<n<10M" if samples >= 1_000_000 else size
+    size = next(name for below, name in SIZES if samples < below)
     splits = sorted({i.split for i in infos})
     lines = [
         "---",
-        "license: other",
-        "license_name: see-sources",
+        *_license(facts["counts"]["licenses"]),
         "language: [en]",
         "pretty_name: Histomine grounded captions",
         "task_categories: [image-segmentation, image-to-text, visual-question-answering]",
@@ -168,6 +183,15 @@ def _front_matter(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
     for split in splits:
         lines += [f"      - split: {split}", f'        path: "{split}-*.tar"']
     return "\n".join([*lines, "---"])
+
+
+def _license(licenses: Mapping[str, int]) -> list[str]:
+    """Identifiers of the Hugging Face hub where all licences have one, else `other`."""
+    names = {text.partition(": ")[2] for text in licenses}
+    spelled = sorted({"-".join(name.lower().split()) for name in names})
+    if spelled and all(name in HUB_LICENSES for name in spelled):
+        return [f"license: {spelled[0] if len(spelled) == 1 else '[' + ', '.join(spelled) + ']'}"]
+    return ["license: other", "license_name: see-sources"]
 
 
 def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
@@ -262,80 +286,7 @@ def _quality(facts: Mapping[str, Any]) -> list[str]:
         parts.append(f"Masks were accepted at a stated false discovery rate of {target[1]}.")
     else:
         parts.append(f"Thresholds were chosen for a stated precision of {target[1]}.")
-    parts.append("All settings of the filters:")
+    parts.append("<details><summary>All settings of the filters</summary>")
     parts.append("```json\n" + json.dumps(thresholds, indent=2, sort_keys=True) + "\n```")
+    parts.append("</details>")
     return parts
-
-
-def _croissant(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Croissant 1.0 metadata: the tars as files, one record set over their JSON members."""
-    files = [
-        {
-            "@type": "cr:FileObject",
-            "@id": i.name,
-            "name": i.name,
-            "contentUrl": i.name,
-            "contentSize": f"{i.bytes} B",
-            "encodingFormat": "application/x-tar",
-            "sha256": i.sha256,
-        }
-        for i in infos
-    ]
-    members = {
-        "@type": "cr:FileSet",
-        "@id": "samples",
-        "name": "samples",
-        "containedIn": [{"@id": i.name} for i in infos],
-        "encodingFormat": "application/json",
-        "includes": "*.json",
-    }
-    fields = [
-        {
-            "@type": "cr:Field",
-            "@id": f"sample/{name}",
-            "name": name,
-            "description": text,
-            "dataType": kind,
-            "source": {"fileSet": {"@id": "samples"}, "extract": {"jsonPath": f"$.{name}"}},
-        }
-        for name, kind, text in (
-            ("key", "sc:Text", "key of the sample"),
-            ("corpus", "sc:Text", "name of the corpus"),
-            ("caption", "sc:Text", "caption as published"),
-            ("license", "sc:Text", "licence of picture and caption"),
-            ("width", "sc:Integer", "width of the picture in pixels"),
-            ("height", "sc:Integer", "height of the picture in pixels"),
-        )
-    ]
-    context = {
-        "@language": "en",
-        "@vocab": "https://schema.org/",
-        "cr": "http://mlcommons.org/croissant/",
-        "sc": "https://schema.org/",
-        "dct": "http://purl.org/dc/terms/",
-        "conformsTo": "dct:conformsTo",
-        "recordSet": "cr:recordSet",
-        "field": "cr:field",
-        "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-        "extract": "cr:extract",
-        "fileSet": "cr:fileSet",
-        "includes": "cr:includes",
-        "jsonPath": "cr:jsonPath",
-        "source": "cr:source",
-    }
-    return {
-        "@context": context,
-        "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": "histomine-grounded-captions",
-        "description": "Pathology captions whose phrases point to mined masks.",
-        "license": sorted(facts["counts"]["licenses"]),
-        "version": facts["digest"][:16],
-        "citeAs": "; ".join(
-            CITATIONS[c["kind"]][1] for c in facts["corpora"] if c["kind"] in CITATIONS
-        ),
-        "distribution": [*files, members],
-        "recordSet": [
-            {"@type": "cr:RecordSet", "@id": "sample", "name": "sample", "field": fields}
-        ],
-    }

@@ -7,11 +7,14 @@ along as further members of the sample, untouched.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 import fsspec
+
+# Of pictures; a patch of PathGen has no extension, but dots in the name of its slide.
+_EXTENSION = re.compile(r"\.(jpe?g|png|tiff?|bmp|webp|gif)$", re.IGNORECASE)
 
 
 def side_files(
@@ -27,7 +30,7 @@ def side_files(
     """
     fields = {
         "image": sample["image"],
-        "stem": str(PurePosixPath(sample["image"]).with_suffix("")),
+        "stem": _EXTENSION.sub("", sample["image"]),
         "group": sample["group"],
         "row": sample["row"],
         "sample_id": sample["sample_id"],

@@ -263,6 +263,18 @@ def _row_faults(
     for name, value in found.items():
         if row[name] != value:
             yield f"index says {name} {row[name]}, the tar has {value}"
+    listed = {m["name"]: (m["offset"], m["size"], m["crc32"]) for m in row["members"]}
+    sides = {
+        name: (offset, len(data), zlib.crc32(data))
+        for name, (offset, data) in by_name.items()
+        if name not in (image, "json")
+    }
+    for name in sorted(listed.keys() | sides.keys()):
+        if listed.get(name) != sides.get(name):
+            yield (
+                f"side file {name}: index says offset, size, crc32 {listed.get(name)}, "
+                f"the tar has {sides.get(name)}"
+            )
 
 
 def _ledger(store: Store, keys: Mapping[str, str], report: Report) -> None:

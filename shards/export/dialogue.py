@@ -12,7 +12,7 @@ from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
 
 USER_ROLES = ("user", "human", "question")
 # They end the loss, or the turn, in LLaVA's templates.
-STOPS = (" ASSISTANT: ", "ASSISTANT:", "</s>")
+STOPS = (" ASSISTANT: ", "ASSISTANT:", "</s>", "[/INST]")
 VISUAL_PROMPT = "<vp>"
 THINK = ("<think>", "</think>")
 

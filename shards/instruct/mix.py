@@ -21,12 +21,14 @@ class Paraphraser(Settings):
         model: name of the model.
         api_key_env: environment variable with the key.
         timeout_s: of one request.
+        retries: how often a request is repeated before the template stays.
     """
 
     base_url: str
     model: str
     api_key_env: str = "OPENAI_API_KEY"
     timeout_s: float = pydantic.Field(60.0, gt=0)
+    retries: int = pydantic.Field(2, ge=0)
 
 
 class Mix(Settings):

@@ -48,7 +48,8 @@ def keeps(original: str, reply: str, phrases: Sequence[str]) -> bool:
     for pattern in (_NUMBER, _SPELLED, SPECIAL):
         if Counter(pattern.findall(original)) != Counter(pattern.findall(reply)):
             return False
-    return bool(_NEGATIVE.search(original)) == bool(_NEGATIVE.search(reply))
+    # As many denials: one that is lost beside others would turn a clause round.
+    return len(_NEGATIVE.findall(original)) == len(_NEGATIVE.findall(reply))
 
 
 def reworded(exchange: Exchange, ask: Callable[[str], str]) -> Exchange:
@@ -74,6 +75,7 @@ def client(settings: Paraphraser) -> Reworder:
         base_url=settings.base_url,
         api_key=os.environ.get(settings.api_key_env, "none"),
         timeout=settings.timeout_s,
+        max_retries=settings.retries,
     )
 
     def ask(prompt: str) -> str:
@@ -86,9 +88,11 @@ def client(settings: Paraphraser) -> Reworder:
         return answer.choices[0].message.content or ""
 
     def reword(exchange: Exchange) -> Exchange:
+        # Besides failures of its own the client passes on answers that are none: a page of HTML,
+        # JSON without choices.
         try:
             return reworded(exchange, ask)
-        except openai.OpenAIError:
+        except (openai.OpenAIError, AttributeError, IndexError, TypeError, ValueError):
             return exchange
 
     return reword

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.shards.build import build
+from tests.shards.mined import Mined, mine
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +23,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(out: Path, tmp_path: Path) -> Path:
     """A copy of it that may be broken."""
     return Path(shutil.copytree(out, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def mined(tmp_path_factory: pytest.TempPathFactory) -> Mined:
+    """A small run of the whole pipeline with side files; read only."""
+    return mine(tmp_path_factory.mktemp("mined"))

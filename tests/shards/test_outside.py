@@ -1,6 +1,6 @@
 """Plain webdataset, datasets and torch read the shards; no code of ours does.
 
-Beside the synthetic shards they read those of the quickstart, where it was run.
+Beside synthetic shards they read those of a small run with the quickstart's settings.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from datasets import load_dataset
 from PIL import Image
 from pycocotools import mask as coco
 
-QUICKSTART = Path(__file__).resolve().parents[2] / "runs/quickstart"
 
-
-@pytest.fixture(params=["synthetic", "quickstart"])
-def tars(request: pytest.FixtureRequest, out: Path) -> list[str]:
-    folder = out if request.param == "synthetic" else QUICKSTART
+@pytest.fixture(params=["synthetic", "mined"])
+def tars(request: pytest.FixtureRequest) -> list[str]:
+    synthetic = request.param == "synthetic"
+    folder = request.getfixturevalue("out" if synthetic else "mined")
+    folder = folder if synthetic else folder.out
     found = sorted(glob.glob(f"{folder}/shards/train-*.tar"))
-    if not found:
-        pytest.skip("needs the shards of the quickstart: run `make quickstart`")
+    assert found
     return found
 
 

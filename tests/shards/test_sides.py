@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import numpy as np
+import pytest
+import webdataset as wds
+
+from miner.store import Store
+from shards import GroundedCaptions, GroundedStream, StreamLoader
 from shards.sides import side_files
+from shards.validate import validate
+from tests.shards.mined import SIDES, Mined
 
 
 def test_found_by_picture_and_by_slide(tmp_path: Path) -> None:
@@ -21,3 +30,69 @@ def test_found_by_picture_and_by_slide(tmp_path: Path) -> None:
     }
     found = side_files(row, patterns, str(tmp_path))
     assert found == {"genes.npy": b"vector", "panel.csv": b"panel"}
+
+
+@pytest.mark.parametrize(
+    ("image", "stem"),
+    [
+        ("a.b_image_1.JPG", "a.b_image_1"),
+        ("TCGA-A1-0001-01Z-00-DX1.0A1B2C_32_4096", "TCGA-A1-0001-01Z-00-DX1.0A1B2C_32_4096"),
+        ("sub/folder.v2/x.tiff", "sub/folder.v2/x"),
+    ],
+)
+def test_only_a_pictures_extension_is_taken_off(tmp_path: Path, image: str, stem: str) -> None:
+    path = tmp_path / f"{stem}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    row = {"image": image, "group": "", "row": 0, "sample_id": ""}
+    assert side_files(row, {"npy": "{stem}.npy"}, str(tmp_path)) == {"npy": b"x"}
+
+
+def test_from_the_configuration_to_the_loaders(mined: Mined) -> None:
+    """Keyed by picture, by patch and by slide; a row without a file has none."""
+    assert validate(Store(mined.out)).faults == []
+    dataset = GroundedCaptions(mined.out)
+    seen = dict.fromkeys(SIDES, 0)
+    for i in range(len(dataset)):
+        sample = dataset[i]["sample"]
+        expected = mined.sides(sample)
+        assert sample["members"] == sorted(expected)
+        for name, data in expected.items():
+            assert dataset.side(i, name) == data
+            seen[name] += 1
+    assert all(seen.values()), seen
+    assert sum(seen.values()) < len(dataset) * len(SIDES)  # not every sample has every file
+
+
+def test_webdataset_sees_them_as_members(mined: Mined) -> None:
+    tars = sorted(str(path) for path in (mined.out / "shards").glob("*.tar"))
+    found = 0
+    for item in wds.WebDataset(tars, shardshuffle=False).decode():
+        vector = item.get("genes.npy")
+        if vector is not None:
+            assert vector.shape == (5,)
+            assert vector.dtype == np.float32
+            found += 1
+    assert found
+
+
+def test_a_transform_may_read_them(mined: Mined) -> None:
+    """The sample lists its members, so a loader of any kind knows what there is."""
+    loader = StreamLoader(GroundedStream(mined.out), 2, 1)
+    names = {n for batch in loader for s in batch["sample"] for n in s["members"]}
+    assert names == set(SIDES)
+
+
+def test_a_flipped_byte_in_one_is_found(mined: Mined, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(mined.out / "shards", copy / "shards")
+    index = GroundedCaptions(copy).index
+    row = next(r for r in index.to_pylist() if r["members"])
+    member = row["members"][-1]
+    path = sorted((copy / "shards").glob("*.tar"))[row["shard"]]
+    data = bytearray(path.read_bytes())
+    data[member["offset"]] ^= 1
+    path.write_bytes(data)
+    assert any(
+        row["key"] in str(f) and member["name"] in str(f) for f in validate(Store(copy)).faults
+    )
