@@ -69,9 +69,9 @@ def configuration() -> str:
         "error. `run.json` in OUT has the configuration of a run with all defaults. "
         f"`miner refilter` changes only {refilter}.",
         *_model("", Config),
-        "## Exports: `miner export --set NAME=VALUE`",
+        "## Exports: `miner export OUT --to DIALECT --out DIR --set NAME=VALUE`",
         _table(("setting", "type", "default", "meaning"), _settings("", Options)),
-        "## Instructions: the YAML file of `miner export --instruct FILE`",
+        "## Instructions: the YAML file behind `--instruct` of `miner export`",
         *_model("", Mix),
     ]
     return "\n\n".join(parts) + "\n"
