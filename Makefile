@@ -22,7 +22,7 @@ quickstart: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
-# What needs no run of the pipeline, no other process and no reference data.
+# What needs no run, no corpus of phantoms, no other process and no reference data.
 unit: $(READY)
 	$(BIN)/python -m pytest -m 'not slow and not whole'
 

@@ -28,6 +28,7 @@ from miner.cli import app
 from miner.config import check_config
 from miner.reference import configuration
 from shards.instruct.mix import Mix
+from tests.test_examples import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -211,6 +212,7 @@ def test_files_settings_and_names_in_running_text_exist(page, mined):
         file = span.split(":")[0]
         if re.fullmatch(rf"({'|'.join(ROOMS)})/[\w./*-]+", file):
             there = any(any(folder.glob(file)) for folder in (ROOT, mined / "mined"))
+            there |= file in EXAMPLES.values()  # where a reader is told to copy them
             assert there, f"{page.name}: {span} is neither in the checkout nor in OUT"
         elif match := re.match(rf"({'|'.join(ROOMS)}|sampling|dedupe|runner)(\.\w+)+", span):
             path = re.sub(r"\.(N|NAME|\d+)\b", "", match[0])

@@ -19,6 +19,8 @@ from miner.demo.corpora import QUILT_COLUMNS
 from miner.demo.words import WORDS
 from miner.errors import Refused
 
+pytestmark = pytest.mark.whole
+
 CAPTIONS = 54
 
 

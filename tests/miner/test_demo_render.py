@@ -35,6 +35,7 @@ def test_equal_seeds_give_equal_tiles():
     assert not np.array_equal(one.image, other.image)
 
 
+@pytest.mark.whole
 def test_otsu_is_as_good_as_on_real_tiles():
     """Easy pictures would teach nothing: Otsu has .68 to .79 on public sets of real ones."""
     found = []
@@ -86,6 +87,7 @@ def test_what_is_outlined_is_visible(tiles):
     assert bright[inside].mean() > bright[~inside].mean() + 20
 
 
+@pytest.mark.whole
 def test_every_organ_shows_its_own_structures():
     for organ, entity in {
         "colon": "gland", "kidney": "tubule", "thyroid": "colloid", "liver": "hepatocyte",

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import time
 from pathlib import Path
 
@@ -26,6 +27,20 @@ from tests.miner.finished import finished
 FAST_ROWS = 100_000
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished OUT; the tests change copies of it."""
+    folder = tmp_path_factory.mktemp("refilter") / "out"
+    finished(folder)
+    return folder
+
+
+@pytest.fixture
+def store(made: Path, tmp_path: Path) -> Store:
+    """A copy of it."""
+    return Store(shutil.copytree(made, tmp_path / "out"))
+
+
 def no_report(store: Store) -> None:
     """The report has tests of its own."""
 
@@ -44,8 +59,7 @@ def kept(store: Store) -> set[tuple[str, str]]:
     }
 
 
-def test_other_thresholds_there_and_back(tmp_path):
-    store = finished(tmp_path / "out")
+def test_other_thresholds_there_and_back(store):
     before, bytes_before = kept(store), tars(store)
     strict = refilter(store.url, ["filters.at_least={ks_rim: 0.7}"], no_report)
     assert kept(store) < before
@@ -60,8 +74,7 @@ def test_other_thresholds_there_and_back(tmp_path):
     assert tars(store) == bytes_before
 
 
-def test_the_report_shows_what_changed(tmp_path):
-    store = finished(tmp_path / "out")
+def test_the_report_shows_what_changed(store):
     write_report(store)
     assert "last refilter" not in store.read(REPORT).decode()
     refilter(store.url, ["filters.at_least={ks_rim: 0.7}"], write_report)
@@ -70,16 +83,14 @@ def test_the_report_shows_what_changed(tmp_path):
     assert "filters.at_least.ks_rim: 0.4 -&gt; 0.7" in page
 
 
-def test_precision_replaces_fdr(tmp_path):
-    store = finished(tmp_path / "out")
+def test_precision_replaces_fdr(store):
     refilter(store.url, ["filters.fdr=0.3"], no_report)
     refilter(store.url, ["filters.precision=0.5"], no_report)
     filters = store.read_json(RUN)["config"]["filters"]
     assert (filters["precision"], filters["fdr"]) == (0.5, None)
 
 
-def test_a_cut_off_refilter_is_finished_by_another(tmp_path, monkeypatch):
-    store = finished(tmp_path / "out")
+def test_a_cut_off_refilter_is_finished_by_another(store, monkeypatch):
     before = kept(store)
 
     def killed(*args):
@@ -104,8 +115,7 @@ def test_a_cut_off_refilter_is_finished_by_another(tmp_path, monkeypatch):
         ("filters.decision=/none.json", "cannot read"),
     ],
 )
-def test_refused(tmp_path, change, message):
-    store = finished(tmp_path / "out")
+def test_refused(store, change, message):
     with pytest.raises(Refused, match=message):
         refilter(store.url, [change], no_report)
 
@@ -126,6 +136,7 @@ def test_what_changed():
     assert (found.gained, found.lost) == (1, 1)
 
 
+@pytest.mark.whole
 def test_a_hundred_thousand_verdicts_in_seconds():
     rng = np.random.default_rng(0)
     n = FAST_ROWS
@@ -146,8 +157,7 @@ def test_a_hundred_thousand_verdicts_in_seconds():
     assert time.process_time() - start < 8
 
 
-def test_show(tmp_path):
-    store = finished(tmp_path / "out")
+def test_show(store):
     key, concept = sorted(kept(store))[0]
     shown = find(store, key)
     names = [c["concept"] for c in shown.candidates]
@@ -167,8 +177,7 @@ def test_show(tmp_path):
         find(store, "nobody")
 
 
-def test_commands(tmp_path):
-    store = finished(tmp_path / "out")
+def test_commands(store, tmp_path):
     key, _ = sorted(kept(store))[0]
     png = tmp_path / "x.png"
     runner = CliRunner()

@@ -190,6 +190,7 @@ def expert_masks(store, folder):
             cv2.imwrite(str(home / f"{entity(region['concept'])}.png"), mask.astype(np.uint8))
 
 
+@pytest.mark.whole
 def test_notebook_runs(store, monkeypatch, tmp_path):
     """Every cell runs where it lies, with truth at hand."""
     expert_masks(store, tmp_path)

@@ -277,6 +277,7 @@ def test_import_is_cheap() -> None:
     assert found.stdout.strip() == "[]"
 
 
+@pytest.mark.whole
 def test_first_batch_of_many_shards(tmp_path: Path) -> None:
     build(tmp_path, n=100, max_bytes=1)
     begin = time.process_time()

@@ -138,6 +138,7 @@ def test_left_over_shards_go_and_the_manifest_signs_the_rest(tmp_path: Path) -> 
     assert read_manifest(store)["samples"] == 11
 
 
+@pytest.mark.whole
 def test_memory_is_flat(tmp_path: Path) -> None:
     value, data, extension = sample(0)
 
