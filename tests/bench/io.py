@@ -15,7 +15,6 @@ import multiprocessing
 import os
 import random
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -245,22 +244,61 @@ def bench_load(out: Path) -> Iterator[tuple[str, Callable]]:
     yield "load: StreamLoader, two workers", two_workers
 
 
-def bench_export(n: int, folder: Path) -> tuple[float, float, float]:
-    """granDf: samples/s of wall and processor time, and peak RSS in MB."""
+def small_samples(n: int) -> Iterator[Sample]:
+    """Samples of some kilobytes, 100 distinct: what is measured is what each one costs besides."""
     pool = [small_sample(i) for i in range(100)]
+    for i in range(n):
+        value, image, extension = pool[i % 100]
+        key = f"quilt-{i:08d}-abcdef"
+        yield Sample({**value, "key": key, "group": key}, image, extension, "train")
 
-    def source() -> Iterator[Sample]:
-        for i in range(n):
-            value, image, extension = pool[i % 100]
-            yield Sample({**value, "key": f"quilt-{i:08d}-abcdef"}, image, extension, "train")
 
-    def run() -> int:
-        export(source(), "granDf", folder / "granDf", Options())
-        return n
+def many(what: str, n: int) -> dict[str, float]:
+    """Pack, or export to granDf, n small samples; samples/s of wall and processor time, peak MB."""
+    with tempfile.TemporaryDirectory(prefix="bench-io-") as temporary:
 
-    wall, processor = _timed(run)
-    shutil.rmtree(folder / "granDf")
-    return wall, processor, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        def run() -> int:
+            if what == "export":
+                export(small_samples(n), "granDf", f"{temporary}/granDf", Options())
+            else:
+                store = Store(temporary)
+                source = ((s.value, s.image, s.format) for s in small_samples(n))
+                write_manifest(store, pack(source, store, "train", ShardsConfig(max_bytes=10**7)))
+            return n
+
+        wall, processor = _timed(run)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"wall": wall, "processor": processor, "peak_mb": peak}
+
+
+def many_apart(what: str, n: int) -> dict[str, float]:
+    """The same in a process of its own, whose peak memory is its own."""
+    run = f"io.one_thread(); print(json.dumps(io.many({what!r}, {n})))"
+    code = f"import json, tests.bench.io as io; {run}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+FIRST_BATCH = """
+import sys, time, torch
+from shards import GroundedCaptions, GroundedStream, StreamLoader, collate
+begin = time.perf_counter()
+if sys.argv[2] == "map":
+    data = GroundedCaptions(sys.argv[1], "train")
+    loader = torch.utils.data.DataLoader(data, 16, shuffle=True, collate_fn=collate)
+else:
+    stream = GroundedStream(sys.argv[1], "train", shuffle=True)
+    loader = StreamLoader(stream, 16, int(sys.argv[2]))
+next(iter(loader))
+print(time.perf_counter() - begin)
+"""
+
+
+def first_batch(out: Path, how: str) -> float:
+    """Seconds of wall time from opening OUT to the first batch of 16, in a fresh process."""
+    command = [sys.executable, "-c", FIRST_BATCH, str(out), how]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout)
 
 
 def resume(out: Path, points: int, method: str) -> int:
@@ -302,7 +340,7 @@ def main() -> None:
     """Run everything, rounds interleaved, and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--n", type=int, default=1000, help="tiles of 512 px")
-    parser.add_argument("--export", type=int, default=100_000, help="samples of the granDf export")
+    parser.add_argument("--export", type=int, default=100_000, help="samples to pack and export")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--points", type=int, default=50, help="interruptions")
     args = parser.parse_args()
@@ -332,24 +370,19 @@ def main() -> None:
             wall = statistics.median(r[0] for r in rates[name])
             print(f"| {name} | {wall:.0f} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
         build(folder / "many", n=400, max_bytes=1)
-        code = (
-            "import time, torch; from shards import GroundedCaptions, collate; "
-            "from torch.utils.data import DataLoader; import shards.load; t = time.perf_counter(); "
-            f"d = GroundedCaptions({str(folder / 'hundred')!r}, 'train'); "
-            "next(iter(DataLoader(d, 16, shuffle=True, collate_fn=collate))); "
-            "print(time.perf_counter() - t)"
-        )
         build(folder / "hundred", n=100, max_bytes=1)
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        print(f"\nfirst batch of 100 shards: {float(done.stdout):.2f} s")
+        for how, words in (("map", "GroundedCaptions"), ("2", "StreamLoader, two workers")):
+            seconds = statistics.median(first_batch(folder / "hundred", how) for _ in range(3))
+            print(f"\nfirst batch of 100 shards, {words}: {seconds:.2f} s")
         for method, points in (("fork", args.points), ("spawn", 1)):
             wrong = resume(folder / "many", points, method)
             print(f"resume, two workers, {method}: {wrong} of {points} wrong")
+    for what, words in (("pack", "packing"), ("export", "granDf")):
         for n in (args.export // 10, args.export):
-            wall, processor, peak = bench_export(n, folder)
+            found = many_apart(what, n)
             print(
-                f"granDf of {n}: {wall:.0f} samples/s, {processor:.0f} per second of processor "
-                f"time, peak {peak:.0f} MB"
+                f"{words} of {n}: {found['wall']:.0f} samples/s, {found['processor']:.0f} per "
+                f"second of processor time, peak {found['peak_mb']:.0f} MB"
             )
 
 

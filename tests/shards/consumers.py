@@ -98,6 +98,15 @@ def xsam(path: Path) -> Iterator[Seen]:
             yield key_of(entry["file_name"]), caption[start:end], mask
 
 
+def xsam_text(entry: dict[str, Any]) -> str:
+    """X-SAM's answer: a space behind every phrase, one token for all masks at the end."""
+    caption = entry["caption"].strip('"').strip().lower()
+    spans = [g["token_positives"] for g in entry["groundings"].values()]
+    for start, end in sorted(spans, reverse=True):
+        caption = f"{caption[:start]}<p>{caption[start:end]}</p> {caption[end:]}"
+    return f"{caption.strip()} <SEG>."
+
+
 def sa2va(path: Path) -> Iterator[Seen]:
     """Sa2VA finetuning: adds polygons, lower-cases, takes a full stop off."""
     for entry in json.loads(path.read_text()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,23 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space"):
         export(full(), "granDf", tmp_path / "out", Options())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_for_the_annotations(out: Path, tmp_path: Path) -> None:
+    """The command line: one line, exit code 2's error, nothing half-written beside the folder."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = max(p.stat().st_size for p in (out / "shards").glob("*.md"))
+    for name in ("granDf", "refcoco", "coco"):
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+            done = CliRunner().invoke(
+                app, ["export", str(out), "--to", name, "--out", str(tmp_path / "x")]
+            )
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert isinstance(done.exception, Refused), done.output
+        assert "File too large" in str(done.exception)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_there_is_kept(tmp_path: Path) -> None:
