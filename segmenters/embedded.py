@@ -110,7 +110,7 @@ class EmbeddedSegmenter:
             one, two = (self._ask(encoded, concept, r).mask for r in ("unet", "stain"))
             agreement = _iou(one, two) if one is not None and two is not None else 0.0
         elif concept == "nucleus" or concept in unet.KINDS:
-            agreement = _iou(encoded.unet.nuclei > 0, encoded.stain.dark)
+            agreement = _iou(encoded.stain.nuclei > 0, encoded.stain.dark)
         elif (self._stain if other == "stain" else self._unet).supports(concept):
             second = self._ask(encoded, concept, other).mask
             agreement = _iou(found.mask, second) if second is not None else 0.0

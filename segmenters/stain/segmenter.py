@@ -50,7 +50,7 @@ class Encoded:
             mpp: um per pixel, None when unknown.
             settled: the scale, where someone else has worked it out; `mpp` is ignored then.
             kind: kind of picture, likewise.
-            given_nuclei: int32 labels of the picture at `NUCLEUS_MPP`, likewise.
+            given_nuclei: int32 labels of the picture at any scale, likewise.
         """
         self._given_nuclei = given_nuclei
         self.kind = kind or support.recognise(image)
@@ -80,7 +80,9 @@ class Encoded:
     def nuclei(self) -> np.ndarray:
         """Nuclei at `NUCLEUS_MPP`, int32 labels; those given at construction where there are."""
         if self._given_nuclei is not None:
-            return self._given_nuclei
+            height, width = self.small.shape[:2]
+            labels = scale.labels_to(self._given_nuclei, (height, width))
+            return nuclei.drop_small_labels(labels, 1)
         return nuclei.split(self.dark, self.mpp)
 
     @functools.cached_property

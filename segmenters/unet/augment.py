@@ -5,6 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from segmenters.stain import colour
+from segmenters.stain.colour import Stains
+
 # Haematoxylin, eosin and their normal, rows of RGB optical density (Ruifrok and Johnston 2001).
 _STAINS = np.array([[0.650, 0.704, 0.286], [0.092, 0.954, 0.283], [0.0, 0.0, 0.0]])
 _STAINS[2] = np.cross(_STAINS[0], _STAINS[1])
@@ -31,6 +34,44 @@ def restain(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     density *= np.exp(rng.normal(0, 0.2)).astype(np.float32)
     density += rng.normal(0, 0.04, 3).astype(np.float32) + np.float32(rng.normal(0, 0.03))
     return np.clip(256 * np.exp(-np.maximum(density, 0)) - 1, 0, 255).astype(np.uint8)
+
+
+def transfer(image: np.ndarray, own: Stains, other: Stains) -> np.ndarray:
+    """The picture in the stains of another tile, uint8 (H, W, 3).
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        own: the stains of the picture.
+        other: the stains to give it.
+    """
+    bases = []
+    for stains in (own, other):
+        rest = np.cross(stains.matrix[0], stains.matrix[1])
+        bases.append(np.concatenate([stains.matrix, [rest / np.linalg.norm(rest)]]))
+    # A stain that is hardly there must not be blown up to noise.
+    gain = np.append(np.clip(other.strength / own.strength, 0.4, 2.5), 1.0)
+    change = np.linalg.inv(bases[0]) @ (gain[:, None] * bases[1])
+    density = colour.optical_density(image, own.white) @ change.astype(np.float32)
+    light = (other.white + 1) * np.exp(-np.maximum(density, 0)) - 1
+    return np.clip(light, 0, 255).astype(np.uint8)
+
+
+def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Another camera: hue, saturation and gamma, uint8 (H, W, 3).
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        rng: source of chance.
+    """
+    if rng.random() < 0.5:
+        values = cv2.cvtColor(image, cv2.COLOR_RGB2HSV).astype(np.float32)
+        values[..., 0] = (values[..., 0] + rng.uniform(-12, 12)) % 180
+        values[..., 1] = np.minimum(values[..., 1] * rng.uniform(0.45, 1.5), 255)
+        image = cv2.cvtColor(values.astype(np.uint8), cv2.COLOR_HSV2RGB)
+    if rng.random() < 0.3:
+        table = 255 * (np.arange(256) / 255) ** np.exp(rng.normal(0, 0.25))
+        image = table.astype(np.uint8)[image]
+    return image
 
 
 def degrade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
+from segmenters.stain import colour
+from segmenters.stain.nuclei import nuclear_mask
 from segmenters.unet import augment, targets
 from segmenters.unet.outputs import HEADS
 
@@ -29,7 +31,11 @@ ASSUMED_MPP = {
 }
 # Share of patients kept apart for choosing and calibrating.
 KEPT_SHARE = 0.2
-_PIXELS_PER_CANONICAL = 1.3
+# Natural logarithm of the factor by which crops are shown larger or smaller.
+SCALE_RANGE = {"nuclei": (-0.5, 0.6), "tissue": (-0.55, 0.55)}
+_PIXELS_PER_CANONICAL = 1.4
+# Background this near to a derived outline may well be nucleus.
+DERIVED_DOUBT_PX = 3
 _TISSUE_OF_CODE = {
     "ADI": "fat",
     "MUC": "mucin",
@@ -40,6 +46,29 @@ _TISSUE_OF_CODE = {
     "DEB": "necrosis",
     "BACK": "other",
     "Non-Viable-Tumor": "necrosis",
+}
+
+# What most nuclei are in tiles of one tissue or organ. Where the nuclei are not outlined, the dark
+# ones of the rules stand for them, for their kind alone.
+_KIND_OF_CODE = {
+    "LYM": "lymphocyte",
+    "TUM": "epithelial_nuclei",
+    "STR": "stromal_nuclei",
+    "MUS": "stromal_nuclei",
+    "human_spleen": "lymphocyte",
+    "mouse_spleen": "lymphocyte",
+    "mouse_thymus": "lymphocyte",
+    "human_tonsile": "lymphocyte",
+    "human_liver": "epithelial_nuclei",
+    "mouse_liver": "epithelial_nuclei",
+    "human_pancreas": "epithelial_nuclei",
+    "human_salivory": "epithelial_nuclei",
+    "human_kidney": "epithelial_nuclei",
+    "mouse_kidney": "epithelial_nuclei",
+    "human_muscle": "stromal_nuclei",
+    "mouse_muscle_tibia": "stromal_nuclei",
+    "mouse_heart": "stromal_nuclei",
+    "human_umbilical_cord": "stromal_nuclei",
 }
 
 
@@ -122,7 +151,8 @@ def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
         net: "nuclei" or "tissue".
     """
     entities = row["entities"] or {}
-    nuclear = "nuclei" in entities
+    kind = _KIND_OF_CODE.get(row["label_code"] or "")
+    nuclear = "nuclei" in entities or kind is not None
     tissue = _TISSUE_OF_CODE.get(row["label_code"] or "") if not entities else None
     regional = tissue is not None or bool({"gland", "tumor", "glomerulus"} & set(entities))
     if (net == "nuclei" and not nuclear) or (net == "tissue" and not regional):
@@ -132,9 +162,15 @@ def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
     for name, entity in entities.items():
         if entity["exhaustive"]:
             labels[name] = cv2.imread(str(folder / entity["mask"]), cv2.IMREAD_UNCHANGED)
+    if net == "nuclei" and kind is not None:
+        density = colour.optical_density(image, colour.white_point(image))[..., 0]
+        labels[kind] = labels.get("nuclei", nuclear_mask(density, row["mpp"] or 0.5))
+        labels[kind] = labels[kind].astype(np.uint16)
     if not labels and tissue is None:
         return None
-    if net == "nuclei":
+    if net == "nuclei" and "nuclei" not in labels:
+        factor = row["mpp"] / HEADS[net].mpp
+    elif net == "nuclei":
         factor = _nucleus_factor(row, labels["nuclei"])
     else:
         factor = (row["mpp"] or ASSUMED_MPP[row["set"]]) / HEADS[net].mpp
@@ -146,19 +182,32 @@ def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
             k: cv2.resize(v, size, interpolation=cv2.INTER_NEAREST) for k, v in labels.items()
         }
         factor /= shrink
-    derived = any(e["outline"] != "expert" for e in entities.values()) and nuclear
+    derived = net == "nuclei" and any(e["outline"] != "expert" for e in entities.values())
     return Tile(row["id"], row["set"], image, factor, labels, tissue, derived)
 
 
-def crop(tile: Tile, net: str, size: int, rng: np.random.Generator) -> tuple:
+def crop(
+    tile: Tile,
+    net: str,
+    size: int,
+    rng: np.random.Generator,
+    stains: tuple[colour.Stains, colour.Stains] | None = None,
+) -> tuple:
     """A random view of a tile with its targets.
+
+    Args:
+        tile: the tile.
+        net: "nuclei" or "tissue".
+        size: side of the view in pixels.
+        rng: source of chance.
+        stains: those of the tile and those to show it in; None leaves them.
 
     Returns:
         image uint8 (size, size, 3); maps float32 (k, size, size), 0..1, one per sigmoid output;
         weights float32 (k, size, size), 0 where unknown; classes uint8 (size, size), index of the
         softmax outputs, `targets.IGNORE` where unknown.
     """
-    factor = tile.factor * np.exp(rng.uniform(-0.55, 0.55))
+    factor = tile.factor * np.exp(rng.uniform(*SCALE_RANGE[net]))
     height, width = tile.image.shape[:2]
     view = augment.random_view((height, width), factor, size, rng)
     image = cv2.warpAffine(
@@ -174,8 +223,12 @@ def crop(tile: Tile, net: str, size: int, rng: np.random.Generator) -> tuple:
         ).astype(np.int32)
         for name, values in tile.labels.items()
     }
+    if stains is not None:
+        image = augment.transfer(image, *stains)
     if rng.random() < 0.9:
         image = augment.restain(image, rng)
+    if net == "nuclei":
+        image = augment.recolour(image, rng)
     image = augment.degrade(image, rng)
     fill = _nuclei_targets if net == "nuclei" else _tissue_targets
     return (image, *fill(tile, image, labels, size))
@@ -198,13 +251,16 @@ _NUCLEUS_CLASSES = {
 def _nuclei_targets(tile: Tile, image: np.ndarray, labels: Mapping, size: int) -> tuple:
     head = HEADS["nuclei"]
     maps, weights, classes = _empty("nuclei", size)
-    nuclei = labels["nuclei"]
-    maps[0], maps[1] = nuclei > 0, targets.centreness(nuclei)
-    weights[:2] = 1
-    if tile.derived:
-        # Derived outlines are off by a pixel or two: say nothing about their rims.
-        weights[0][targets.rim(nuclei, 1)] = 0.2
-        weights[:2] *= 0.7
+    if "nuclei" in labels:
+        nuclei = labels["nuclei"]
+        maps[0], maps[1] = nuclei > 0, targets.centreness(nuclei)
+        weights[:2] = 1
+        if tile.derived:
+            # Derived outlines are off by a pixel or two, and too tight on pale nuclei: say nothing
+            # about their rims and surroundings.
+            weights[0][targets.rim(nuclei, 1)] = 0.1
+            weights[:2, targets.surround(nuclei, DERIVED_DOUBT_PX)] = 0
+            weights[:2] *= 0.7
     for name, values in labels.items():
         if name in _NUCLEUS_CLASSES:
             classes[values > 0] = head.softmax.index(_NUCLEUS_CLASSES[name])

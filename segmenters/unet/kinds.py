@@ -22,7 +22,7 @@ NEIGHBOURS = 6
 def features(
     labels: np.ndarray, maps: Mapping[str, np.ndarray], density: np.ndarray, mpp: float
 ) -> np.ndarray:
-    """What tells kinds apart, float32 (n, 36), one row per nucleus in label order.
+    """What tells kinds apart, float32 (n, 33), one row per nucleus in label order.
 
     Args:
         labels: int32 (H, W), 1..n.
@@ -33,7 +33,7 @@ def features(
     shapes = shape.measure(labels)
     n = len(shapes.area)
     if not n:
-        return np.zeros((0, 36), np.float32)
+        return np.zeros((0, 33), np.float32)
     flat, area = labels.ravel(), shapes.area
 
     def mean(values: np.ndarray) -> np.ndarray:
@@ -45,12 +45,12 @@ def features(
     tree = cKDTree(places)
     count = min(NEIGHBOURS + 1, n)
     distance, index = tree.query(places, k=[*range(1, count + 1)])
+    # Nothing relative to the whole tile: where all are of one kind, none stands out.
     single = np.stack(
         [
             np.log(area * mpp**2) - 4,
             np.log(shapes.major / shapes.minor),
             red,
-            red - np.median(red),
             deviation / np.maximum(red, 0.05),
             green / np.maximum(red, 0.05) - 1,
             blue / np.maximum(red, 0.05),
@@ -63,7 +63,7 @@ def features(
         axis=1,
     )
     around = single[index[:, 1:]].mean(axis=1) if count > 1 else np.zeros_like(single)
-    spread = single[index[:, 1:], :4].std(axis=1) if count > 1 else np.zeros((n, 4))
+    spread = single[index[:, 1:], :3].std(axis=1) if count > 1 else np.zeros((n, 3))
     return np.concatenate([single, around, spread], axis=1).astype(np.float32)
 
 

@@ -8,9 +8,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-# Every side of the input must be a multiple of this: 2x2 blocks, then three halvings.
-STRIDE = 16
-
 
 def _convolution(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
@@ -39,6 +36,8 @@ class Unet(nn.Module):
             widths: channels per level, finest first.
         """
         super().__init__()
+        # Every side of the input must be a multiple of this: 2x2 blocks, then the halvings.
+        self.stride = 2 ** len(widths)
         self.stem = _block(12, widths[0])
         self.down = nn.ModuleList(_block(a, b) for a, b in itertools.pairwise(widths))
         back = widths[::-1]
@@ -49,7 +48,7 @@ class Unet(nn.Module):
         """Logits.
 
         Args:
-            pixels: float32 (n, 3, H, W), RGB, 0..1; H and W multiples of `STRIDE`.
+            pixels: float32 (n, 3, H, W), RGB, 0..1; H and W multiples of `stride`.
 
         Returns:
             float32 (n, outputs, H, W).

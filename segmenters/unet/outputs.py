@@ -10,14 +10,16 @@ class Head:
     """The maps of one network.
 
     Attributes:
-        mpp: um per pixel of its input.
+        mpp: um per pixel of what it is trained on, in the middle.
         sigmoid: maps that are probabilities of their own, in the order of the channels.
         softmax: maps that share one softmax; they follow the sigmoid ones.
+        widths: channels per level of the network, finest first.
     """
 
     mpp: float
     sigmoid: tuple[str, ...]
     softmax: tuple[str, ...]
+    widths: tuple[int, ...] = (16, 48, 96, 128)
 
     @property
     def outputs(self) -> int:
@@ -30,6 +32,8 @@ NUCLEI = Head(
     0.5,
     ("nucleus", "centre", "red blood cell"),
     ("epithelial nucleus", "lymphocyte", "stromal nucleus", "neutrophil", "macrophage"),
+    # One halving more: whether something dark is a nucleus takes its surroundings to tell.
+    (16, 48, 96, 128, 96),
 )
 TISSUE = Head(
     1.0,

@@ -6,19 +6,20 @@ import numpy as np
 import torch
 
 from miner.bfloat16 import autocast
-from segmenters.unet.model import STRIDE, Unet
+from segmenters.unet.model import Unet
 from segmenters.unet.outputs import Head
 
-# Pictures up to this side are shown whole (about 150 MB of activations); larger ones in tiles.
-WHOLE_PX = 1152
+# Pictures up to this side are shown whole (about 200 MB of activations); larger ones in tiles.
+WHOLE_PX = 1280
 TILE_PX = 1024
-# The network sees some 60 pixels around each; what lies nearer to a seam is thrown away.
-OVERLAP_PX = 128
+# Half of this along a seam, where the networks miss the surroundings, is thrown away.
+OVERLAP_PX = 192
 
 
 def _run(model: Unet, head: Head, image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
-    pad = ((0, -height % STRIDE + STRIDE), (0, -width % STRIDE + STRIDE), (0, 0))
+    step = model.stride
+    pad = ((0, -height % step + step), (0, -width % step + step), (0, 0))
     padded = np.pad(image, pad, mode="symmetric")
     pixels = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode():
@@ -29,11 +30,13 @@ def _run(model: Unet, head: Head, image: np.ndarray) -> np.ndarray:
     return maps[0, :, :height, :width].numpy()
 
 
-def _starts(side: int) -> list[int]:
+def _tiles(side: int) -> tuple[list[int], int]:
+    """Where along a side tiles start, and how long they are: no more than it takes."""
     if side <= TILE_PX:
-        return [0]
+        return [0], side
     count = -(-(side - OVERLAP_PX) // (TILE_PX - OVERLAP_PX))
-    return [round(i * (side - TILE_PX) / (count - 1)) for i in range(count)]
+    length = -(-(side + (count - 1) * OVERLAP_PX) // count)
+    return [round(i * (side - length) / (count - 1)) for i in range(count)], length
 
 
 def predict(model: Unet, head: Head, image: np.ndarray) -> np.ndarray:
@@ -49,9 +52,10 @@ def predict(model: Unet, head: Head, image: np.ndarray) -> np.ndarray:
         return _run(model, head, image)
     maps = np.zeros((head.outputs, height, width), np.float32)
     margin = OVERLAP_PX // 2
-    for y in _starts(height):
-        for x in _starts(width):
-            part = _run(model, head, image[y : y + TILE_PX, x : x + TILE_PX])
+    (ys, tall), (xs, wide) = _tiles(height), _tiles(width)
+    for y in ys:
+        for x in xs:
+            part = _run(model, head, image[y : y + tall, x : x + wide])
             top, left = (margin if y else 0), (margin if x else 0)
-            maps[:, y + top : y + TILE_PX, x + left : x + TILE_PX] = part[:, top:, left:]
+            maps[:, y + top : y + tall, x + left : x + wide] = part[:, top:, left:]
     return maps

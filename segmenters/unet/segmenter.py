@@ -36,7 +36,7 @@ def expected_iou(probability: np.ndarray, mask: np.ndarray) -> float:
 
 
 class UnetSegmenter:
-    """Two small U-Nets: nuclei at .5 um per pixel, tissue at 1 um per pixel."""
+    """Two small U-Nets: nuclei at .4 um per pixel, tissue coarser."""
 
     name = "unet"
 

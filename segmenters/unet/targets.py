@@ -24,6 +24,12 @@ def centreness(labels: np.ndarray) -> np.ndarray:
     return (depth / np.maximum(deepest, 0.5)[labels] * (labels > 0)).astype(np.float32)
 
 
+def surround(labels: np.ndarray, width_px: int) -> np.ndarray:
+    """Background within `width_px` of an object, bool (H, W)."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width_px + 1,) * 2)
+    return (cv2.dilate((labels > 0).astype(np.uint8), kernel) > 0) & (labels == 0)
+
+
 def rim(labels: np.ndarray, width_px: int) -> np.ndarray:
     """Pixels within `width_px` of an outline, either side, bool (H, W)."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width_px + 1,) * 2)

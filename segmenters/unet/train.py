@@ -11,12 +11,15 @@ import copy
 import pathlib
 import sys
 import time
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import torch
 from torch.nn import functional
 
+from segmenters.stain import colour
+from segmenters.stain.colour import Stains
 from segmenters.unet import data, phantoms, targets, weights
 from segmenters.unet.model import Unet
 from segmenters.unet.outputs import HEADS
@@ -25,10 +28,11 @@ from segmenters.unet.outputs import HEADS
 SHARES = {
     "nuclei": {
         "tnbc": 0.25,
-        "nuinsseg": 0.25,
-        "brca_m2c": 0.25,
+        "nuinsseg": 0.28,
+        "brca_m2c": 0.22,
         "dsb2018": 0.08,
-        "phantom": 0.17,
+        "crc_tissue": 0.05,
+        "phantom": 0.12,
     },
     "tissue": {
         "ebhi_seg": 0.28,
@@ -43,12 +47,16 @@ SHARES = {
     },
 }
 BATCH = 8
-CROP_PX = 192
+CROP_PX = {"nuclei": 160, "tissue": 192}
+# Share of the nuclear network's crops that are shown in the stains of another training tile.
+TRANSFER_SHARE = 0.5
+# Of one set at most so many tiles lend their stains.
+PALETTES_PER_SET = 50
 PEAK_RATE = {"nuclei": 3e-3, "tissue": 1.5e-3}
 WEIGHT_DECAY = 1e-3
 WARMUP_STEPS = 60
 DECAY_SHARE = 0.4
-STEPS = {"nuclei": 2400, "tissue": 1600}
+STEPS = {"nuclei": 6500, "tissue": 1600}
 EMA_DECAY = 0.995
 SAVE_EVERY = 200
 # Loss weights of the depth and of the classes; maps that few crops show.
@@ -111,8 +119,19 @@ def loss_of(
 class Sampler:
     """Draws crops, source by source in their shares."""
 
-    def __init__(self, tiles: list[data.Tile], net: str, seed: int) -> None:
-        self.net = net
+    def __init__(
+        self, tiles: list[data.Tile], net: str, seed: int, palettes: Sequence[Stains] = ()
+    ) -> None:
+        """Sort the tiles.
+
+        Args:
+            tiles: what to draw from.
+            net: "nuclei" or "tissue".
+            seed: of everything random.
+            palettes: stains that crops of the nuclear network are shown in, besides their own.
+        """
+        self.net, self.palettes = net, palettes
+        self.own = {t.id: stains_of(t.image) for t in tiles} if palettes else {}
         self.rng = np.random.default_rng(seed)
         self.tiles: dict[str, list[data.Tile]] = {}
         for tile in tiles:
@@ -127,7 +146,11 @@ class Sampler:
         for _ in range(BATCH):
             source = self.sources[self.rng.choice(len(self.sources), p=self.shares)]
             tile = self.tiles[source][self.rng.integers(len(self.tiles[source]))]
-            parts.append(data.crop(tile, self.net, CROP_PX, self.rng))
+            stains = None
+            if self.palettes and self.rng.random() < TRANSFER_SHARE:
+                other = self.palettes[self.rng.integers(len(self.palettes))]
+                stains = (self.own[tile.id], other)
+            parts.append(data.crop(tile, self.net, CROP_PX[self.net], self.rng, stains))
         image, maps, known, classes = (np.stack(p) for p in zip(*parts, strict=True))
         pixels = torch.from_numpy(image).permute(0, 3, 1, 2).float() / 255
         return (
@@ -136,6 +159,31 @@ class Sampler:
             torch.from_numpy(known),
             torch.from_numpy(classes).long(),
         )
+
+
+def stains_of(image: np.ndarray) -> Stains:
+    """The stains of a tile, uint8 (H, W, 3)."""
+    white = colour.white_point(image)
+    return colour.estimate(colour.optical_density(image, white), white)
+
+
+def read_palettes(folder: pathlib.Path, rows: list[dict]) -> list[Stains]:
+    """The stains of H&E tiles that show both well enough to be estimated.
+
+    Args:
+        folder: the folder of the index.
+        rows: its rows; those of patients kept apart are passed over.
+    """
+    found: dict[str, list[Stains]] = {}
+    for row in rows:
+        of_set = found.setdefault(row["set"], [])
+        if row["stain"] != "H&E" or data.kept_apart(row) or len(of_set) >= PALETTES_PER_SET:
+            continue
+        image = cv2.cvtColor(cv2.imread(str(folder / row["file"])), cv2.COLOR_BGR2RGB)
+        stains = stains_of(image)
+        if not stains.fallbacks:
+            of_set.append(stains)
+    return [stains for of_set in found.values() for stains in of_set]
 
 
 def rate(step: int, steps: int) -> float:
@@ -157,6 +205,7 @@ def train(
     seed: int,
     out: pathlib.Path,
     log: pathlib.Path | None = None,
+    palettes: Sequence[Stains] = (),
 ) -> None:
     """Train one network and write the moving average of its weights to `out`.
 
@@ -164,10 +213,10 @@ def train(
     training goes on exactly where it stood.
     """
     torch.manual_seed(seed)
-    model = Unet(HEADS[net].outputs)
+    model = Unet(HEADS[net].outputs, HEADS[net].widths)
     average = copy.deepcopy(model).eval()
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
-    sampler = Sampler(tiles, net, seed)
+    sampler = Sampler(tiles, net, seed, palettes)
     start, recent, first = time.monotonic(), [], 0
     resume = out.with_suffix(".resume")
     if resume.exists():
@@ -232,16 +281,19 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
     tiles: list[data.Tile] = []
+    palettes: list[Stains] = []
     if args.data:
         rows = data.read_index(args.data, tuple(args.leave_out))
         read = (data.read_tile(args.data, r, args.net) for r in rows if not data.kept_apart(r))
         tiles = [tile for tile in read if tile is not None]
+        if args.net == "nuclei":
+            palettes = read_palettes(args.data, rows)
     else:
         print("no --data: training on phantoms alone", file=sys.stderr)
     tiles += phantoms.tiles(args.net)
     out = args.out or weights.FOLDER / f"{args.net}.pt"
     out.parent.mkdir(parents=True, exist_ok=True)
-    train(tiles, args.net, args.steps or STEPS[args.net], args.seed, out, args.log)
+    train(tiles, args.net, args.steps or STEPS[args.net], args.seed, out, args.log, palettes)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def load(net: str, path: pathlib.Path | None = None) -> Unet:
         net: "nuclei" or "tissue".
         path: the file, the shipped one when None.
     """
-    model = Unet(HEADS[net].outputs)
+    model = Unet(HEADS[net].outputs, HEADS[net].widths)
     state = torch.load(path or FOLDER / f"{net}.pt", map_location="cpu", weights_only=True)
     missing = model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
     lost = [k for k in missing.missing_keys if not k.endswith("num_batches_tracked")]

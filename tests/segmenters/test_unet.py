@@ -1,10 +1,14 @@
 """The small networks, untrained: shapes, targets, objects, resuming."""
 
+import dataclasses
+
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from segmenters.unet import augment, data, objects, predict, targets, train, weights
+from segmenters.stain import colour
+from segmenters.unet import augment, data, fit_kinds, objects, predict, targets, train, weights
 from segmenters.unet.model import Unet
 from segmenters.unet.outputs import HEADS, NUCLEI
 
@@ -43,7 +47,7 @@ def test_tiles_leave_no_seam(model, monkeypatch):
 
 def test_saved_weights_predict_the_same(tmp_path):
     torch.manual_seed(0)
-    model = Unet(HEADS["tissue"].outputs).eval()
+    model = Unet(HEADS["tissue"].outputs, HEADS["tissue"].widths).eval()
     weights.save(model, tmp_path / "tissue.pt")
     image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
     one, two = (
@@ -114,6 +118,48 @@ def test_crops_are_complete_and_repeatable(net):
     assert maps.max() <= 1
 
 
+def test_derived_outlines_say_nothing_about_their_surroundings():
+    derived = dataclasses.replace(tile("nuclei"), derived=True)
+    for one, doubted in ((tile("nuclei"), False), (derived, True)):
+        _, maps, known, _ = data.crop(one, "nuclei", 64, np.random.default_rng(3))
+        outside = (maps[0] == 0) & (cv2.dilate(maps[0], np.ones((3, 3))) > 0)
+        assert outside.any()
+        assert bool((known[:2, outside] == 0).all()) == doubted
+
+
+def test_a_tile_of_one_tissue_teaches_kinds_of_nuclei_and_no_outlines(tmp_path):
+    image = np.full((96, 96, 3), 230, np.uint8)
+    image[discs([(30, 30), (60, 60)], size=96) > 0] = (70, 40, 120)
+    cv2.imwrite(str(tmp_path / "a.png"), image[..., ::-1])
+    row = {
+        "id": "crc_tissue/LYM-A", "set": "crc_tissue", "file": "a.png", "mpp": 0.5,
+        "entities": None, "label_code": "LYM",
+    }  # fmt: skip
+    read = data.read_tile(tmp_path, row, "nuclei")
+    _, _, known, classes = data.crop(read, "nuclei", 64, np.random.default_rng(0))
+    assert not known[:2].any()
+    assert set(np.unique(classes)) == {NUCLEI.softmax.index("lymphocyte"), targets.IGNORE}
+
+
+def stains(haematoxylin: tuple, eosin: tuple, strength: tuple) -> colour.Stains:
+    matrix = np.array([haematoxylin, eosin], np.float32)
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    white = np.full(3, 245, np.float32)
+    return colour.Stains(matrix, white, np.array(strength, np.float32), 0)
+
+
+def test_a_picture_takes_the_stains_of_another_and_gets_its_own_back():
+    own = stains((0.65, 0.7, 0.29), (0.09, 0.95, 0.28), (1.0, 0.8))
+    other = stains((0.55, 0.8, 0.2), (0.2, 0.9, 0.35), (1.4, 0.6))
+    amounts = np.random.default_rng(0).uniform(0, 1, (32, 32, 2)) * own.strength
+    image = np.clip(246 * np.exp(-(amounts @ own.matrix)) - 1, 0, 255).astype(np.uint8)
+    moved = augment.transfer(image, own, other)
+    wanted = 246 * np.exp(-(amounts / own.strength * other.strength @ other.matrix)) - 1
+    assert np.abs(moved - wanted).max() < 5
+    back = augment.transfer(moved, other, own).astype(int)
+    assert np.abs(back - image).max() < 8
+
+
 def test_restaining_keeps_the_shape_of_things():
     image = np.random.default_rng(0).integers(60, 250, (64, 64, 3), np.uint8)
     other = augment.restain(image, np.random.default_rng(1))
@@ -121,9 +167,9 @@ def test_restaining_keeps_the_shape_of_things():
 
 
 def test_a_resumed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "CROP_PX", 32)
+    monkeypatch.setattr(train, "CROP_PX", {"nuclei": 32})
     monkeypatch.setattr(train, "BATCH", 2)
-    monkeypatch.setattr(train, "Unet", lambda outputs: Unet(outputs, (4, 8, 8, 8)))
+    monkeypatch.setattr(train, "Unet", lambda outputs, widths: Unet(outputs, (4, 8, 8, 8)))
     monkeypatch.setattr(train, "SAVE_EVERY", 2)
     straight, broken = tmp_path / "a.pt", tmp_path / "b.pt"
     train.train([tile("nuclei")], "nuclei", 4, 0, straight)
@@ -148,3 +194,11 @@ def test_a_resumed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
     one, two = (torch.load(p, weights_only=True) for p in (straight, broken))
     assert all(torch.equal(one[k], two[k]) for k in one)
     assert not broken.with_suffix(".resume").exists()
+
+
+def test_kinds_are_fitted_with_scales_known_unknown_and_wrong():
+    image = np.full((32, 32, 3), 200, np.uint8)
+    known = list(fit_kinds.views(image, 0.5, np.random.default_rng(0)))
+    assert [mpp for _, mpp in known[:2]] == [None, 0.5]
+    assert known[2][1] not in (None, 0.5)
+    assert [mpp for _, mpp in fit_kinds.views(image, None, np.random.default_rng(0))] == [None] * 2
