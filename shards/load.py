@@ -125,6 +125,8 @@ def _decoded(image: bytes, sample: dict[str, Any]) -> dict[str, torch.Tensor]:
         masks = decode_masks([r["rle"] for r in sample["regions"]], *pixels.shape[:2])
     except ValueError as error:
         raise Damaged(f"sample {sample['key']}: {error}") from None
+    except (AttributeError, KeyError, TypeError) as error:
+        raise Damaged(f"sample {sample['key']}: no grounded sample: {error!r}") from None
     return {"image": torch.from_numpy(pixels), "masks": torch.from_numpy(masks)}
 
 

@@ -114,6 +114,9 @@ def _hash(store: Store, path: str, digest: str, report: Report) -> bool:
     except FileNotFoundError:
         report.faults.append(Fault(path, "", "missing, the manifest lists it"))
         return False
+    except OSError as error:  # a folder of that name, a disk that fails
+        report.faults.append(Fault(path, "", f"not readable: {error.strerror or error}"))
+        return False
     if found.hexdigest() != digest:
         report.faults.append(Fault(path, "", "changed since it was written (sha256 differs)"))
         return False
@@ -158,7 +161,7 @@ def _shard(
             if len(members) > 1 and next(iter(members)) != key:
                 first = next(iter(members))
                 one(first, members.pop(first))
-    except tarfile.TarError as error:
+    except (tarfile.TarError, OSError) as error:
         report.faults.append(Fault(path, "", f"not a whole tar: {error}"))
         return
     for key, parts in members.items():

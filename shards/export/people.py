@@ -222,5 +222,6 @@ def square(image: np.ndarray, side: int, interpolation: int) -> np.ndarray:
 
 
 def _plain(name: str) -> str:
-    """Name without what file names give another meaning to: `_`, `+`, `.`, `/`."""
-    return " ".join("".join(" " if c in "_+./\\" else c for c in name).split()) or "tissue"
+    """Name without what file names give another meaning to: `_`, `+`, `.`, `/`, control codes."""
+    kept = (c if c.isprintable() and c not in "_+./\\" else " " for c in name)
+    return " ".join("".join(kept).split()) or "tissue"

@@ -252,12 +252,21 @@ def test_bad_pictures_and_masks_name_the_sample(tmp_path: Path) -> None:
     wrong["regions"][0]["rle"] = {**wrong["regions"][0]["rle"], "size": [3, 3]}
     store = Store(tmp_path)
     items = [({**value, "key": "torn"}, data[:40], extension), (wrong, data, extension)]
+    for key, rle in (("runs", {"counts": "0"}), ("none", {"counts": None}), ("text", {"size": 3})):
+        bad = json.loads(json.dumps({**value, "key": key}))
+        bad["regions"][0]["rle"].update(rle)
+        items.append((bad, data, extension))
     write_manifest(store, pack(items, store, "train", ShardsConfig()))
     dataset = GroundedCaptions(tmp_path, "train")
     with pytest.raises(Damaged, match=r"sample torn: 40 bytes are not an image"):
         dataset[0]
     with pytest.raises(Damaged, match=r"RLE of size \[3, 3\]"):
         dataset[1]
+    with pytest.raises(Damaged, match=r"sample runs: the run lengths .* do not add up"):
+        dataset[2]
+    for i, key in ((3, "none"), (4, "text")):
+        with pytest.raises(Damaged, match=f"sample {key}: no grounded sample"):
+            dataset[i]
 
 
 def test_side_files_by_name(tmp_path: Path) -> None:

@@ -81,6 +81,13 @@ def test_missing_extra_and_foreign_files(copy: Path, tmp_path: Path) -> None:
     assert faults(copy)
 
 
+@pytest.mark.parametrize("name", ["train-000001.tar", "train-000001.parquet", "README.md"])
+def test_a_folder_in_the_place_of_a_file(copy: Path, name: str) -> None:
+    (copy / "shards" / name).unlink()
+    (copy / "shards" / name).mkdir()
+    assert any(f.startswith(f"shards/{name}: not readable") for f in faults(copy))
+
+
 def test_manifest_and_run_json_of_two_runs(copy: Path) -> None:
     (copy / "run.json").write_text(json.dumps({"digest": "cd" * 32}))
     assert faults(copy) == ["shards/manifest.json: run: is of another run than run.json"]
