@@ -7,8 +7,8 @@ does not occur at the site the caption names), `scale` (too small for the magnif
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ner.concepts import Concept
 from ner.mentions import Fact
@@ -64,6 +64,20 @@ def picture(facts: Sequence[Fact]) -> Picture:
     )
 
 
+def sites_of(facts: Iterable[Mapping[str, Any]] | None) -> frozenset[str]:
+    """Organs named by a caption's facts (`FACT` rows), lower-case."""
+    return frozenset(f["value"].lower() for f in facts or () if f["kind"] == "site" and f["value"])
+
+
+def forbidden(concept: Concept | None, sites: frozenset[str]) -> bool:
+    """Whether the concept cannot occur in any of the named organs: the site guard.
+
+    Text that names no organ, or one that is merely unusual, forbids nothing; where several organs
+    are named (a metastasis in a lung, of the liver), one that allows the concept is enough.
+    """
+    return concept is not None and bool(sites) and sites.issubset(concept.not_sites)
+
+
 def reason(concept: Concept, polarity: str, seen: Picture) -> str | None:
     """Return why a mention is not groundable, or None when it is.
 
@@ -79,7 +93,7 @@ def reason(concept: Concept, polarity: str, seen: Picture) -> str | None:
         return polarity
     if concept.name in VAGUE:
         return "vague"
-    if seen.sites and seen.sites.issubset(concept.not_sites):
+    if forbidden(concept, seen.sites):
         return "finding"
     if concept.size_um and concept.size_um[1] < seen.smallest_um:
         return "scale"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from filters.families import family, related
-from filters.guard import forbidden, sites_of
 from ner.concepts import Concept, concepts
+from ner.ground import forbidden, sites_of
 from segmenters.config import SegmentConfig
 
 # In most tissue, whether a caption says so or not: no phrase that is surely wrong.

@@ -3,8 +3,8 @@
 import pytest
 
 from filters.families import family, related
-from filters.guard import forbidden, sites_of
 from ner.concepts import concepts
+from ner.ground import forbidden, sites_of
 from segmenters.asks import COMMON, asks
 from segmenters.config import SegmentConfig
 
