@@ -32,6 +32,8 @@ SCORES: Mapping[str, str] = {
     "instance_worst": "smallest of these",
 }
 
+BLANK = 2.0  # deviation of the channel values below which a picture shows nothing
+
 Candidate = tuple[str, str, np.ndarray | None, np.ndarray | None, Sequence[str]]
 Judgement = dict[str, float | str | None]
 
@@ -54,8 +56,8 @@ class Encoder(Protocol):
         """Dense features of a picture uint8 (H, W, 3): float32 (rows, columns, c)."""
         ...
 
-    def regions(self, dense: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Embeddings of regions given by weights (n, rows, columns): float32 (n, d)."""
+    def regions(self, dense: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:
+        """Embeddings of n regions given by weights (rows, columns) each: float32 (n, d)."""
         ...
 
     def crops(self, crops: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -117,9 +119,11 @@ class ClipAgreement:
             same shape, no single objects) is None on its own.
         """
         asked = [candidate[0] for candidate in candidates]
+        blank = float(image.std()) < BLANK
         names = [self.encoder.judged_as(concept) for concept in asked]
         found = [
-            self._undefined(image, candidate[2]) or ("unknown_concept" if name is None else None)
+            self._undefined(image, blank, candidate[2])
+            or ("unknown_concept" if name is None else None)
             for candidate, name in zip(candidates, names, strict=True)
         ]
         judged = [(i, n) for i, n in enumerate(names) if n is not None and found[i] is None]
@@ -148,7 +152,7 @@ class ClipAgreement:
             self._phrases[concept] = mean / max(float(np.linalg.norm(mean)), 1e-12)
         return self._phrases[concept]
 
-    def _undefined(self, image: np.ndarray, mask: np.ndarray | None) -> str | None:
+    def _undefined(self, image: np.ndarray, blank: bool, mask: np.ndarray | None) -> str | None:
         if mask is None or not mask.any():
             return "no_mask"
         if mask.shape != image.shape[:2]:
@@ -158,7 +162,7 @@ class ClipAgreement:
             return "too_small"
         if area > self.config.max_area_fraction * mask.size:
             return "fills_picture"
-        return "blank_picture" if float(image.std()) < 2.0 else None
+        return "blank_picture" if blank else None
 
     def _views(self, image: np.ndarray, candidate: Candidate, dense: np.ndarray | None) -> _Views:
         concept, kind, mask, labels, _ = candidate
@@ -191,7 +195,7 @@ class ClipAgreement:
         self, image: np.ndarray, dense: np.ndarray | None, views: list[np.ndarray]
     ) -> np.ndarray:
         if dense is not None:
-            return self.encoder.regions(dense, np.stack(views))
+            return self.encoder.regions(dense, views)
         config, out = self.config, []
         for start in range(0, len(views), config.batch_size):
             crops = [

@@ -71,10 +71,10 @@ class CheckpointClip:
         return self._towers.tokens(pixels).view(rows, columns, -1).float().cpu().numpy()
 
     @torch.inference_mode()
-    def regions(self, dense: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Embeddings of regions given by weights (n, rows, columns): float32 (n, d)."""
+    def regions(self, dense: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:
+        """Embeddings of n regions given by weights (rows, columns) each: float32 (n, d)."""
         tokens = torch.from_numpy(dense.reshape(-1, dense.shape[2])).to(self._device)
-        flat = torch.from_numpy(weights.reshape(len(weights), -1)).to(self._device)
+        flat = torch.from_numpy(np.stack(weights).reshape(len(weights), -1)).to(self._device)
         return _unit(self._towers.pool(tokens, flat))
 
     @torch.inference_mode()

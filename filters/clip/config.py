@@ -54,7 +54,7 @@ class ClipConfig(Settings):
     random_regions: int = pydantic.Field(default=4, ge=0)
     sibling_phrases: int = pydantic.Field(default=24, ge=1)
     absent_phrases: int = pydantic.Field(default=8, ge=0)
-    max_instances: int = pydantic.Field(default=64, ge=0)
+    max_instances: int = pydantic.Field(default=32, ge=0)
     max_area_fraction: float = pydantic.Field(default=0.9, gt=0.0, le=1.0)
     min_area_px: int = pydantic.Field(default=16, ge=1)
     batch_size: int = pydantic.Field(default=32, ge=1)

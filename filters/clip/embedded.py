@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
-from filters.clip.network import MULTIPLE, SmallClip
+from filters.clip.network import MULTIPLE, SmallClip, fused
 from filters.clip.phrases import ancestors
-from filters.clip.regions import grid_weights, ring
+from filters.clip.regions import RING_CELLS, grid_weights, ring
 from miner.bfloat16 import autocast
 
 LONG_SIDE_PX = 640
@@ -24,9 +24,10 @@ WEIGHTS = importlib.resources.files("filters.clip") / "data" / "small_clip.safet
 
 def to_tensor(pictures: np.ndarray) -> torch.Tensor:
     """Pictures uint8 (n, H, W, 3) as float32 (n, 3, H, W), -1..1."""
-    array = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32)
-    pixels = torch.from_numpy(array / 127.5 - 1.0)
-    return pixels.contiguous(memory_format=torch.channels_last)
+    array = pictures.astype(np.float32)
+    array *= np.float32(1 / 127.5)
+    array -= 1.0
+    return torch.from_numpy(array).permute(0, 3, 1, 2)
 
 
 def fit(image: np.ndarray, long_side_px: int) -> np.ndarray:
@@ -68,6 +69,7 @@ class EmbeddedClip:
             net, judged = read(WEIGHTS)
         self._judged = judged or {}
         self._net = net.eval()
+        self._image = fused(self._net.image)
         self.logit_scale = self._net.scale.exp().item()
 
     def judged_as(self, concept: str) -> str | None:
@@ -86,7 +88,7 @@ class EmbeddedClip:
 
     def _features(self, pictures: np.ndarray) -> torch.Tensor:
         with autocast():
-            return self._net.image(to_tensor(pictures)).float()
+            return self._image(to_tensor(pictures)).float()
 
     @torch.inference_mode()
     def dense(self, image: np.ndarray) -> np.ndarray:
@@ -95,20 +97,27 @@ class EmbeddedClip:
         return features[0].permute(1, 2, 0).contiguous().numpy()
 
     @torch.inference_mode()
-    def regions(self, dense: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def regions(self, dense: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:
         """Embeddings of regions, float32 (n, d), L2-normalised.
 
         Args:
             dense: what `dense` returned.
-            weights: float32 (n, rows, columns), 0..1, none of them all zero.
+            weights: n of float32 (rows, columns), 0..1, none of them all zero.
         """
-        flat = dense.reshape(-1, dense.shape[2])
-        around = surroundings(weights)
-        pooled = [
-            torch.from_numpy(w.reshape(len(w), -1) @ flat / w.sum(axis=(1, 2))[:, None])
-            for w in (weights, around)
-        ]
-        return self._net.image.embed(pooled[0], pooled[1]).numpy()
+        means = np.empty((len(weights), 2, dense.shape[2]), np.float32)
+        wide = []
+        for i, weight in enumerate(weights):
+            part = _extent(weight)
+            if 2 * (part[0].stop - part[0].start) > dense.shape[0]:
+                wide.append(i)
+            else:
+                means[i] = _pooled(dense[part], weight[part][None])[0]
+        # Regions that reach over the picture are pooled together: it is read once for many.
+        for start in range(0, len(wide), 16):
+            some = wide[start : start + 16]
+            means[some] = _pooled(dense, np.stack([weights[i] for i in some]))
+        inside, around = (torch.from_numpy(means[:, i]) for i in (0, 1))
+        return self._net.image.embed(inside, around).numpy()
 
     @torch.inference_mode()
     def crops(self, crops: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -126,6 +135,24 @@ class EmbeddedClip:
             share = torch.from_numpy(w / w.sum(axis=(1, 2), keepdims=True))
             pooled.append((features * share[:, None]).sum(dim=(2, 3)))
         return self._net.image.embed(pooled[0], pooled[1]).numpy()
+
+
+def _extent(weight: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns of the grid (rows, columns) that a region and its ring lie in."""
+    one = np.ones(max(weight.shape), np.float32)
+    rows = np.flatnonzero(weight @ one[: weight.shape[1]])
+    columns = np.flatnonzero(one[: weight.shape[0]] @ weight)
+    return (
+        slice(max(rows[0] - RING_CELLS, 0), min(rows[-1] + RING_CELLS + 1, weight.shape[0])),
+        slice(max(columns[0] - RING_CELLS, 0), min(columns[-1] + RING_CELLS + 1, weight.shape[1])),
+    )
+
+
+def _pooled(dense: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean features of regions (n, rows, columns) and of their surroundings: float32 (n, 2, c)."""
+    both = np.stack([weights, surroundings(weights)], axis=1).reshape(2 * len(weights), -1)
+    sums = both @ np.ascontiguousarray(dense).reshape(-1, dense.shape[2])
+    return (sums / both.sum(axis=1, keepdims=True)).reshape(len(weights), 2, -1)
 
 
 def surroundings(weights: np.ndarray) -> np.ndarray:
