@@ -181,9 +181,23 @@ def estimate_fdr(
     batch: Batch, score: np.ndarray, failed: np.ndarray, config: FilterConfig
 ) -> fdr.Estimate:
     """Both false-discovery rates of the candidates that no filter ruled out."""
+    return fdr.estimate(*_competition(batch, score, failed, config))
+
+
+def check_fdr(
+    batch: Batch, score: np.ndarray, failed: np.ndarray, config: FilterConfig
+) -> fdr.Entrapment:
+    """Whether the count of decoys says what it should, by every second decoy."""
+    return fdr.entrapment(*_competition(batch, score, failed, config))
+
+
+def _competition(
+    batch: Batch, score: np.ndarray, failed: np.ndarray, config: FilterConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, float | None]:
+    """Arguments of `fdr.estimate`."""
     asked = np.array([reason != "unsupported" for reason in batch.given], bool)
     target = config.target
-    return fdr.estimate(
+    return (
         score,
         batch.family,
         batch.positive & asked,

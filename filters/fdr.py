@@ -15,6 +15,11 @@ Two estimates, of which the larger governs:
 
 With fewer decoys than 1 / nominal the +1 alone exceeds the nominal rate: then the second estimate
 cannot be made, which `Estimate.decoys_enough` states, and the first stands alone.
+
+Whether decoys estimate anything is itself checked by entrapment (Wen et al. 2025, "Assessment of
+false discovery rate control in tandem mass spectrometry analysis using entrapment", Nature Methods
+22): phrases that are known to be wrong but stand among the targets must be accepted no more often
+than the stated rate says.
 """
 
 from __future__ import annotations
@@ -145,3 +150,56 @@ def estimate(
             decoy[targets & pool] = spread[targets & pool]
     q[targets] = np.fmax(expected[targets], decoy[targets])
     return Estimate(q, expected, decoy, int(is_decoy.sum()), enough)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entrapment:
+    """How many phrases that are known to be wrong the second estimate let through.
+
+    Attributes:
+        asked: wrong phrases that stood among the targets.
+        accepted: those whose q-value by decoys was at most the nominal rate.
+        rate: share of wrong concepts among all accepted that this shows, 0..1; NaN with nothing
+            accepted or no traps. The traps count for the other targets as well, in proportion.
+    """
+
+    asked: int
+    accepted: int
+    rate: float
+
+
+def entrapment(
+    probability: np.ndarray,
+    family: np.ndarray,
+    is_target: np.ndarray,
+    is_decoy: np.ndarray,
+    passed: np.ndarray,
+    nominal: float | None,
+    is_trap: np.ndarray | None = None,
+) -> Entrapment:
+    """Check the second estimate; see `estimate` for the other arguments.
+
+    Args:
+        probability: float64 (n,).
+        family: object (n,).
+        is_target: bool (n,).
+        is_decoy: bool (n,).
+        passed: bool (n,).
+        nominal: rate; `DEFAULT_NOMINAL` when None.
+        is_trap: bool (n,), targets that are known to be wrong. When None every second decoy is
+            one: that checks the counting, not whether decoys resemble wrong targets.
+    """
+    if is_trap is None:
+        is_trap = np.zeros(len(is_decoy), bool)
+        is_trap[np.flatnonzero(is_decoy)[1::2]] = True
+    rate = nominal or DEFAULT_NOMINAL
+    targets = is_target | is_trap
+    found = estimate(probability, family, targets, is_decoy & ~is_trap, passed, rate)
+    with np.errstate(invalid="ignore"):
+        accepted = found.decoy <= rate
+    asked, caught = int(is_trap.sum()), int((accepted & is_trap).sum())
+    if not asked or not accepted.any():
+        return Entrapment(asked, caught, float("nan"))
+    others = int((targets & ~is_trap).sum())
+    share = caught * (1 + others / asked) / int(accepted.sum())
+    return Entrapment(asked, caught, min(1.0, float(share)))

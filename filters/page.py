@@ -8,34 +8,42 @@ import numpy as np
 import pyarrow as pa
 
 from filters.config import FilterConfig
-from filters.decide import PASSED, cached_decision, estimate_fdr, read_batch
+from filters.decide import PASSED, cached_decision, check_fdr, decide, estimate_fdr, read_batch
 from filters.decision import Calibration
 
 BINS = 20
 VERSION = 1
 
 
-def calibration_page(candidates: pa.Table, config: FilterConfig) -> dict[str, Any]:
+def calibration_page(
+    candidates: pa.Table, images: pa.Table, config: FilterConfig
+) -> dict[str, Any]:
     """Collect everything the page shows.
 
     Args:
-        candidates: all candidates of a run, with verdicts (`filters.decide`).
+        candidates: all candidates of a run as the units hold them: `reason` is the segmenter's.
+        images: their pictures, see `filters.decide.decide`.
         config: of the filters.
 
     Returns:
         version; target: [what, value] or null; sources of the labelled data; calibrations: per
         level its reliability (predicted, observed, count per bin of held-out masks), threshold,
         precision and kept per threshold, roc, right, wrong; fdr: decoys, decoys_enough,
-        expected and decoy rate among the accepted, which governs; histograms: edges, and counts
-        of target, accepted, decoy and negated scores; levels: how many candidates each judged.
+        expected and decoy rate among the accepted, entrapment check, which governs; histograms:
+        edges, and counts of target, accepted, decoy and negated scores; levels: how many
+        candidates each judged.
     """
     decision = cached_decision(config.decision)
+    # Masks are told from answers without one by the segmenter's own reason, not by the verdict's.
     batch = read_batch(candidates)
+    candidates = decide(candidates, images, config)
     score = _floats(candidates, "score")
     failed = np.array([f or PASSED for f in candidates["failed"].to_pylist()], object)
     keep = np.array(candidates["keep"].to_pylist(), bool)
     late = np.isin(failed.astype(str), ["high_fdr", "low_score", "uncertifiable"])
-    estimate = estimate_fdr(batch, score, np.where(late, PASSED, failed), config)
+    competing = np.where(late, PASSED, failed)
+    estimate = estimate_fdr(batch, score, competing, config)
+    check = check_fdr(batch, score, competing, config)
     negated = batch.has_mask & ~batch.positive & ~batch.decoy
     edges = np.linspace(0, 1, BINS + 1)
     groups = {
@@ -58,6 +66,11 @@ def calibration_page(candidates: pa.Table, config: FilterConfig) -> dict[str, An
             "decoys_enough": estimate.decoys_enough,
             "expected": _rounded(expected),
             "decoy": _rounded(decoy),
+            "entrapment": {
+                "asked": check.asked,
+                "accepted": check.accepted,
+                "rate": _rounded(check.rate if np.isfinite(check.rate) else None),
+            },
             "governs": "decoy" if decoy is not None and decoy > (expected or 0) else "expected",
         },
         "histograms": {

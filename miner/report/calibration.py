@@ -19,7 +19,6 @@ NOT_NEEDED = frozenset({"counts", "instances", "data", "embedding", "asks"})
 def calibration_facts(store: Store) -> dict[str, Any]:
     """What `filters.page` collects, from the scores of all units and the run's configuration."""
     from filters.config import FilterConfig
-    from filters.decide import decide
     from filters.page import calibration_page
 
     config = FilterConfig.model_validate(store.read_json(RUN)["config"]["filters"])
@@ -30,10 +29,7 @@ def calibration_facts(store: Store) -> dict[str, Any]:
         )
         for name in ("candidates", "images")
     )
-    judged = decide(candidates, images, config)
-    # The page tells masks from answers without one by the segmenter's own reason.
-    at = judged.column_names.index("reason")
-    return calibration_page(judged.set_column(at, "reason", candidates["reason"]), config)
+    return calibration_page(candidates, images, config)
 
 
 def _light(store: Store, unit_id: str, name: str) -> pa.Table:

@@ -88,3 +88,29 @@ def test_only_what_passed_the_filters_competes():
     family = np.full(len(p), "cell", object)
     found = fdr.estimate(p, family, target, decoy, passed, 0.1)
     assert np.isnan(found.q).all()
+
+
+def test_entrapment_agrees_with_the_rate_where_decoys_are_like_wrong_targets():
+    rates = []
+    for seed in range(20):
+        p, _, target, decoy = simulate(np.random.default_rng(seed))
+        family = np.full(len(p), "cell", object)
+        found = fdr.entrapment(p, family, target, decoy, np.ones(len(p), bool), 0.2)
+        assert found.asked == 150
+        rates.append(found.rate)
+    assert 0 < np.mean(rates) <= 0.23
+
+
+def test_entrapment_shows_decoys_that_are_too_easy():
+    p, right, target, decoy = simulate(np.random.default_rng(0))
+    family = np.full(len(p), "cell", object)
+    easy = np.where(decoy, 0.0, p)
+    trap = target & ~right
+    found = fdr.entrapment(easy, family, target, decoy, np.ones(len(p), bool), 0.1, trap)
+    assert found.accepted > 100
+    assert found.rate > 0.3
+    none = fdr.entrapment(
+        easy, family, target, decoy, np.zeros(len(p), bool), 0.1, np.zeros(len(p), bool)
+    )
+    assert (none.asked, none.accepted) == (0, 0)
+    assert np.isnan(none.rate)

@@ -1,0 +1,49 @@
+"""What the calibration page shows of a run."""
+
+import numpy as np
+import pytest
+
+from filters.config import FilterConfig
+from filters.page import BINS, calibration_page
+from miner.unit import IMAGES
+from tests.filters.test_decide import row, table
+
+
+@pytest.fixture(scope="module")
+def page():
+    rng = np.random.default_rng(0)
+    rows = [row(image_id=f"q/{i}", ks_rim=float(rng.uniform(0.1, 0.9))) for i in range(60)]
+    rows += [
+        row(image_id=f"d/{i}", roles=["decoy"], clip_prob=0.01, clip_rank=0.0, confidence=0.3)
+        for i in range(40)
+    ]
+    rows += [row(image_id=f"n/{i}", roles=["negated"]) for i in range(5)]
+    rows.append(row(image_id="e/0", reason="unsupported", area_px=None))
+    return calibration_page(
+        table(rows), IMAGES.empty_table(), FilterConfig(at_least={"ks_rim": 0.5})
+    )
+
+
+def test_every_mask_is_in_one_histogram(page):
+    counts = {name: sum(page["histograms"][name]) for name in ("target", "decoy", "negated")}
+    assert counts == {"target": 60, "decoy": 40, "negated": 5}  # the answer without a mask is not
+    assert sum(page["histograms"]["accepted"]) == page["fdr"]["accepted"] > 0
+    assert page["target"] is None
+    assert len(page["histograms"]["edges"]) == BINS + 1
+    assert sum(page["levels"].values()) == 105
+
+
+def test_rates_and_their_check(page):
+    rates = page["fdr"]
+    assert rates["decoys"] == 40
+    assert rates["decoys_enough"]
+    assert 0 <= rates["expected"] < 1
+    assert rates["governs"] in ("expected", "decoy")
+    assert rates["entrapment"]["asked"] == 20
+    assert 0 <= rates["entrapment"]["accepted"] <= 20
+
+
+def test_a_run_without_decoys_has_no_check():
+    page = calibration_page(table([row()]), IMAGES.empty_table(), FilterConfig())
+    assert page["fdr"]["entrapment"] == {"asked": 0, "accepted": 0, "rate": None}
+    assert not page["fdr"]["decoys_enough"]
