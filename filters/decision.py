@@ -8,7 +8,6 @@ used; where a concept has enough of its own, its probability and thresholds come
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from filters.files import read_json
 from miner.errors import Refused
 
 VERSION = 1
@@ -197,18 +197,7 @@ def load_decision(path: str | os.PathLike[str] = "embedded") -> Decision:
         Refused: no such file, not JSON, another version, damaged.
     """
     file = EMBEDDED if path == "embedded" else Path(path)
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Refused(f"filters.decision: cannot read {file}: {error.strerror}") from error
-    except ValueError as error:
-        raise Refused(f"filters.decision: {file} is not JSON: {error}") from error
-    version = data.get("version") if isinstance(data, dict) else None
-    if version != VERSION:
-        raise Refused(
-            f"filters.decision: {file} has version {version}, this program reads {VERSION}; "
-            "write it anew with `miner calibrate`"
-        )
+    data = read_json(file, "filters.decision", VERSION)
     try:
         return Decision(
             features=tuple(data["features"]),

@@ -21,6 +21,10 @@ TISSUE_OD = 0.15  # sum over channels / 3; paler pixels are glass (Macenko et al
 STAIN_PIXELS = 4096  # pixels used to estimate the stain vectors
 TEXTURE_UM = 2.0  # window of the local deviation: about a third of a nucleus
 DEFAULT_MPP = 0.5
+# Optical density (natural logarithm) of every channel value.
+DENSITY = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
+
+_UNMIX = np.linalg.pinv(RUIFROK).astype(np.float32)
 
 
 def stain_vectors(density: np.ndarray) -> np.ndarray:
@@ -54,41 +58,53 @@ def evenly(n: int, most: int) -> np.ndarray:
     return np.arange(n) if n <= most else np.linspace(0, n - 1, most).astype(np.int64)
 
 
-def pixel_features(image: np.ndarray, mpp: float | None) -> np.ndarray:
-    """Compute all features of a picture.
+class Pixels:
+    """The features of a picture, computed where they are asked for.
+
+    A statistic looks at some hundred pixels of a region; only what a pixel's features need of the
+    whole picture (its stain vectors, its densest pixels, the texture) is computed for all of it.
 
     Args:
         image: uint8 (H, W, 3), RGB.
         mpp: um per pixel; sets the window of the texture, 0.5 when unknown.
-
-    Returns:
-        float32 (10, H, W) in the order of `FEATURES`. Densities are optical densities (natural
-        logarithm), colours CIELAB, normalised features in units of the picture's 99th percentile.
     """
-    density = -np.log((image.astype(np.float32) + 1) / 256)
-    flat = density.reshape(-1, 3)
-    total = flat.mean(axis=1)
-    tissue = np.flatnonzero(total > TISSUE_OD)
-    sample = flat[tissue[evenly(len(tissue), STAIN_PIXELS)]]
-    size = image.shape[:2]
 
-    raw = flat @ np.linalg.pinv(RUIFROK).astype(np.float32)
-    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    own = np.linalg.pinv(stain_vectors(sample)).astype(np.float32)
-    top = np.percentile(sample @ own, 99, axis=0) if len(sample) else np.ones(2)
-    normalized = flat @ own / np.maximum(top, 0.05).astype(np.float32)
-    dense = np.percentile(sample.mean(axis=1), 99) if len(sample) else 1.0
-    grey = (total / np.float32(max(dense, 0.05))).reshape(size)
+    def __init__(self, image: np.ndarray, mpp: float | None):
+        self.size = image.shape[0] * image.shape[1]
+        self._colours = image.reshape(-1, 3)
+        total = cv2.transform(cv2.LUT(image, DENSITY), np.full((1, 3), 1 / 3, np.float32))
+        tissue = np.flatnonzero(total > TISSUE_OD)
+        sample = DENSITY[self._colours[tissue[evenly(len(tissue), STAIN_PIXELS)]]]
+        own = np.linalg.pinv(stain_vectors(sample)).astype(np.float32)
+        top = np.percentile(sample @ own, 99, axis=0) if len(sample) else np.ones(2)
+        self._own = own / np.maximum(top, 0.05).astype(np.float32)
+        dense = np.percentile(sample.mean(axis=1), 99) if len(sample) else 1.0
+        self._densest = np.float32(max(dense, 0.05))
+        window = max(3, round(TEXTURE_UM / (mpp or DEFAULT_MPP)) | 1)
+        self._texture = _deviation(total, window).reshape(-1)
 
-    window = max(3, round(TEXTURE_UM / (mpp or DEFAULT_MPP)) | 1)
-    out = np.empty((len(FEATURES), *size), np.float32)
-    out[0], out[1] = raw[:, 0].reshape(size), raw[:, 1].reshape(size)
-    out[2], out[3], out[4] = lab[..., 0], lab[..., 1], lab[..., 2]
-    out[5] = _deviation(total.reshape(size), window)
-    out[6], out[7] = normalized[:, 0].reshape(size), normalized[:, 1].reshape(size)
-    out[8] = grey
-    out[9] = _deviation(grey, window)
-    return out
+    def at(self, where: np.ndarray) -> np.ndarray:
+        """Features of some pixels.
+
+        Args:
+            where: int (n,), places in the flattened picture.
+
+        Returns:
+            float32 (10, n) in the order of `FEATURES`. Densities are optical densities (natural
+            logarithm), colours CIELAB, normalised features in units of the picture's 99th
+            percentile.
+        """
+        colours = self._colours[where]
+        density = DENSITY[colours]
+        out = np.empty((len(FEATURES), len(where)), np.float32)
+        out[:2] = (density @ _UNMIX).T
+        lab = cv2.cvtColor(colours[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+        out[2:5] = lab[0].T
+        out[5] = self._texture[where]
+        out[6:8] = (density @ self._own).T
+        out[8] = density.mean(axis=1) / self._densest
+        out[9] = out[5] / self._densest
+        return out
 
 
 def _deviation(values: np.ndarray, window: int) -> np.ndarray:

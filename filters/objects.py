@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import cv2
 import numpy as np
@@ -13,17 +14,19 @@ from scipy.spatial import cKDTree
 class Objects:
     """Parallel arrays, one entry per object, in the order of the labels.
 
+    Centres and elongations are computed when first asked for: regions have no use for them.
+
     Attributes:
+        labels: int (H, W), 0 background; need not be contiguous.
+        positions: int64 (largest label + 1,), place of every label in the other arrays.
         area_px: int64 (n,), pixels.
-        center_px: float64 (n, 2), y and x of the centroid.
-        elongation: float64 (n,), ratio of the principal axes, >= 1.
         solidity: float64 (n,), area over the area of the convex hull, 0..1.
         at_border: bool (n,), whether the object touches the border of the picture.
     """
 
+    labels: np.ndarray
+    positions: np.ndarray
     area_px: np.ndarray
-    center_px: np.ndarray
-    elongation: np.ndarray
     solidity: np.ndarray
     at_border: np.ndarray
 
@@ -33,12 +36,41 @@ class Objects:
         return 2 * np.sqrt(self.area_px / np.pi)
 
     @property
+    def center_px(self) -> np.ndarray:
+        """Centroids, y and x: float64 (n, 2)."""
+        return self._moments[0]
+
+    @property
+    def elongation(self) -> np.ndarray:
+        """Ratio of the principal axes, float64 (n,), >= 1."""
+        return self._moments[1]
+
+    @property
     def spacing(self) -> np.ndarray:
         """Distance to the nearest other object in own diameters, float64 (n,); empty below two."""
         if len(self.area_px) < 2:
             return np.empty(0)
         distance, _ = cKDTree(self.center_px).query(self.center_px, k=2)
         return distance[:, 1] / self.diameter_px
+
+    @functools.cached_property
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        flat = self.labels.reshape(-1)
+        where = np.flatnonzero(flat)
+        index = self.positions[flat[where]]
+        ys, xs = np.divmod(where, self.labels.shape[1])
+
+        def mean(values: np.ndarray) -> np.ndarray:
+            return np.bincount(index, values, minlength=len(self.area_px)) / self.area_px
+
+        cy, cx = mean(ys), mean(xs)
+        dy, dx = ys - cy[index], xs - cx[index]
+        # A pixel is a unit square, whose own variance keeps single pixels and lines finite.
+        vyy, vxx, vxy = mean(dy * dy) + 1 / 12, mean(dx * dx) + 1 / 12, mean(dy * dx)
+        half = np.sqrt(((vyy - vxx) / 2) ** 2 + vxy**2)
+        middle = (vyy + vxx) / 2
+        elongation = np.sqrt((middle + half) / np.maximum(middle - half, 1e-6))
+        return np.stack([cy, cx], axis=1), elongation
 
 
 def components(mask: np.ndarray) -> np.ndarray:
@@ -52,40 +84,24 @@ def measure(labels: np.ndarray) -> Objects:
     Args:
         labels: int (H, W), 0 background; labels need not be contiguous.
     """
-    ys, xs = np.nonzero(labels)
-    if not len(ys):
-        none = np.empty(0)
-        return Objects(np.empty(0, np.int64), np.empty((0, 2)), none, none, np.empty(0, bool))
-    count = np.bincount(labels[ys, xs])
+    count = np.bincount(labels.ravel())
+    count[0] = 0
     names = np.flatnonzero(count)
-    position = np.zeros(len(count), np.int64)
-    position[names] = np.arange(len(names))
-    index, area, n = position[labels[ys, xs]], count[names], len(names)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return np.bincount(index, values, minlength=n) / area
-
-    cy, cx = mean(ys), mean(xs)
-    dy, dx = ys - cy[index], xs - cx[index]
-    # A pixel is a unit square, whose own variance keeps single pixels and lines finite.
-    vyy, vxx, vxy = mean(dy * dy) + 1 / 12, mean(dx * dx) + 1 / 12, mean(dy * dx)
-    half = np.sqrt(((vyy - vxx) / 2) ** 2 + vxy**2)
-    middle = (vyy + vxx) / 2
-    elongation = np.sqrt((middle + half) / np.maximum(middle - half, 1e-6))
-
     border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     at_border = np.zeros(len(count), bool)
     at_border[border] = True
-    solidity = _solidity(labels, position, area)
-    return Objects(area, np.stack([cy, cx], axis=1), elongation, solidity, at_border[names])
+    area = count[names]
+    positions = np.cumsum(count > 0) - 1
+    solidity = _solidity(labels, positions, area)
+    return Objects(labels, positions, area, solidity, at_border[names])
 
 
-def _solidity(labels: np.ndarray, position: np.ndarray, area: np.ndarray) -> np.ndarray:
+def _solidity(labels: np.ndarray, positions: np.ndarray, area: np.ndarray) -> np.ndarray:
     """Area over the area of the convex hull, float64 (n,), 0..1.
 
     Args:
         labels: int (H, W).
-        position: place of every label among the objects.
+        positions: place of every label among the objects.
         area: of every object.
     """
     # Only outlines can be corners of a hull; they are a fraction of the pixels.
@@ -98,10 +114,10 @@ def _solidity(labels: np.ndarray, position: np.ndarray, area: np.ndarray) -> np.
         | (inner != padded[1:-1, :-2])
         | (inner != padded[1:-1, 2:])
     )
-    ys, xs = np.nonzero(edge)
-    index = position[labels[ys, xs]]
-    order = np.argsort(index, kind="stable")
-    points = np.stack([xs[order], ys[order]], axis=1).astype(np.int32)
+    where = np.flatnonzero(edge)
+    index = positions[labels.reshape(-1)[where]]
+    where = where[np.argsort(index, kind="stable")]
+    points = np.stack(np.divmod(where, labels.shape[1])[::-1], axis=1).astype(np.int32)
     ends = np.cumsum(np.bincount(index, minlength=len(area)))
     solidity = np.empty(len(area))
     start = 0

@@ -7,7 +7,7 @@ statistics of held-out correct regions, and which data they come from. `miner ca
 from __future__ import annotations
 
 import dataclasses
-import json
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,11 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from filters.distributions import Table
 from filters.features import FEATURES
+from filters.files import read_json
 from miner.errors import Refused
 
-VERSION = 1
+VERSION = 2
 EMBEDDED = Path(__file__).parent / "data" / "references.json"
+HELDOUT = ("raw", "normalized", "objects", "rival")  # statistics with a conformal p
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +32,8 @@ class Reference:
     Attributes:
         pixels: float64 (10, k), quantiles per pixel feature, in the order of `FEATURES`.
         objects: quantiles per object feature, float64 (k,); empty for stuff.
-        heldout: "raw", "normalized" and "objects" -> ascending D of correct regions against a
-            reference without their source, float64 (n,).
+        heldout: per name of `HELDOUT` the ascending statistics of correct regions against
+            references without their source, float64 (n,).
         sources: data sets the regions come from, e.g. "tnbc", "phantoms".
         left_out: what was left out for `heldout`: "source", or "group" where there is one source.
     """
@@ -55,6 +58,16 @@ class References:
     concepts: Mapping[str, Reference]
     picture: np.ndarray
     picture_heldout: np.ndarray
+
+    @functools.cached_property
+    def table(self) -> Table:
+        """All concepts' pixel distributions, in the order of `concepts`."""
+        return Table(np.stack([one.pixels for one in self.concepts.values()]))
+
+    @functools.cached_property
+    def order(self) -> Mapping[str, int]:
+        """Place of every concept in `table`."""
+        return {name: i for i, name in enumerate(self.concepts)}
 
 
 def to_json(references: References) -> dict[str, Any]:
@@ -88,18 +101,7 @@ def load_references(path: str | os.PathLike[str] = "embedded") -> References:
         Refused: no such file, not JSON, another version, other features.
     """
     file = EMBEDDED if path == "embedded" else Path(path)
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Refused(f"filters.references: cannot read {file}: {error.strerror}") from error
-    except ValueError as error:
-        raise Refused(f"filters.references: {file} is not JSON: {error}") from error
-    version = data.get("version") if isinstance(data, dict) else None
-    if version != VERSION:
-        raise Refused(
-            f"filters.references: {file} has version {version}, this program reads {VERSION}; "
-            "write it anew with `miner calibrate`"
-        )
+    data = read_json(file, "filters.references", VERSION)
     if data.get("features") != list(FEATURES):
         raise Refused(f"filters.references: {file} has other features than this program")
     try:
@@ -116,7 +118,7 @@ def _reference(one: Mapping[str, Any]) -> Reference:
     return Reference(
         pixels=_quantiles(one["pixels"], len(FEATURES)),
         objects={k: np.array(v, float) for k, v in one["objects"].items()},
-        heldout={k: np.array(one["heldout"][k], float) for k in ("raw", "normalized", "objects")},
+        heldout={k: np.array(one["heldout"][k], float) for k in HELDOUT},
         sources=tuple(one["sources"]),
         left_out=one["left_out"],
     )

@@ -27,6 +27,9 @@ KS: Mapping[str, str] = {
     "ks_d_norm": "the same with the stain normalised, 0..1",
     "ks_p_norm": "conformal p of ks_d_norm",
     "ks_margin": "ks_d_norm of the nearest other concept's reference minus ks_d_norm, -1..1",
+    "ks_rival": "mean KS statistic of the nearest concept of the same kind that stains otherwise, "
+    "minus the own one; pixels and objects, raw and normalised, -1..1",
+    "ks_p_rival": "conformal p of ks_rival",
     "ks_d_object": "mean KS statistic of object size, shape and spacing, 0..1",
     "ks_p_object": "conformal p of ks_d_object",
     "ks_effect": "mean KS statistic against the picture's own complement, an effect size, 0..1",

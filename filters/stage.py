@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 from pycocotools import mask as coco
 
 from filters import biomedparse_ks, geometry, ks
 from filters.config import FilterConfig
-from filters.features import is_grey, pixel_features
+from filters.features import Pixels, is_grey
 from filters.objects import Objects, components
 from filters.objects import measure as measure_objects
 from filters.references import load_references
 from filters.rle import decode_labels
 from filters.scores import CLIP, SCORES
+from miner.corpora.images import decode
 from miner.unit import Unit
 from ner.concepts import concepts
 
@@ -88,8 +87,13 @@ class Score:
             by_image.setdefault(row["image_id"], []).append(i)
         results = [Scored() for _ in rows]
         for i, image_id in enumerate(unit.images["image_id"].to_pylist()):
-            image = _decode(unit.images["data"][i].as_py(), image_id)
-            if image is None:
+            data = unit.images["data"][i].as_py()
+            if data is None:
+                continue
+            try:
+                image = decode(data)
+            except ValueError as error:
+                log.warning("%s: %s", image_id, error)
                 continue
             mpp = unit.images["mpp"][i].as_py()
             mine = by_image.get(image_id, [])
@@ -130,16 +134,16 @@ class Score:
             rles,
             self.concepts,
         )
-        features = pixel_features(image, mpp)
+        pixels = Pixels(image, mpp)
         grey = is_grey(image)
-        support = 0.0 if grey else ks.support(features, self.references)
+        support = 0.0 if grey else ks.support(pixels, self.references)
         for i, (row, mask, label) in enumerate(zip(rows, masks, labels, strict=True)):
             if mask is None or label is None:
                 continue
             result = results[i]
             result.neighbors = neighbors[i]
             objects = measure_objects(label)
-            self._measure(result, row, image, features, mask, objects, mpp)
+            self._measure(result, row, image, pixels, mask, objects, mpp)
             result.scores["ks_support"] = support
             if grey:
                 result.notes.append("ks: grey picture, no stain")
@@ -165,7 +169,7 @@ class Score:
         result: Scored,
         row: Mapping[str, Any],
         image: np.ndarray,
-        features: np.ndarray,
+        pixels: Pixels,
         mask: np.ndarray,
         objects: Objects,
         mpp: float | None,
@@ -180,7 +184,7 @@ class Score:
         if mpp is None:
             result.notes.append("geometry: um per pixel unknown, sizes undefined")
         measured = ks.measure(
-            features,
+            pixels,
             mask,
             objects if row["kind"] == "object" else None,
             row["concept"],
@@ -235,18 +239,6 @@ class Score:
                 value = judgement.get(name.removeprefix("clip_"))
                 if isinstance(value, float):
                     result.scores[name] = value
-
-
-def _decode(data: bytes | None, image_id: str) -> np.ndarray | None:
-    """RGB picture uint8 (H, W, 3), None when the bytes are no picture."""
-    if data is None:
-        return None
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError) as error:
-        log.warning("%s: unreadable: %s", image_id, error)
-        return None
 
 
 def _rle(counts: str | None, size: tuple[int, ...]) -> dict[str, Any] | None:

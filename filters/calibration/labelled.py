@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,11 @@ def read_folder(folder: str | os.PathLike[str]) -> Iterator[Labelled]:
 
 
 def phantoms(
-    count: int, seed: int, side_px: int = 384, slides: int | None = None
+    count: int,
+    seed: int,
+    side_px: int = 384,
+    slides: int | None = None,
+    organs: Sequence[str] | None = None,
 ) -> Iterator[Labelled]:
     """Fresh phantom tiles of every organ in turn.
 
@@ -129,13 +133,15 @@ def phantoms(
         seed: of all of them; other seeds give other tiles.
         side_px: side of a tile.
         slides: number of groups they are spread over; one each when None.
+        organs: shown in turn; all when None.
     """
     from miner.demo import render
 
+    shown = list(organs or render.ORGANS)
     for i in range(count):
         rng = np.random.default_rng([seed, i])
         mpp = float(np.exp(rng.uniform(np.log(0.2), np.log(0.8))))
-        organ = list(render.ORGANS)[i % len(render.ORGANS)]
+        organ = shown[i % len(shown)]
         tile = render.tile(rng, side_px, mpp, organ)
         truth = {
             name: Truth(labels, True)

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from filters import ks
-from filters.calibration.labelled import Labelled
-from filters.features import evenly, pixel_features
+from filters.calibration.labelled import Labelled, phantoms
+from filters.distributions import Table
+from filters.features import Pixels, evenly
 from filters.objects import measure
-from filters.references import Reference, References
+from filters.references import HELDOUT, Reference, References
 from miner.errors import Refused
 from ner.concepts import concepts
 
@@ -55,8 +56,8 @@ class Collected:
 
     def add(self, tile: Labelled) -> None:
         """Take the regions of one tile."""
-        features = pixel_features(tile.image, tile.mpp)
-        self.pictures[tile.source, tile.group].append(ks.sample_picture(features))
+        pixels = Pixels(tile.image, tile.mpp)
+        self.pictures[tile.source, tile.group].append(ks.sample_picture(pixels))
         for name, truth in tile.truth.items():
             mask = truth.labels > 0
             if int(mask.sum()) < ks.MIN_PIXELS or mask.mean() > 0.97:
@@ -64,8 +65,33 @@ class Collected:
             objects = {}
             if concepts()[name].kind == "object":
                 objects = ks.object_sample(measure(truth.labels), tile.mpp)
-            sample = ks.sample_region(features, mask)
+            sample = ks.sample_region(pixels, mask)
             self.regions[name].append(Region(tile.source, tile.group, sample, objects))
+
+
+def phantom_regions(count: int, seed: int, side_px: int = 384, wanted: int = 40) -> Collected:
+    """Regions of fresh phantoms, and of more phantoms of those organs that show rare concepts.
+
+    A conformal p cannot fall below 1 / (n + 1): a concept with few regions could never be refused.
+
+    Args:
+        count: tiles of all organs in turn; at most three times as many more are rendered.
+        seed: of all of them.
+        side_px: side of a tile.
+        wanted: regions of every concept, as far as that many tiles show them.
+    """
+    collected = Collected()
+    shows: dict[str, set[str]] = defaultdict(set)
+    for tile in phantoms(count, seed, side_px):
+        collected.add(tile)
+        shows[tile.site or ""] |= set(tile.truth)
+    for round_ in range(3):
+        rare = {name for name, rows in collected.regions.items() if len(rows) < wanted}
+        organs = [organ for organ in sorted(shows) if shows[organ] & rare]
+        if organs:
+            for tile in phantoms(count, seed + 1 + round_, side_px, organs=organs):
+                collected.add(tile)
+    return collected
 
 
 def fit_references(real: Collected, phantom: Collected) -> References:
@@ -78,17 +104,26 @@ def fit_references(real: Collected, phantom: Collected) -> References:
     Raises:
         Refused: no concept has enough regions.
     """
-    found: dict[str, Reference] = {}
+    chosen: dict[str, list[Region]] = {}
     for name in sorted({*real.regions, *phantom.regions}):
         regions = real.regions.get(name, [])
         if len(regions) < MIN_REGIONS:
             regions = phantom.regions.get(name, [])
         if len(regions) >= MIN_REGIONS:
-            found[name] = _reference(_thinned(regions))
-    if not found:
+            chosen[name] = _thinned(regions)
+    if not chosen:
         raise Refused(f"--masks: no concept has {MIN_REGIONS} labelled regions to refer to")
-    pictures = {**real.pictures, **phantom.pictures}
-    return References(found, *_pictures(pictures))
+    heldout = _Without(chosen).statistics()
+    found = {
+        name: Reference(
+            *_pooled(regions),
+            {k: np.sort(np.array(v, float)) for k, v in heldout[name].items()},
+            tuple(sorted({r.source for r in regions})),
+            "source" if _several(regions) else "group",
+        )
+        for name, regions in chosen.items()
+    }
+    return References(found, *_pictures({**real.pictures, **phantom.pictures}))
 
 
 def _thinned(regions: Sequence[Region]) -> list[Region]:
@@ -102,41 +137,89 @@ def _thinned(regions: Sequence[Region]) -> list[Region]:
     ]
 
 
-def _reference(regions: Sequence[Region]) -> Reference:
-    sources = tuple(sorted({r.source for r in regions}))
-    by_source = len(sources) > 1
-    heldout: dict[str, list[float]] = {"raw": [], "normalized": [], "objects": []}
-    for out in _left_out(regions, by_source):
-        rest = [r for r, gone in zip(regions, out, strict=True) if not gone]
-        if len(rest) < MIN_REGIONS // 2:
-            continue
-        without = _pooled(rest, sources)
-        for region, gone in zip(regions, out, strict=True):
-            if not gone:
-                continue
-            raw, normalized = ks.reference_d(region.pixels, without)
-            heldout["raw"].append(raw)
-            heldout["normalized"].append(normalized)
-            d = ks.object_d(region.objects, without)
-            if d is not None:
-                heldout["objects"].append(d)
-    values = {name: np.sort(np.array(d, float)) for name, d in heldout.items()}
-    pooled = _pooled(regions, sources)
-    return dataclasses.replace(pooled, heldout=values, left_out="source" if by_source else "group")
+def _several(regions: Sequence[Region]) -> bool:
+    return len({r.source for r in regions}) > 1
 
 
-def _left_out(regions: Sequence[Region], by_source: bool) -> list[list[bool]]:
-    """Which regions are left out in each round: a source, or a tenth of the groups."""
-    if by_source:
-        sources = sorted({r.source for r in regions})
-        return [[r.source == source for r in regions] for source in sources]
-    groups = sorted({r.group for r in regions})
-    part = {group: i % 10 for i, group in enumerate(groups)}
-    return [[part[r.group] == k for r in regions] for k in range(min(10, len(groups)))]
+class _Without:
+    """The statistics of every region against references that have not seen its source.
+
+    A concept of several sources is left without the region's source, one of a single source
+    without the tenth of its groups that holds the region's; rivals' references likewise, since a
+    new region has not been seen by them either.
+    """
+
+    def __init__(self, chosen: Mapping[str, Sequence[Region]]):
+        self.chosen = chosen
+        self.several = {name: _several(regions) for name, regions in chosen.items()}
+        groups = sorted({(r.source, r.group) for rows in chosen.values() for r in rows})
+        self.tenth: dict[tuple[str, str], int] = {}
+        count: dict[str, int] = defaultdict(int)
+        for source, group in groups:
+            self.tenth[source, group] = count[source] % 10
+            count[source] += 1
+        self.pools: dict[tuple[str, str, int], Reference | None] = {}
+
+    def statistics(self) -> dict[str, dict[str, list[float]]]:
+        """Per concept and name of `HELDOUT` the statistics of its regions."""
+        found: dict[str, dict[str, list[float]]] = {
+            name: {which: [] for which in HELDOUT} for name in self.chosen
+        }
+        parts: dict[tuple[str, int], list[tuple[str, Region]]] = defaultdict(list)
+        for name, regions in self.chosen.items():
+            for region in regions:
+                key = region.source, self.tenth[region.source, region.group]
+                parts[key].append((name, region))
+        for (source, tenth), rows in sorted(parts.items(), key=lambda part: part[0]):
+            pools = {name: self.pool(name, source, tenth) for name in self.chosen}
+            known = {name: pool for name, pool in pools.items() if pool is not None}
+            if known:
+                table = Table(np.stack([one.pixels for one in known.values()]))
+                for name, region in rows:
+                    if name in known:
+                        _measure(found[name], name, region, known, table)
+        return found
+
+    def pool(self, name: str, source: str, tenth: int) -> Reference | None:
+        """A concept's reference without what was seen, None where too little is left."""
+        key = (name, source, -1 if self.several[name] else tenth)
+        if key not in self.pools:
+            rest = [
+                r
+                for r in self.chosen[name]
+                if r.source != source
+                or (not self.several[name] and self.tenth[r.source, r.group] != tenth)
+            ]
+            enough = len(rest) >= MIN_REGIONS // 2
+            self.pools[key] = Reference(*_pooled(rest), {}, (), "") if enough else None
+        return self.pools[key]
 
 
-def _pooled(regions: Iterable[Region], sources: tuple[str, ...]) -> Reference:
-    """Quantiles over regions, each region with the same weight."""
+def _measure(
+    found: dict[str, list[float]],
+    name: str,
+    region: Region,
+    known: Mapping[str, Reference],
+    table: Table,
+) -> None:
+    """Add the statistics of one region of a concept."""
+    d = table.d(region.pixels)
+    names = list(known)
+    at = names.index(name)
+    raw, normalized = ks.reference_d(d[at])
+    found["raw"].append(float(raw))
+    found["normalized"].append(float(normalized))
+    d_object = ks.object_d(region.objects, known[name])
+    if d_object is not None:
+        found["objects"].append(d_object)
+    others = [names.index(other) for other in ks.rivals(name, names)]
+    if others:
+        rows = [ks.with_objects(d[i], region.objects, known[names[i]]) for i in (at, *others)]
+        found["rival"].append(ks.nearer_rival(rows[0], np.stack(rows[1:])))
+
+
+def _pooled(regions: Iterable[Region]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Quantiles of pixel and object features over regions, each region with the same weight."""
     levels = np.linspace(0, 1, LEVELS)
     rows = list(regions)
     pixels = np.concatenate(
@@ -148,8 +231,7 @@ def _pooled(regions: Iterable[Region], sources: tuple[str, ...]) -> Reference:
         if len(values) >= MIN_REGIONS // 2:
             together = np.concatenate([v[_resampled(len(v), 32)] for v in values])
             objects[name] = np.quantile(together, levels)
-    quantiles = np.quantile(pixels, levels, axis=1).T
-    return Reference(quantiles, objects, {}, sources, "")
+    return np.quantile(pixels, levels, axis=1).T, objects
 
 
 def _resampled(n: int, size: int) -> np.ndarray:
@@ -179,8 +261,8 @@ def _pictures(
         without = pool([key for key in keys if key[0] != source])
         for key in keys:
             if key[0] == source:
-                heldout += [ks.sample_support_d(p, without) for p in pictures[key]]
+                heldout += [ks.support_d(p, without) for p in pictures[key]]
     if len(sources) == 1:
         everything = pool(keys)
-        heldout = [ks.sample_support_d(p, everything) for key in keys for p in pictures[key]]
+        heldout = [ks.support_d(p, everything) for key in keys for p in pictures[key]]
     return pool(keys), np.sort(np.array(heldout, float))

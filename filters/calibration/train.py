@@ -26,7 +26,7 @@ from filters import references as reference_file
 from filters.calibration.candidates import PLANTED, score_tiles
 from filters.calibration.fit import Fitted, auroc, fit_decision
 from filters.calibration.labelled import Labelled, phantoms, read_folder
-from filters.calibration.regions import Collected, fit_references
+from filters.calibration.regions import Collected, fit_references, phantom_regions
 from filters.config import FilterConfig
 from filters.stage import Score
 from miner.threads import fix_threads
@@ -55,13 +55,11 @@ def at_most(tiles: Iterator[Labelled], per_source: int) -> Iterator[Labelled]:
 
 def references(data: Path | None, phantom_tiles: int) -> reference_file.References:
     """References from a folder's training tiles and from phantoms."""
-    real, phantom = Collected(), Collected()
+    real = Collected()
     for tile in read_folder(data) if data is not None else ():
         if not tile.kept:
             real.add(tile)
-    for tile in phantoms(phantom_tiles, REFERENCE_SEED):
-        phantom.add(tile)
-    return fit_references(real, phantom)
+    return fit_references(real, phantom_regions(phantom_tiles, REFERENCE_SEED))
 
 
 def held_out(data: Path | None, per_source: int) -> Iterator[Labelled]:

@@ -10,6 +10,7 @@ from filters.features import FEATURES
 from miner.errors import Refused
 from ner.concepts import concepts
 
+MODULES = {"references": references, "decision": decision}
 LOADERS = {
     "references": references.load_references,
     "decision": decision.load_decision,
@@ -23,12 +24,12 @@ LOADERS = {
         ("{", "not JSON"),
         ("[]", "version None"),
         ('{"version": 99}', "version 99"),
-        ('{"version": 1, "features": 3}', "other features|damaged"),
+        ('{"version": CURRENT, "features": 3}', "other features|damaged"),
     ],
 )
 def test_other_files_are_refused_in_one_line(tmp_path, name, content, message):
     file = tmp_path / "file.json"
-    file.write_text(content)
+    file.write_text(content.replace("CURRENT", str(MODULES[name].VERSION)))
     with pytest.raises(Refused, match=message) as error:
         LOADERS[name](file)
     assert "\n" not in str(error.value)
@@ -41,11 +42,12 @@ def test_missing_files_are_refused(tmp_path, name):
         LOADERS[name](tmp_path / "none.json")
 
 
-def test_a_version_of_tomorrow_says_what_to_do(tmp_path):
-    file = tmp_path / "r.json"
-    file.write_text('{"version": 2}')
+@pytest.mark.parametrize("name", LOADERS)
+def test_a_version_of_tomorrow_says_what_to_do(tmp_path, name):
+    file = tmp_path / "file.json"
+    file.write_text(json.dumps({"version": MODULES[name].VERSION + 1}))
     with pytest.raises(Refused, match="miner calibrate"):
-        references.load_references(file)
+        LOADERS[name](file)
 
 
 def test_damaged_numbers_are_refused(tmp_path):
