@@ -33,6 +33,8 @@ FEATURES = (
     "ks_d_norm",
     "ks_p_norm",
     "ks_margin",
+    "ks_rival",
+    "ks_p_rival",
     "ks_d_object",
     "ks_p_object",
     "ks_effect",
