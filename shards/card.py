@@ -215,7 +215,9 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
         else f"- `{c['name']}` ({c['kind']}): cite as its publisher asks"
         for c in facts["corpora"]
     ]
-    licenses = [f"- {text} ({n:,} samples)" for text, n in counts["licenses"].items()]
+    licenses = [
+        f"- {text} ({n:,} sample{'s' * (n != 1)})" for text, n in counts["licenses"].items()
+    ]
     samples, regions = sum(i.samples for i in infos), sum(i.regions for i in infos)
     parts = [
         _front_matter(infos, facts),
@@ -240,7 +242,7 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
         "import webdataset as wds\n"
         f'ds = wds.WebDataset("{infos[0].name if infos else "train-000000.tar"}", '
         "shardshuffle=False)\n\n"
-        "from shards import GroundedCaptions, FEATURES  # pip install histomine\n"
+        "from shards import GroundedCaptions, FEATURES  # of the package histomine\n"
         f'ds = GroundedCaptions("OUT", split="{infos[0].split if infos else "train"}")\n'
         "```",
         'Give `features=FEATURES` to `datasets.load_dataset("webdataset", …)`: types that it '
