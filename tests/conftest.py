@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+from miner.threads import VARIABLES
+
+# Before numpy and torch load: on few cores their threads mostly wait for each other.
+for name in VARIABLES:
+    os.environ.setdefault(name, "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 # Fixtures that stand for a run, a server or the reference data: their tests are marked `whole`.

@@ -25,7 +25,7 @@ def front_matter(folder: Path) -> tuple[dict, str]:
     return yaml.safe_load(head), body
 
 
-@pytest.fixture(params=["synthetic", "mined"])
+@pytest.fixture(params=["synthetic", pytest.param("mined", marks=pytest.mark.whole)])
 def shards(request: pytest.FixtureRequest) -> Path:
     if request.param == "synthetic":
         return request.getfixturevalue("out") / "shards"

@@ -20,7 +20,7 @@ from PIL import Image
 from pycocotools import mask as coco
 
 
-@pytest.fixture(params=["synthetic", "mined"])
+@pytest.fixture(params=["synthetic", pytest.param("mined", marks=pytest.mark.whole)])
 def tars(request: pytest.FixtureRequest) -> list[str]:
     synthetic = request.param == "synthetic"
     folder = request.getfixturevalue("out" if synthetic else "mined")
