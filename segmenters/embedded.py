@@ -13,12 +13,8 @@ from segmenters.confidence import confidence
 from segmenters.protocol import Candidate, Prompt
 from segmenters.routes import ROUTES, native
 from segmenters.stain import support
-from segmenters.stain.nuclei import drop_small_labels
 from segmenters.stain.segmenter import Encoded as StainView
 from segmenters.unet.encoded import Encoded as UnetView
-
-# Smallest piece of a gland that is kept: a crypt cut across its base.
-MIN_GLAND_UM2 = 400.0
 
 
 class Encoded:
@@ -91,8 +87,8 @@ class EmbeddedSegmenter:
         if key not in encoded.answers:
             prompt = Prompt(concept, "", (concept,))
             if route == "both":
-                one, two = (self._ask(encoded, concept, r) for r in ("unet", "stain"))
-                answer = _either(one, two, MIN_GLAND_UM2 / encoded.unet.scale.mpp**2)
+                hint = self._ask(encoded, concept, "stain").mask
+                answer = self._unet.answer(encoded.unet, prompt, hint)
             elif route == "unet":
                 answer = self._unet.segment(encoded.unet, [prompt])[0]
             else:
@@ -119,15 +115,6 @@ class EmbeddedSegmenter:
         scores["objects"] = float(found.labels.max()) if found.labels is not None else 0.0
         scores.setdefault("expected_iou", 0.5)
         return dataclasses.replace(found, confidence=confidence(concept, scores), scores=scores)
-
-
-def _either(one: Candidate, two: Candidate, min_area_px: float) -> Candidate:
-    """What either answer has: objects of the first, and of the second what lies beside them."""
-    if one.labels is None or two.labels is None:
-        return two if one.labels is None else one
-    rest = np.where(two.labels > 0, two.labels + one.labels.max(), 0)
-    labels = drop_small_labels(np.where(one.labels > 0, one.labels, rest), min_area_px)
-    return dataclasses.replace(one, mask=labels > 0, labels=labels)
 
 
 def _iou(one: np.ndarray, two: np.ndarray) -> float:

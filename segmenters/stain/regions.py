@@ -12,6 +12,10 @@ from segmenters.stain.nuclei import drop_small, fill_small_holes
 REGION_MPP = 2.0
 # Optical density (mean of the channels) below which a pixel holds nothing: glass, lumen or fat.
 CLEAR_OD = 0.12
+# Holes in glands are lumina when they hold nothing, or are too small for stroma.
+MAX_LUMEN_UM2 = 60_000.0
+MAX_SPECK_UM2 = 600.0
+MIN_CLEAR_SHARE = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,6 +180,31 @@ def stroma(field: Field, excluded: np.ndarray) -> np.ndarray:
     return drop_small(open_(close(between, 4), 4), 800 / REGION_MPP**2)
 
 
+def lumen_holes(mask: np.ndarray, empty: np.ndarray, mpp: float) -> np.ndarray:
+    """Holes in glands that belong to them, bool (H, W).
+
+    A hole between crowded glands is stroma: only empty or very small ones are filled, and none
+    that the border of the picture cuts.
+
+    Args:
+        mask: bool (H, W), the walls.
+        empty: bool (H, W), where there is nothing.
+        mpp: um per pixel.
+    """
+    count, holes, stats, _ = cv2.connectedComponentsWithStats(
+        (~mask).astype(np.uint8), connectivity=4
+    )
+    height, width = mask.shape
+    x, y, w, h, area = (stats[:, i] for i in range(5))
+    inside = (x > 0) & (y > 0) & (x + w < width) & (y + h < height)
+    share = np.bincount(holes.ravel(), weights=empty.ravel(), minlength=count) / np.maximum(area, 1)
+    area_um2 = area * mpp**2
+    keep = inside & ((area_um2 < MAX_SPECK_UM2) | (share > MIN_CLEAR_SHARE))
+    keep &= area_um2 < MAX_LUMEN_UM2
+    keep[0] = False
+    return keep[holes]
+
+
 def glands(field: Field, lumen: np.ndarray, epithelium_mask: np.ndarray) -> np.ndarray:
     """Glands: epithelium with a lumen, or closed nests of it, int32 labels (h, w).
 
@@ -185,7 +214,8 @@ def glands(field: Field, lumen: np.ndarray, epithelium_mask: np.ndarray) -> np.n
         epithelium_mask: bool (h, w).
     """
     crowded = cv2.GaussianBlur(field.nuclear, (0, 0), 6 / REGION_MPP) > 0.25
-    body = fill_small_holes(close((crowded & field.tissue) | (lumen > 0), 10), 6000)
+    body = close((crowded & field.tissue) | (lumen > 0), 10)
+    body = body | lumen_holes(body, field.clear, REGION_MPP)
     body = open_(body & (epithelium_mask | dilate(lumen > 0, 20)), 10)
     body = drop_small(body, 1200 / REGION_MPP**2)
     _, labels = cv2.connectedComponents(body.astype(np.uint8), connectivity=4)

@@ -21,19 +21,20 @@ from segmenters.unet.outputs import HEADS
 # (80 um); crops are rescaled at random around it anyway.
 ASSUMED_MPP = {
     "nuinsseg": 0.24,
-    "ebhi_seg": 1.2,
-    "rings": 1.4,
-    "camelyon": 0.9,
-    "ocdc": 0.7,
+    "ebhi_seg": 1.1,
+    "rings": 1.15,
+    "camelyon": 1.2,
+    "ocdc": 0.95,
     "glomeruli_pas": 0.55,
     "osteosarcoma": 2.0,
     "oral": 1.0,
 }
 # Share of patients kept apart for choosing and calibrating.
 KEPT_SHARE = 0.2
-# Natural logarithm of the factor by which crops are shown larger or smaller.
-SCALE_RANGE = {"nuclei": (-0.5, 0.6), "tissue": (-0.55, 0.55)}
-_PIXELS_PER_CANONICAL = 1.4
+# Natural logarithm of the factor by which crops of nuclei are shown larger or smaller.
+SCALE_RANGE = (-0.5, 0.6)
+# Pixels kept per pixel of the network, for crops that are enlarged.
+_KEPT_PER_PIXEL = {"nuclei": 1.4, "tissue": 1.3}
 # Background this near to a derived outline may well be nucleus.
 DERIVED_DOUBT_PX = 3
 _TISSUE_OF_CODE = {
@@ -155,6 +156,9 @@ def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
     nuclear = "nuclei" in entities or kind is not None
     tissue = _TISSUE_OF_CODE.get(row["label_code"] or "") if not entities else None
     regional = tissue is not None or bool({"gland", "tumor", "glomerulus"} & set(entities))
+    if row["set"] == "rings" and "tumor" in entities:
+        # Benign glands between the tumor are not outlined.
+        regional = False
     if (net == "nuclei" and not nuclear) or (net == "tissue" and not regional):
         return None
     image = cv2.cvtColor(cv2.imread(str(folder / row["file"])), cv2.COLOR_BGR2RGB)
@@ -174,7 +178,7 @@ def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
         factor = _nucleus_factor(row, labels["nuclei"])
     else:
         factor = (row["mpp"] or ASSUMED_MPP[row["set"]]) / HEADS[net].mpp
-    shrink = min(1.0, factor * _PIXELS_PER_CANONICAL)
+    shrink = min(1.0, factor * _KEPT_PER_PIXEL[net])
     if shrink < 0.95:
         size = (round(image.shape[1] * shrink), round(image.shape[0] * shrink))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -188,16 +192,14 @@ def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
 
 def crop(
     tile: Tile,
-    net: str,
     size: int,
     rng: np.random.Generator,
     stains: tuple[colour.Stains, colour.Stains] | None = None,
 ) -> tuple:
-    """A random view of a tile with its targets.
+    """A random view of a tile of nuclei with its targets.
 
     Args:
         tile: the tile.
-        net: "nuclei" or "tissue".
         size: side of the view in pixels.
         rng: source of chance.
         stains: those of the tile and those to show it in; None leaves them.
@@ -207,7 +209,7 @@ def crop(
         weights float32 (k, size, size), 0 where unknown; classes uint8 (size, size), index of the
         softmax outputs, `targets.IGNORE` where unknown.
     """
-    factor = tile.factor * np.exp(rng.uniform(*SCALE_RANGE[net]))
+    factor = tile.factor * np.exp(rng.uniform(*SCALE_RANGE))
     height, width = tile.image.shape[:2]
     view = augment.random_view((height, width), factor, size, rng)
     image = cv2.warpAffine(
@@ -227,11 +229,9 @@ def crop(
         image = augment.transfer(image, *stains)
     if rng.random() < 0.9:
         image = augment.restain(image, rng)
-    if net == "nuclei":
-        image = augment.recolour(image, rng)
+    image = augment.recolour(image, rng)
     image = augment.degrade(image, rng)
-    fill = _nuclei_targets if net == "nuclei" else _tissue_targets
-    return (image, *fill(tile, image, labels, size))
+    return (image, *_nuclei_targets(tile, labels, size))
 
 
 def _empty(net: str, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -248,7 +248,7 @@ _NUCLEUS_CLASSES = {
 }
 
 
-def _nuclei_targets(tile: Tile, image: np.ndarray, labels: Mapping, size: int) -> tuple:
+def _nuclei_targets(tile: Tile, labels: Mapping, size: int) -> tuple:
     head = HEADS["nuclei"]
     maps, weights, classes = _empty("nuclei", size)
     if "nuclei" in labels:
@@ -266,63 +266,4 @@ def _nuclei_targets(tile: Tile, image: np.ndarray, labels: Mapping, size: int) -
             classes[values > 0] = head.softmax.index(_NUCLEUS_CLASSES[name])
     if "red_blood_cell" in labels:
         maps[2], weights[2] = labels["red_blood_cell"] > 0, 1
-    return maps, weights, classes
-
-
-def _clear(image: np.ndarray) -> np.ndarray:
-    """Pixels of a crop that hold nothing, bool (H, W)."""
-    smooth = cv2.GaussianBlur(image, (0, 0), 1.0)
-    level = max(190.0, 0.93 * float(np.percentile(smooth.min(axis=2), 99)))
-    return smooth.min(axis=2) > level
-
-
-# Later ones win where phantoms have both.
-_REGION_CLASSES = (
-    "stroma",
-    "smooth muscle",
-    "lymphoid",
-    "fat",
-    "epithelium",
-    "keratin",
-    "mucin",
-    "necrosis",
-    "blood",
-    "other",
-)
-
-
-def _tissue_targets(tile: Tile, image: np.ndarray, labels: Mapping, size: int) -> tuple:
-    head = HEADS["tissue"]
-    maps, weights, classes = _empty("tissue", size)
-    index = {name: i for i, name in enumerate(head.sigmoid)}
-    if "gland" in labels:
-        gland = labels["gland"]
-        maps[index["gland"]], weights[index["gland"]] = gland > 0, 1
-        maps[index["centre"]], weights[index["centre"]] = targets.centreness(gland), 1
-        weights[index["glomerulus"]] = 1
-        if "epithelium" not in labels:
-            clear = _clear(image)
-            maps[index["epithelium"]] = (gland > 0) & ~clear
-            weights[index["epithelium"]] = ~(clear & (gland > 0))
-    if "tumor" in labels and tile.source != "rings":
-        maps[index["epithelium"]], weights[index["epithelium"]] = labels["tumor"] > 0, 1
-        classes[labels["tumor"] > 0] = head.softmax.index("epithelium")
-        if tile.source in ("bcss", "camelyon"):
-            weights[index["gland"]], weights[index["glomerulus"]] = 0.5, 1
-    if "glomerulus" in labels:
-        maps[index["glomerulus"]], weights[index["glomerulus"]] = labels["glomerulus"] > 0, 1
-    for name in ("lumen", "epithelium", "blood vessel"):
-        if name in labels:
-            maps[index[name]], weights[index[name]] = labels[name] > 0, 1
-    if "unsure gland" in labels:
-        weights[index["gland"]][labels["unsure gland"] > 0] = 0
-    for name in _REGION_CLASSES:
-        if name in labels:
-            classes[labels[name] > 0] = head.softmax.index(name)
-    if tile.tissue is not None:
-        classes[:] = head.softmax.index(tile.tissue)
-        absent = tile.tissue != "epithelium"
-        for name in ("gland", "epithelium"):
-            weights[index[name]] = float(absent)
-        weights[index["glomerulus"]] = 1
     return maps, weights, classes

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 
 from segmenters.stain import colour, scale
-from segmenters.stain.nuclei import drop_small_labels
-from segmenters.stain.scale import Scale
+from segmenters.stain.nuclei import drop_small
+from segmenters.stain.scale import Scale, mask_to
 from segmenters.unet import kinds, objects
+from segmenters.unet.glands import find as find_glands
 from segmenters.unet.model import Unet
 from segmenters.unet.outputs import NUCLEI, TISSUE
 from segmenters.unet.predict import predict
@@ -39,6 +40,8 @@ DOUBT = 1.8
 MAX_ENLARGE = 2.0
 THRESHOLD = 0.5
 MIN_NUCLEUS_UM2 = 10.0
+# The lumen of a small acinus is 10 um across.
+MIN_LUMEN_UM2 = 80.0
 
 
 class Encoded:
@@ -114,10 +117,14 @@ class Encoded:
         return dict(zip(NUCLEI.sigmoid + NUCLEI.softmax, maps, strict=True))
 
     @functools.cached_property
+    def coarse(self) -> np.ndarray:
+        """The picture as the tissue network sees it, uint8 (h, w, 3)."""
+        return self._at(self.image, TISSUE.mpp)[0]
+
+    @functools.cached_property
     def tissue_maps(self) -> dict[str, np.ndarray]:
-        """Maps of the tissue network at about 1 um per pixel; softmax ones have a `~` before."""
-        small, _ = self._at(self.image, TISSUE.mpp)
-        maps = predict(self._nets["tissue"], TISSUE, small)
+        """Maps of the tissue network at about 2 um per pixel; softmax ones have a `~` before."""
+        maps = predict(self._nets["tissue"], TISSUE, self.coarse)
         names = TISSUE.sigmoid + tuple(f"~{name}" for name in TISSUE.softmax)
         return dict(zip(names, maps, strict=True))
 
@@ -145,28 +152,26 @@ def _nuclei(maps: np.ndarray, mpp: float) -> np.ndarray:
     return objects.split(probability, depth, objects.NUCLEI, smallest)
 
 
-def glands(encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
-    """Glands at the scale of the tissue maps: int32 labels (h, w), float32 probability (h, w)."""
-    maps = encoded.tissue_maps
-    probability = maps["gland"]
-    mpp = encoded.scale.mpp * encoded.shape[0] / probability.shape[0]
-    labels = objects.split(probability, maps["centre"], objects.GLANDS, 400 / mpp**2)
-    return fill_holes(labels), probability
+def _coarse_mpp(encoded: Encoded) -> float:
+    return encoded.scale.mpp * encoded.shape[0] / encoded.coarse.shape[0]
 
 
-def fill_holes(labels: np.ndarray) -> np.ndarray:
-    """Holes inside single objects filled, int32 (H, W)."""
-    holes = (labels == 0).astype(np.uint8)
-    count, pieces = cv2.connectedComponents(holes, connectivity=4)
-    edge = np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
-    open_ = np.zeros(count, bool)
-    open_[np.unique(edge)] = True
-    closed = ~open_[pieces] & (holes > 0)
-    if not closed.any():
-        return labels
-    # A hole takes the label around it: labels grow into it step by step.
-    filled = labels.astype(np.float32)
-    kernel = np.ones((3, 3), np.uint8)
-    while bool((closed & (filled == 0)).any()):
-        filled = np.where(closed & (filled == 0), cv2.dilate(filled, kernel), filled)
-    return drop_small_labels(filled.astype(np.int32), 1)
+def glands(encoded: Encoded, hint: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Glands at the scale of the tissue maps: int32 labels (h, w), float32 probability (h, w).
+
+    Args:
+        encoded: the picture.
+        hint: bool (H, W) at the size of the picture, what somebody else takes for gland.
+    """
+    maps, image = encoded.tissue_maps, encoded.coarse
+    if hint is not None:
+        hint = mask_to(hint, (image.shape[0], image.shape[1]))
+    return find_glands(maps["gland"], maps["centre"], image, _coarse_mpp(encoded), hint)
+
+
+def lumina(encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
+    """Lumina at the scale of the tissue maps: int32 labels (h, w), float32 probability (h, w)."""
+    probability = encoded.tissue_maps["lumen"]
+    mask = drop_small(probability > THRESHOLD, MIN_LUMEN_UM2 / _coarse_mpp(encoded) ** 2)
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    return labels.astype(np.int32), probability

@@ -36,7 +36,7 @@ NUCLEI = Head(
     (16, 48, 96, 128, 96),
 )
 TISSUE = Head(
-    1.0,
+    2.0,
     ("gland", "centre", "lumen", "glomerulus", "epithelium", "blood vessel"),
     (
         "other",

@@ -10,14 +10,20 @@ from segmenters.unet.outputs import HEADS
 
 # Seeds from here on are for training; `miner demo` and the benchmarks stay below.
 TRAINING_SEED = 5_000_000
-COUNT = {"nuclei": 72, "tissue": 90}
-SIDE_PX = {"nuclei": 320, "tissue": 384}
+COUNT = {"nuclei": 72, "tissue": 260}
+SIDE_PX = {"nuclei": 320, "tissue": 320}
 # um per pixel: around the scale of the network, crops are rescaled on top of it.
-MPP = {"nuclei": (0.3, 0.6), "tissue": (0.7, 1.2)}
+MPP = {"nuclei": (0.3, 0.6), "tissue": (0.9, 1.6)}
 # Every so many tiles one of another stain: (period, stain, organ).
 OTHERS = {
     "nuclei": ((10, "hematoxylin", None),),
-    "tissue": ((8, "PAS", "kidney"), (9, "H&E", "kidney")),
+    "tissue": (
+        (2, "H&E", "colon"),
+        (5, "H&E", "prostate"),
+        (7, "H&E", "breast"),
+        (8, "PAS", "kidney"),
+        (9, "H&E", "kidney"),
+    ),
 }
 # What phantoms show of each map, first match wins; what they do not show is known to be absent.
 _MERGED = {

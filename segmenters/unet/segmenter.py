@@ -16,8 +16,8 @@ from segmenters.unet.encoded import Encoded
 from segmenters.unet.outputs import HEADS, NUCLEI
 
 # What came out of training well enough to be asked for; the other maps only helped it.
-REGIONS = ("epithelium",)
-OBJECTS = ("gland", "red blood cell")
+REGIONS = ("epithelium", "stroma")
+OBJECTS = ("gland", "lumen", "red blood cell")
 # Smallest piece of a region that is kept, um2.
 MIN_REGION_UM2 = 400.0
 MIN_RED_CELL_UM2 = 12.0
@@ -36,7 +36,7 @@ def expected_iou(probability: np.ndarray, mask: np.ndarray) -> float:
 
 
 class UnetSegmenter:
-    """Two small U-Nets: nuclei at .4 um per pixel, tissue coarser."""
+    """Two small U-Nets: nuclei at .4 um per pixel, tissue at 2 um per pixel."""
 
     name = "unet"
 
@@ -64,9 +64,16 @@ class UnetSegmenter:
 
     def segment(self, encoded: Encoded, prompts: Sequence[Prompt]) -> list[Candidate]:
         """Answer each prompt, in order."""
-        return [self._answer(encoded, prompt) for prompt in prompts]
+        return [self.answer(encoded, prompt) for prompt in prompts]
 
-    def _answer(self, encoded: Encoded, prompt: Prompt) -> Candidate:
+    def answer(self, encoded: Encoded, prompt: Prompt, hint: np.ndarray | None = None) -> Candidate:
+        """Answer one prompt.
+
+        Args:
+            encoded: the picture.
+            prompt: what is asked for.
+            hint: bool (H, W), what another segmenter takes for it; only glands heed it.
+        """
         concept, wording = prompt.concept, prompt.wordings[0]
         if not self.supports(concept):
             return Candidate(concept, wording, None, reason="unsupported")
@@ -75,7 +82,7 @@ class UnetSegmenter:
             probability = region(encoded, concept)
             mask = region_mask(encoded, probability)
         else:
-            labels, probability = find(encoded, concept)
+            labels, probability = find(encoded, concept, hint)
             mask = labels > 0
         scores = {
             "mpp": round(encoded.scale.mpp, 4),
@@ -90,7 +97,8 @@ class UnetSegmenter:
 
 def region(encoded: Encoded, concept: str) -> np.ndarray:
     """Probability of a region at the size of the picture, float32 (H, W)."""
-    small = encoded.tissue_maps[concept]
+    maps = encoded.tissue_maps
+    small = maps[concept] if concept in maps else maps[f"~{concept}"]
     return cv2.resize(small, encoded.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
@@ -99,8 +107,15 @@ def region_mask(encoded: Encoded, probability: np.ndarray) -> np.ndarray:
     return drop_small(probability > 0.5, MIN_REGION_UM2 / encoded.scale.mpp**2)
 
 
-def find(encoded: Encoded, concept: str) -> tuple[np.ndarray, np.ndarray]:
+def find(
+    encoded: Encoded, concept: str, hint: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Objects of a concept at the size of the picture.
+
+    Args:
+        encoded: the picture.
+        concept: one of `OBJECTS`, a kind of nucleus or "nucleus".
+        hint: see `UnetSegmenter.answer`.
 
     Returns:
         labels int32 (H, W); probability float32 (H, W).
@@ -111,7 +126,11 @@ def find(encoded: Encoded, concept: str) -> tuple[np.ndarray, np.ndarray]:
     if concept in NUCLEI.softmax:
         return _nuclei_of(encoded, NUCLEI.softmax.index(concept))
     if concept == "gland":
-        return objects.enlarge(*views.glands(encoded), 0.5, encoded.shape)
+        return objects.enlarge(
+            *views.glands(encoded, hint), objects.GLANDS.threshold, encoded.shape
+        )
+    if concept == "lumen":
+        return objects.enlarge(*views.lumina(encoded), views.THRESHOLD, encoded.shape)
     probability = encoded.nuclear_maps[concept]
     mask = drop_small(probability > 0.5, MIN_RED_CELL_UM2 / encoded.mpp**2)
     return objects.enlarge(split(mask, encoded.mpp), probability, 0.5, encoded.shape)

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from segmenters.stain import colour
 from segmenters.stain.colour import Stains
-from segmenters.unet import data, phantoms, targets, weights
+from segmenters.unet import data, phantoms, styles, targets, tissue, weights
 from segmenters.unet.model import Unet
 from segmenters.unet.outputs import HEADS
 
@@ -35,30 +35,32 @@ SHARES = {
         "phantom": 0.12,
     },
     "tissue": {
-        "ebhi_seg": 0.28,
+        "ebhi_seg": 0.34,
         "rings": 0.12,
-        "glomeruli_pas": 0.1,
-        "bcss": 0.06,
+        "glomeruli_pas": 0.06,
+        "bcss": 0.04,
         "camelyon": 0.04,
         "ocdc": 0.03,
-        "crc_tissue": 0.13,
-        "osteosarcoma": 0.04,
-        "phantom": 0.2,
+        "crc_tissue": 0.1,
+        "osteosarcoma": 0.03,
+        "phantom": 0.24,
     },
 }
 BATCH = 8
-CROP_PX = {"nuclei": 160, "tissue": 192}
+CROP_PX = {"nuclei": 160, "tissue": 144}
 # Share of the nuclear network's crops that are shown in the stains of another training tile.
 TRANSFER_SHARE = 0.5
 # Of one set at most so many tiles lend their stains.
 PALETTES_PER_SET = 50
-PEAK_RATE = {"nuclei": 3e-3, "tissue": 1.5e-3}
+PEAK_RATE = {"nuclei": 3e-3, "tissue": 3e-3}
 WEIGHT_DECAY = 1e-3
 WARMUP_STEPS = 60
 DECAY_SHARE = 0.4
-STEPS = {"nuclei": 6500, "tissue": 1600}
+STEPS = {"nuclei": 6500, "tissue": 2400}
 EMA_DECAY = 0.995
 SAVE_EVERY = 200
+# Without tiles to take colours from.
+NO_LOOKS = tissue.Looks()
 # Loss weights of the depth and of the classes; maps that few crops show.
 CENTRE_WEIGHT = 2.0
 CLASS_WEIGHT = {"nuclei": 0.3, "tissue": 0.6}
@@ -120,7 +122,12 @@ class Sampler:
     """Draws crops, source by source in their shares."""
 
     def __init__(
-        self, tiles: list[data.Tile], net: str, seed: int, palettes: Sequence[Stains] = ()
+        self,
+        tiles: list[data.Tile],
+        net: str,
+        seed: int,
+        palettes: Sequence[Stains] = (),
+        looks: tissue.Looks = NO_LOOKS,
     ) -> None:
         """Sort the tiles.
 
@@ -129,8 +136,9 @@ class Sampler:
             net: "nuclei" or "tissue".
             seed: of everything random.
             palettes: stains that crops of the nuclear network are shown in, besides their own.
+            looks: colours that crops of the tissue network are changed between.
         """
-        self.net, self.palettes = net, palettes
+        self.net, self.palettes, self.looks = net, palettes, looks
         self.own = {t.id: stains_of(t.image) for t in tiles} if palettes else {}
         self.rng = np.random.default_rng(seed)
         self.tiles: dict[str, list[data.Tile]] = {}
@@ -140,17 +148,23 @@ class Sampler:
         shares = np.array([SHARES[net][s] for s in self.sources])
         self.shares = shares / shares.sum()
 
+    def tile(self) -> data.Tile:
+        """A tile of a set drawn by the shares."""
+        source = self.sources[self.rng.choice(len(self.sources), p=self.shares)]
+        return self.tiles[source][self.rng.integers(len(self.tiles[source]))]
+
     def batch(self) -> tuple[torch.Tensor, ...]:
         """One batch: pixels, maps, known, classes."""
         parts = []
         for _ in range(BATCH):
-            source = self.sources[self.rng.choice(len(self.sources), p=self.shares)]
-            tile = self.tiles[source][self.rng.integers(len(self.tiles[source]))]
-            stains = None
+            if self.net == "tissue":
+                parts.append(tissue.crop(self.tile, CROP_PX["tissue"], self.looks, self.rng))
+                continue
+            tile, stains = self.tile(), None
             if self.palettes and self.rng.random() < TRANSFER_SHARE:
                 other = self.palettes[self.rng.integers(len(self.palettes))]
                 stains = (self.own[tile.id], other)
-            parts.append(data.crop(tile, self.net, CROP_PX[self.net], self.rng, stains))
+            parts.append(data.crop(tile, CROP_PX["nuclei"], self.rng, stains))
         image, maps, known, classes = (np.stack(p) for p in zip(*parts, strict=True))
         pixels = torch.from_numpy(image).permute(0, 3, 1, 2).float() / 255
         return (
@@ -206,6 +220,7 @@ def train(
     out: pathlib.Path,
     log: pathlib.Path | None = None,
     palettes: Sequence[Stains] = (),
+    looks: tissue.Looks = NO_LOOKS,
 ) -> None:
     """Train one network and write the moving average of its weights to `out`.
 
@@ -216,7 +231,7 @@ def train(
     model = Unet(HEADS[net].outputs, HEADS[net].widths)
     average = copy.deepcopy(model).eval()
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
-    sampler = Sampler(tiles, net, seed, palettes)
+    sampler = Sampler(tiles, net, seed, palettes, looks)
     start, recent, first = time.monotonic(), [], 0
     resume = out.with_suffix(".resume")
     if resume.exists():
@@ -291,9 +306,14 @@ def main() -> None:
     else:
         print("no --data: training on phantoms alone", file=sys.stderr)
     tiles += phantoms.tiles(args.net)
+    looks = NO_LOOKS
+    if args.net == "tissue" and args.data:
+        others = styles.read(args.data, [r for r in rows if not data.kept_apart(r)])
+        looks = tissue.Looks(styles.of_tiles(tiles), others)
     out = args.out or weights.FOLDER / f"{args.net}.pt"
     out.parent.mkdir(parents=True, exist_ok=True)
-    train(tiles, args.net, args.steps or STEPS[args.net], args.seed, out, args.log, palettes)
+    steps = args.steps or STEPS[args.net]
+    train(tiles, args.net, steps, args.seed, out, args.log, palettes, looks)
 
 
 if __name__ == "__main__":
