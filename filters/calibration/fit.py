@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from filters.calibration.curves import calibrate, with_bins
+from filters.calibration.logistic import fit_logistic
 from filters.decide import Batch, model_scores, read_batch
-from filters.decision import Calibration, Decision, Model, expand, inputs
-from miner.errors import Refused
+from filters.decision import Decision, Model, inputs
 
 FEATURES = (
     "confidence",
@@ -49,161 +50,9 @@ FEATURES = (
     "geometry_outline_fraction",
 )
 CENTER_PRIOR = 20.0  # right masks that a family counts for when a concept has few of its own
-RIDGE = 12.0  # of the penalty on squared weights; 6 to 25 give the same AUROC to .002
 PARTS = 5  # cross-fitting
 MIN_FAMILY = 60  # right and wrong masks each, below which the global model is used
 MIN_CONCEPT = 80.0  # right and wrong masks of a run each, for a calibration of a concept's own
-CURVE = 200  # points of a precision curve
-BINS = 10  # of a reliability curve
-
-
-def fit_logistic(
-    x: np.ndarray, right: np.ndarray, weight: np.ndarray, prior: Model | None = None
-) -> Model:
-    """Weighted ridge logistic regression on standardised features and their squares.
-
-    Args:
-        x: float64 (n, f), NaN where undefined.
-        right: bool (n,).
-        weight: float64 (n,).
-        prior: weights are drawn towards those of this model, and standardised as it does; towards
-            0 when None.
-
-    Raises:
-        Refused: only one class.
-    """
-    if right.all() or not right.any():
-        raise Refused("--masks: all candidates are right, or all are wrong; nothing to learn")
-    if prior is None:
-        mean, scale = _moments(x, weight)
-        anchor = np.zeros(3 * x.shape[1] + 1)
-    else:
-        mean, scale = prior.mean, prior.scale
-        anchor = np.concatenate([prior.weight, prior.square, prior.missing, [prior.intercept]])
-    design = np.concatenate([expand(x, mean, scale), np.ones((len(x), 1))], axis=1)
-    penalty = np.full(design.shape[1], RIDGE)
-    penalty[-1] = 1e-6
-    beta, target = anchor.copy(), right.astype(float)
-
-    def loss(beta: np.ndarray) -> float:
-        z = design @ beta
-        misfit = weight @ (np.logaddexp(0, z) - target * z)
-        return float(misfit + penalty @ (beta - anchor) ** 2 / 2)
-
-    now = loss(beta)
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
-        gradient = design.T @ (weight * (p - target)) + penalty * (beta - anchor)
-        curvature = (design * (weight * p * (1 - p))[:, None]).T @ design + np.diag(penalty)
-        step = np.linalg.solve(curvature, gradient)
-        # A full Newton step can overshoot where most masks are already told apart.
-        while loss(beta - step) > now and float(np.abs(step).max()) > 1e-9:
-            step = step / 2
-        beta = beta - step
-        now = loss(beta)
-        if float(np.abs(step).max()) < 1e-8:
-            break
-    f = x.shape[1]
-    return Model(mean, scale, beta[:f], beta[f : 2 * f], beta[2 * f : 3 * f], float(beta[-1]))
-
-
-def _moments(x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean and deviation of the defined values, float64 (f,) each; deviations > 0."""
-    defined = np.isfinite(x)
-    share = np.where(defined, weight[:, None], 0.0)
-    total = np.maximum(share.sum(axis=0), 1e-9)
-    filled = np.where(defined, x, 0.0)
-    mean = (share * filled).sum(axis=0) / total
-    scale = np.sqrt((share * (filled - mean) ** 2).sum(axis=0) / total)
-    return mean, np.where(scale > 1e-9, scale, 1.0)
-
-
-def isotonic(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted monotone regression by pooling adjacent violators.
-
-    Args:
-        x: float64 (n,).
-        y: float64 (n,).
-        weight: float64 (n,), positive.
-
-    Returns:
-        Mean x and mean y of every pool, float64 (k,), both ascending.
-    """
-    order = np.argsort(x, kind="stable")
-    pools: list[list[float]] = []  # sum of weights, of weighted x, of weighted y
-    for i in order:
-        pools.append([weight[i], weight[i] * x[i], weight[i] * y[i]])
-        while len(pools) > 1 and pools[-2][2] * pools[-1][0] >= pools[-1][2] * pools[-2][0]:
-            last = pools.pop()
-            pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]
-    total = np.array(pools)
-    return total[:, 1] / total[:, 0], total[:, 2] / total[:, 0]
-
-
-def calibrate(logit: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Calibration:
-    """Map log odds to probabilities and list what every threshold gives.
-
-    Probabilities keep away from 0 and 1 by one observation: nothing is certain after n masks.
-
-    Args:
-        logit: float64 (n,), cross-fitted.
-        right: bool (n,).
-        weight: float64 (n,), how many masks of a run each stands for.
-    """
-    x, y = isotonic(logit, right.astype(float), weight)
-    n = float(weight.sum())
-    y = np.clip(y, 1 / (n + 2), 1 - 1 / (n + 2))
-    # Beyond the mean of the last pool half of its doubt is left at the far end: a flat end would
-    # give its best and its worst mask one score.
-    low, high = float(logit.min()), float(logit.max())
-    ends = [(low, y[0] / 2)] if low < x[0] else []
-    tail = [(high, 1 - (1 - y[-1]) / 2)] if high > x[-1] else []
-    points = [*ends, *zip(x, y, strict=True), *tail]
-    x, y = (np.array(values, float) for values in zip(*points, strict=True))
-    probability = np.interp(logit, x, y)
-    order = np.argsort(-probability, kind="stable")
-    ranked = probability[order]
-    good = np.cumsum((weight * right)[order])
-    bad = np.cumsum((weight * ~right)[order])
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-    if len(last) > CURVE:
-        last = last[np.unique(np.linspace(0, len(last) - 1, CURVE).astype(int))]
-    precision = good[last] / (good[last] + bad[last] + 1)
-    return Calibration(
-        x=x,
-        y=y,
-        threshold=ranked[last],
-        precision=precision,
-        kept=good[last] / max(float(good[-1]), 1e-9),
-        leaked=bad[last] / max(float(bad[-1]), 1e-9),
-        predicted=np.empty(0),
-        observed=np.empty(0),
-        count=np.empty(0),
-        right=int(right.sum()),
-        wrong=int((~right).sum()),
-    )
-
-
-def with_bins(
-    one: Calibration, probability: np.ndarray, right: np.ndarray, weight: np.ndarray
-) -> Calibration:
-    """Add how probabilities of held-out masks compare with what they turned out to be.
-
-    Args:
-        one: the calibration.
-        probability: float64 (n,), held out.
-        right: bool (n,).
-        weight: float64 (n,), how many masks of a run each stands for.
-    """
-    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
-    count = np.bincount(bins, weight, BINS)
-    filled = count > 0
-    return dataclasses.replace(
-        one,
-        predicted=np.bincount(bins, weight * probability, BINS)[filled] / count[filled],
-        observed=np.bincount(bins, weight * right, BINS)[filled] / count[filled],
-        count=count[filled],
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -374,13 +223,3 @@ def _held_out_probability(
                 fitted = calibrate(logit[seen], right[seen], weight[seen])
                 probability[held] = fitted.probability(logit[held])
     return probability
-
-
-def auroc(score: np.ndarray, right: np.ndarray) -> float:
-    """Area under the ROC curve, ties counted half; NaN with one class."""
-    good, bad = score[right], np.sort(score[~right])
-    if not len(good) or not len(bad):
-        return float("nan")
-    below = np.searchsorted(bad, good, side="left")
-    at = np.searchsorted(bad, good, side="right") - below
-    return float((below + at / 2).mean() / len(bad))

@@ -14,7 +14,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -241,11 +240,3 @@ def _picture(path: Path) -> np.ndarray:
 def _labels(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image).astype(np.int32)
-
-
-def rows_of(tiles: Iterator[Labelled]) -> list[dict[str, Any]]:
-    """What a set of tiles holds, for a summary: source, group and concepts of each."""
-    return [
-        {"name": t.name, "source": t.source, "group": t.group, "concepts": sorted(t.truth)}
-        for t in tiles
-    ]

@@ -23,9 +23,11 @@ import pyarrow.parquet as pq
 
 from filters import decision as decision_file
 from filters import references as reference_file
-from filters.calibration.candidates import PLANTED, score_tiles
-from filters.calibration.fit import Fitted, auroc, fit_decision
+from filters.calibration.candidates import score_tiles
+from filters.calibration.curves import auroc
+from filters.calibration.fit import Fitted, fit_decision
 from filters.calibration.labelled import Labelled, phantoms, read_folder
+from filters.calibration.planting import PLANTED
 from filters.calibration.regions import Collected, fit_references, phantom_regions
 from filters.config import FilterConfig
 from filters.stage import Score

@@ -19,7 +19,7 @@ from scipy import stats
 
 from filters import biomedparse_ks, fdr, ks
 from filters.calibration.candidates import score_tiles
-from filters.calibration.fit import auroc
+from filters.calibration.curves import auroc
 from filters.calibration.labelled import Labelled, phantoms, read_folder
 from filters.calibration.regions import Collected, fit_references, phantom_regions
 from filters.config import FilterConfig

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from filters.calibration.candidates import answers, score_tiles
-from filters.calibration.fit import auroc
+from filters.calibration.curves import auroc
 from filters.calibration.labelled import phantoms
 from filters.clip.config import ClipConfig
 from filters.config import FilterConfig

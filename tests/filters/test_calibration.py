@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from filters.calibration import candidates, fit, labelled, refit
+from filters.calibration import candidates, curves, fit, labelled, logistic, planting, refit
 from filters.calibration.regions import Collected, fit_references
 from filters.decision import load_decision
 from filters.references import load_references
@@ -51,15 +51,15 @@ def test_planted_errors_are_errors(tiles):
     for tile in tiles:
         for one in candidates.of_tile(tile, TrueMasks(tile)):
             known = tile.truth.get(one.concept)
-            actual = 0.0 if known is None else candidates.iou(one.mask, known.labels > 0)
+            actual = 0.0 if known is None else planting.iou(one.mask, known.labels > 0)
             assert actual == pytest.approx(one.iou)
             assert one.mask.any()
             seen.add(one.how)
             if one.how in ("concept", "shifted", "merged", "hallucinated", "absent"):
-                assert one.iou < candidates.RIGHT_IOU
+                assert one.iou < planting.RIGHT_IOU
             if one.how == "asked":
                 assert one.iou == 1
-    assert seen == {*candidates.NATURAL, *candidates.PLANTED}
+    assert seen == {*planting.NATURAL, *planting.PLANTED}
 
 
 def test_a_tile_always_gives_the_same_candidates(tiles):
@@ -75,7 +75,7 @@ def test_a_tile_always_gives_the_same_candidates(tiles):
 def test_isotonic_is_the_best_monotone_fit(pairs):
     x = np.array([p[0] for p in pairs])
     y = np.array([float(p[1]) for p in pairs])
-    px, py = fit.isotonic(x, y, np.ones(len(x)))
+    px, py = curves.isotonic(x, y, np.ones(len(x)))
     assert (np.diff(py) > 0).all()
     assert (np.diff(px) >= 0).all()
     assert y.mean() == pytest.approx(np.average(py, weights=_pool_sizes(x, y)), abs=1e-9)
@@ -97,7 +97,7 @@ def test_logistic_finds_known_weights():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(20_000, 2))
     right = rng.uniform(size=20_000) < 1 / (1 + np.exp(-(1.5 * x[:, 0] - 0.5)))
-    model = fit.fit_logistic(x, right, np.ones(20_000))
+    model = logistic.fit_logistic(x, right, np.ones(20_000))
     assert model.weight == pytest.approx([1.5, 0], abs=0.08)
     assert model.square == pytest.approx([0, 0], abs=0.08)
     blank = x.copy()
@@ -107,14 +107,14 @@ def test_logistic_finds_known_weights():
 
 def test_one_class_is_refused():
     with pytest.raises(Refused, match="all candidates are right, or all are wrong"):
-        fit.fit_logistic(np.zeros((4, 1)), np.ones(4, bool), np.ones(4))
+        logistic.fit_logistic(np.zeros((4, 1)), np.ones(4, bool), np.ones(4))
 
 
 def test_thresholds_give_the_precision_they_state():
     rng = np.random.default_rng(1)
     logit = rng.normal(size=4000)
     right = rng.uniform(size=4000) < 1 / (1 + np.exp(-2 * logit))
-    one = fit.calibrate(logit, right, np.ones(4000))
+    one = curves.calibrate(logit, right, np.ones(4000))
     new = rng.normal(size=20_000)
     truth = rng.uniform(size=20_000) < 1 / (1 + np.exp(-2 * new))
     for wanted in (0.7, 0.9):
@@ -126,9 +126,9 @@ def test_thresholds_give_the_precision_they_state():
 
 
 def test_auroc():
-    assert fit.auroc(np.array([3.0, 1, 2]), np.array([True, False, True])) == 1
-    assert fit.auroc(np.ones(4), np.array([True, False, True, False])) == 0.5
-    assert np.isnan(fit.auroc(np.ones(2), np.ones(2, bool)))
+    assert curves.auroc(np.array([3.0, 1, 2]), np.array([True, False, True])) == 1
+    assert curves.auroc(np.ones(4), np.array([True, False, True, False])) == 0.5
+    assert np.isnan(curves.auroc(np.ones(2), np.ones(2, bool)))
 
 
 def test_references_leave_sources_out(tiles):
@@ -215,7 +215,7 @@ def test_decision_from_candidates(tmp_path):
     )
     ones = np.ones(n)
     found = fit.fit_decision(table, ones, ones, ["s"])
-    assert fit.auroc(found.logit, right) > 0.9
+    assert curves.auroc(found.logit, right) > 0.9
     assert set(found.decision.models) == {"global", "cell"}
     assert "concept:nucleus" in found.decision.calibrations
     file = tmp_path / "decision.json"

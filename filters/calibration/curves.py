@@ -1,0 +1,110 @@
+"""From log odds to probabilities, and what thresholds on them give: isotonic map, curves, AUROC."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from filters.decision import Calibration
+
+CURVE = 200  # points of a precision curve
+BINS = 10  # of a reliability curve
+
+
+def isotonic(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted monotone regression by pooling adjacent violators.
+
+    Args:
+        x: float64 (n,).
+        y: float64 (n,).
+        weight: float64 (n,), positive.
+
+    Returns:
+        Mean x and mean y of every pool, float64 (k,), both ascending.
+    """
+    order = np.argsort(x, kind="stable")
+    pools: list[list[float]] = []  # sum of weights, of weighted x, of weighted y
+    for i in order:
+        pools.append([weight[i], weight[i] * x[i], weight[i] * y[i]])
+        while len(pools) > 1 and pools[-2][2] * pools[-1][0] >= pools[-1][2] * pools[-2][0]:
+            last = pools.pop()
+            pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]
+    total = np.array(pools)
+    return total[:, 1] / total[:, 0], total[:, 2] / total[:, 0]
+
+
+def calibrate(logit: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Calibration:
+    """Map log odds to probabilities and list what every threshold gives.
+
+    Probabilities keep away from 0 and 1 by one observation: nothing is certain after n masks.
+
+    Args:
+        logit: float64 (n,), cross-fitted.
+        right: bool (n,).
+        weight: float64 (n,), how many masks of a run each stands for.
+    """
+    x, y = isotonic(logit, right.astype(float), weight)
+    n = float(weight.sum())
+    y = np.clip(y, 1 / (n + 2), 1 - 1 / (n + 2))
+    # Beyond the mean of the last pool half of its doubt is left at the far end: a flat end would
+    # give its best and its worst mask one score.
+    low, high = float(logit.min()), float(logit.max())
+    ends = [(low, y[0] / 2)] if low < x[0] else []
+    tail = [(high, 1 - (1 - y[-1]) / 2)] if high > x[-1] else []
+    points = [*ends, *zip(x, y, strict=True), *tail]
+    x, y = (np.array(values, float) for values in zip(*points, strict=True))
+    probability = np.interp(logit, x, y)
+    order = np.argsort(-probability, kind="stable")
+    ranked = probability[order]
+    good = np.cumsum((weight * right)[order])
+    bad = np.cumsum((weight * ~right)[order])
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    if len(last) > CURVE:
+        last = last[np.unique(np.linspace(0, len(last) - 1, CURVE).astype(int))]
+    precision = good[last] / (good[last] + bad[last] + 1)
+    return Calibration(
+        x=x,
+        y=y,
+        threshold=ranked[last],
+        precision=precision,
+        kept=good[last] / max(float(good[-1]), 1e-9),
+        leaked=bad[last] / max(float(bad[-1]), 1e-9),
+        predicted=np.empty(0),
+        observed=np.empty(0),
+        count=np.empty(0),
+        right=int(right.sum()),
+        wrong=int((~right).sum()),
+    )
+
+
+def with_bins(
+    one: Calibration, probability: np.ndarray, right: np.ndarray, weight: np.ndarray
+) -> Calibration:
+    """Add how probabilities of held-out masks compare with what they turned out to be.
+
+    Args:
+        one: the calibration.
+        probability: float64 (n,), held out.
+        right: bool (n,).
+        weight: float64 (n,), how many masks of a run each stands for.
+    """
+    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
+    count = np.bincount(bins, weight, BINS)
+    filled = count > 0
+    return dataclasses.replace(
+        one,
+        predicted=np.bincount(bins, weight * probability, BINS)[filled] / count[filled],
+        observed=np.bincount(bins, weight * right, BINS)[filled] / count[filled],
+        count=count[filled],
+    )
+
+
+def auroc(score: np.ndarray, right: np.ndarray) -> float:
+    """Area under the ROC curve, ties counted half; NaN with one class."""
+    good, bad = score[right], np.sort(score[~right])
+    if not len(good) or not len(bad):
+        return float("nan")
+    below = np.searchsorted(bad, good, side="left")
+    at = np.searchsorted(bad, good, side="right") - below
+    return float((below + at / 2).mean() / len(bad))
