@@ -14,7 +14,7 @@ import torch
 from miner.store import Store
 from shards.batch import stacked
 from shards.decode import decode_image
-from shards.index import Damaged, read_index, select
+from shards.index import Damaged, column, integers, read_index, select
 from shards.read import ShardReader
 from shards.rle import decode_masks
 
@@ -70,8 +70,8 @@ class GroundedCaptions(torch.utils.data.Dataset):
         store = Store(out)
         index, shards = read_index(store, split)
         rows = select(index, concepts, min_score, max_q_value, strata)
-        self.index = index.take(rows)
-        self._at = np.stack([self.index[n].to_numpy().astype(np.int64) for n in _COLUMNS], axis=1)
+        self.index = index if len(rows) == len(index) else index.take(column(rows))
+        self._at = np.stack([integers(self.index[n]) for n in _COLUMNS], axis=1)
         self._decode = decode
         self._transform = transform
         self._check = check

@@ -18,6 +18,7 @@ from webdataset.compat import FluidInterface
 
 from miner.errors import Refused
 from shards.batch import PIXELS, from_one, keep_memory, to_one
+from shards.index import integers
 from shards.load import GroundedCaptions, collate
 from shards.slots import MOST, Held, Slots
 
@@ -124,7 +125,7 @@ class _Source(torch.utils.data.IterableDataset):
 
     def _order(self) -> np.ndarray:
         """Rows of the index in the order of this epoch, int64 (n,)."""
-        shard = self.dataset.index["shard"].to_numpy()
+        shard = integers(self.dataset.index["shard"])
         rows = np.arange(len(shard))
         if not self._shuffle:
             return rows
