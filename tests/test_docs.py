@@ -143,8 +143,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_demo(folder, captions=24, seed=3)
     write_checkpoint(folder / "biomedparse_v1.pt")
     write_clip(folder / "clip")
-    facts = [{"kind": "site", "value": "colon", "start": None, "end": None}]
-    build(folder / "packed", samples=(sample(i, facts=facts) for i in range(20)))
+    strata = [{"dimension": "organ", "value": "colon"}]
+    build(folder / "packed", samples=(sample(i, strata=strata) for i in range(20)))
     return folder
 
 
