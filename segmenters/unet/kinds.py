@@ -34,10 +34,11 @@ def features(
     n = len(shapes.area)
     if not n:
         return np.zeros((0, 33), np.float32)
-    flat, area = labels.ravel(), shapes.area
+    inside, area = np.flatnonzero(labels), shapes.area
+    names = labels.ravel()[inside]
 
     def mean(values: np.ndarray) -> np.ndarray:
-        return np.bincount(flat, weights=values.ravel(), minlength=n + 1)[1:] / area
+        return np.bincount(names, weights=values.ravel()[inside], minlength=n + 1)[1:] / area
 
     red, green, blue = (mean(density[..., c]) for c in range(3))
     deviation = np.sqrt(np.maximum(mean(density[..., 0] ** 2) - red**2, 0))
