@@ -159,13 +159,16 @@ class Entrapment:
     Attributes:
         asked: wrong phrases that stood among the targets.
         accepted: those whose q-value by decoys was at most the nominal rate.
-        rate: share of wrong concepts among all accepted that this shows, 0..1; NaN with nothing
-            accepted or no traps. The traps count for the other targets as well, in proportion.
+        least: their share among all accepted, 0..1; NaN with nothing accepted or no traps. Above
+            the nominal rate the estimate has failed.
+        most: the share of wrong concepts if the other targets were as often wrong as the traps are,
+            0..1: at or below the nominal rate the estimate has held whatever the targets are.
     """
 
     asked: int
     accepted: int
-    rate: float
+    least: float
+    most: float
 
 
 def entrapment(
@@ -199,7 +202,7 @@ def entrapment(
         accepted = found.decoy <= rate
     asked, caught = int(is_trap.sum()), int((accepted & is_trap).sum())
     if not asked or not accepted.any():
-        return Entrapment(asked, caught, float("nan"))
+        return Entrapment(asked, caught, float("nan"), float("nan"))
     others = int((targets & ~is_trap).sum())
-    share = caught * (1 + others / asked) / int(accepted.sum())
-    return Entrapment(asked, caught, min(1.0, float(share)))
+    least = caught / int(accepted.sum())
+    return Entrapment(asked, caught, least, min(1.0, least * (1 + others / asked)))

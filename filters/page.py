@@ -69,7 +69,8 @@ def calibration_page(
             "entrapment": {
                 "asked": check.asked,
                 "accepted": check.accepted,
-                "rate": _rounded(check.rate if np.isfinite(check.rate) else None),
+                "least": _rounded(check.least if np.isfinite(check.least) else None),
+                "most": _rounded(check.most if np.isfinite(check.most) else None),
             },
             "governs": "decoy" if decoy is not None and decoy > (expected or 0) else "expected",
         },

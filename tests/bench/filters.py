@@ -208,9 +208,13 @@ def entrapment(corpora: list[pa.Table]) -> None:
         found = fdr.entrapment(
             score, batch.family, ~decoy, decoy, np.isfinite(score), nominal, trap
         )
-        good = not found.rate > nominal + 0.03
-        name = f"entrapment, decoys alone at {nominal:g}: wrong concepts among the accepted"
-        figure(name, found.rate, f"<= {nominal + 0.03:.2f}", good, found.asked)
+        if not found.accepted:
+            print(f"entrapment, decoys alone at {nominal:g}: 0 of {found.asked} wrong phrases pass")
+            continue
+        name = f"entrapment, decoys alone at {nominal:g}: wrong phrases among the accepted"
+        # The other phrases are known to be in the picture.
+        good = found.least <= nominal + 0.03
+        figure(name, found.least, f"<= {nominal + 0.03:.2f}", good, found.asked)
 
 
 def on_phantoms(cache: Path | None) -> None:

@@ -45,5 +45,10 @@ def test_rates_and_their_check(page):
 
 def test_a_run_without_decoys_has_no_check():
     page = calibration_page(table([row()]), IMAGES.empty_table(), FilterConfig())
-    assert page["fdr"]["entrapment"] == {"asked": 0, "accepted": 0, "rate": None}
+    assert page["fdr"]["entrapment"] == {
+        "asked": 0,
+        "accepted": 0,
+        "least": None,
+        "most": None,
+    }
     assert not page["fdr"]["decoys_enough"]
