@@ -42,6 +42,14 @@ class Encoded:
         """As the rules see it, at the scale and with the nuclei that the networks found."""
         return StainView(self.image, self.mpp, self.unet.scale, self.kind, self.unet.nuclei)
 
+    @functools.cached_property
+    def regions(self) -> StainView:
+        """As the rules for glands and regions see it: at the scale of the tissue."""
+        settled = self.unet.tissue_scale
+        if settled == self.unet.scale:
+            return self.stain
+        return StainView(self.image, self.mpp, settled, self.kind, self.unet.nuclei)
+
 
 class EmbeddedSegmenter:
     """Needs no download: two small networks and a set of rules, and knows what neither can do."""
@@ -92,7 +100,7 @@ class EmbeddedSegmenter:
             elif route == "unet":
                 answer = self._unet.segment(encoded.unet, [prompt])[0]
             else:
-                answer = self._stain.segment(encoded.stain, [prompt])[0]
+                answer = self._stain.segment(encoded.regions, [prompt])[0]
             encoded.answers[key] = answer
         return encoded.answers[key]
 

@@ -30,6 +30,10 @@ FIRST_LOOK = 0.5
 FINEST_LOOK_MPP = 0.25
 # A given scale is only looked at for gross error.
 CHECK_PX = 320
+# Glands, regions and the rules need the scale itself and not one at which nuclei are well outlined:
+# nuclei are measured once more at this multiple of what the blobs suggest. Root mean square error
+# of the logarithm on sets without a scale .07 to .27, against .2 to 1.2 of the scale for nuclei.
+TISSUE_LOOK = 1.5
 # Nuclei fewer than this say nothing about the scale.
 MIN_NUCLEI = 6
 # An estimate this far from the scale looked at is made anew at the scale estimated.
@@ -58,6 +62,7 @@ class Encoded:
         self.image = image
         self.shape: tuple[int, int] = (image.shape[0], image.shape[1])
         self._nets = nets
+        self._blobs: Scale | None = None
         if mpp is None:
             self.scale = self._estimate()
         else:
@@ -66,6 +71,15 @@ class Encoded:
             if seen is not None and abs(np.log(seen / self.scale.mpp)) > np.log(DOUBT):
                 self.scale = Scale(seen, "nuclei")
         self.small, self.mpp = self._at(image, LOOK_MPP)
+
+    @functools.cached_property
+    def tissue_scale(self) -> Scale:
+        """The scale at which glands, regions and the rules look."""
+        if self._blobs is None:
+            return self.scale
+        look = min(TISSUE_LOOK * self._blobs.mpp, scale.MPP_RANGE[1])
+        seen = self._probe(look, PROBE_PX)
+        return self._blobs if seen is None else Scale(seen, "nuclei")
 
     def _at(self, image: np.ndarray, mpp: float) -> tuple[np.ndarray, float]:
         """Picture at `mpp`, as far as enlarging makes sense, and the um per pixel it then has."""
@@ -76,7 +90,7 @@ class Encoded:
         """The scale from the nuclei that the network sees, else from the dark blobs."""
         white = colour.white_point(self.image)
         density = colour.optical_density(self.image, white)
-        guess = scale.estimate(self.image, density[..., 0])
+        guess = self._blobs = scale.estimate(self.image, density[..., 0])
         first = max(FIRST_LOOK * guess.mpp, FINEST_LOOK_MPP)
         seen = self._probe(first, PROBE_PX)
         if seen is None:
@@ -119,7 +133,8 @@ class Encoded:
     @functools.cached_property
     def coarse(self) -> np.ndarray:
         """The picture as the tissue network sees it, uint8 (h, w, 3)."""
-        return self._at(self.image, TISSUE.mpp)[0]
+        factor = min(self.tissue_scale.mpp / TISSUE.mpp, MAX_ENLARGE)
+        return scale.resize_to(self.image, factor)
 
     @functools.cached_property
     def tissue_maps(self) -> dict[str, np.ndarray]:
@@ -153,7 +168,7 @@ def _nuclei(maps: np.ndarray, mpp: float) -> np.ndarray:
 
 
 def _coarse_mpp(encoded: Encoded) -> float:
-    return encoded.scale.mpp * encoded.shape[0] / encoded.coarse.shape[0]
+    return encoded.tissue_scale.mpp * encoded.shape[0] / encoded.coarse.shape[0]
 
 
 def glands(encoded: Encoded, hint: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -84,9 +84,11 @@ class UnetSegmenter:
         else:
             labels, probability = find(encoded, concept, hint)
             mask = labels > 0
+        coarse = concept in REGIONS or concept in ("gland", "lumen")
+        scale = encoded.tissue_scale if coarse else encoded.scale
         scores = {
-            "mpp": round(encoded.scale.mpp, 4),
-            "mpp_estimated": float(encoded.scale.source != "given"),
+            "mpp": round(scale.mpp, 4),
+            "mpp_estimated": float(scale.source != "given"),
         }
         if not mask.any():
             return Candidate(concept, wording, None, reason="empty", scores=scores)
@@ -104,7 +106,7 @@ def region(encoded: Encoded, concept: str) -> np.ndarray:
 
 def region_mask(encoded: Encoded, probability: np.ndarray) -> np.ndarray:
     """The region without specks, bool (H, W)."""
-    return drop_small(probability > 0.5, MIN_REGION_UM2 / encoded.scale.mpp**2)
+    return drop_small(probability > 0.5, MIN_REGION_UM2 / encoded.tissue_scale.mpp**2)
 
 
 def find(
