@@ -109,11 +109,12 @@ def score_tiles(
     for tile in tiles:
         planted = of_tile(tile, segmenter, absent)
         if planted:
-            tables.append(_scored(tile, planted, segmenter.name, score))
+            tables.append(scored(tile, planted, segmenter.name, score))
     return pa.concat_tables(tables, promote_options="default")
 
 
-def _scored(tile: Labelled, planted: list[Planted], segmenter: str, score: Score) -> pa.Table:
+def scored(tile: Labelled, planted: list[Planted], segmenter: str, score: Score) -> pa.Table:
+    """Candidates of one tile with all their scores; see `score_tiles`."""
     rows = [_row(tile.name, p, segmenter) for p in planted]
     # Planted candidates are no neighbours of each other: each is judged as if it were alone.
     results = score.score_image(tile.image, tile.mpp, rows, alone=True)

@@ -18,15 +18,17 @@ import pyarrow.parquet as pq
 from scipy import stats
 
 from filters import biomedparse_ks, fdr, ks
-from filters.calibration.candidates import score_tiles
+from filters.calibration.candidates import score_tiles, scored
 from filters.calibration.curves import auroc
 from filters.calibration.labelled import Labelled, phantoms, read_folder
+from filters.calibration.planting import Planted
 from filters.calibration.regions import Collected, fit_references, phantom_regions
 from filters.config import FilterConfig
 from filters.decide import decide, read_batch
 from filters.stage import Score
 from miner.threads import fix_threads
-from tests.bench import filters_cost
+from ner.concepts import concepts
+from tests.bench import clip, filters_cost
 
 CORPORA, TILES = 20, 3  # false-discovery rate: independent phantom corpora, tiles in each
 SEED = 910_000
@@ -247,7 +249,36 @@ def on_real(shared: Path) -> None:
     if not folder.is_dir():
         print("real: no ../shared/data/real beside the checkout")
         return
-    separation(_scored(iter(list(read_folder(folder)))), "real")
+    tiles = list(read_folder(folder))
+    separation(_scored(iter(tiles)), "real")
+    phrases_on_expert_masks(tiles)
+
+
+def phrases_on_expert_masks(tiles: list[Labelled]) -> None:
+    """Expert masks under their own phrase and under phrases that surely contradict them.
+
+    Real tiles are labelled for a few concepts only, so few wrong phrases can be planted on them;
+    here the wrong ones are those of 18 common concepts that no reading of the mask allows.
+    """
+    score, tables = Score(FilterConfig()), []
+    for tile in tiles:
+        planted = []
+        for concept, truth in sorted(tile.truth.items()):
+            mask = truth.labels > 0
+            if not clip.MIN_AREA_PX <= mask.sum() <= clip.MAX_FRACTION * mask.size:
+                continue
+            for name in (concept, *clip.wrong_phrases(concept)):
+                # The experts' objects are given for every phrase that asks for objects.
+                labels = truth.labels if concepts()[name].kind == "object" else None
+                overlap = 1.0 if name == concept else 0.0
+                planted.append(Planted(name, mask, labels, None, "concept", overlap))
+        if planted:
+            tables.append(scored(tile, planted, "experts", score))
+    table = pa.concat_tables(tables, promote_options="default")
+    right = np.array(table["right"].to_pylist(), bool)
+    area = auroc(verdicts(table)[0], right)
+    name = "real: AUROC, right against wrong phrase on expert masks"
+    figure(name, area, ">= .85", area >= 0.85, len(right))
 
 
 def main() -> None:
