@@ -11,6 +11,8 @@ import contextlib
 import itertools
 import logging
 import os
+import shlex
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -31,7 +33,7 @@ MAX_RETRIES = 2
 @contextlib.contextmanager
 def cluster(config: Config) -> Iterator[int]:
     """Join the cluster at RAY_ADDRESS, or start a local Ray; yields the number of workers."""
-    runtime_env = {"env_vars": environment(config.runner.threads)}
+    runtime_env: dict[str, Any] = {"env_vars": environment(config.runner.threads)}
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     joined = ray.is_initialized() or "RAY_ADDRESS" in os.environ
     if joined:
@@ -40,15 +42,22 @@ def cluster(config: Config) -> Iterator[int]:
         # Ray's workers run at nice 15 by default and lose to any other load.
         os.environ.setdefault("RAY_worker_niceness", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # Ray puts the interpreter into a shell command as it is: one in a folder with a space never
+        # starts, and Ray tries for ever.
+        runtime_env["py_executable"] = shlex.quote(sys.executable)
         wanted = config.runner.workers or os.cpu_count() or 1
         cpus = sum(r.num_cpus for r, _ in groups(config)) * wanted
-        ray.init(
-            address="local",
-            num_cpus=max(1, int(-(-cpus // 1))),
-            include_dashboard=False,
-            runtime_env=runtime_env,
-            **quiet,
-        )
+        try:
+            ray.init(
+                address="local",
+                num_cpus=max(1, int(-(-cpus // 1))),
+                include_dashboard=False,
+                runtime_env=runtime_env,
+                **quiet,
+            )
+        except Exception as error:  # Ray raises nothing narrower
+            reason = str(error).split(". ")[0].strip()
+            raise Refused(f"Ray did not start ({reason}); run again, or with --no-ray") from None
     try:
         yield config.runner.workers or _fitting(config)
     finally:
@@ -116,6 +125,8 @@ def _result(future: Any) -> dict[str, Any]:
     try:
         return ray.get(future)
     except RayTaskError as error:
+        if isinstance(error.cause, OSError):  # its copy by Ray has lost errno and file
+            raise error.cause from None
         raise error.as_instanceof_cause() from None
     except RayError as error:
         cause = _refusal(error)

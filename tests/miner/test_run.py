@@ -20,9 +20,9 @@ CAPTIONS = 36
 UNIT_ROWS = 6
 
 
-def command(corpora: Path, out: Path, *extra: str) -> list[str]:
+def command(corpora: Path, out: Path, *extra: str, python: str = sys.executable) -> list[str]:
     return [
-        *(sys.executable, "-m", "miner.cli", "run", "quickstart.yaml", "--out", str(out)),
+        *(python, "-m", "miner.cli", "run", "quickstart.yaml", "--out", str(out)),
         *(
             part
             for kind in ("quilt", "pathcap", "pathgen")
@@ -33,9 +33,15 @@ def command(corpora: Path, out: Path, *extra: str) -> list[str]:
     ]
 
 
-def mine(corpora: Path, out: Path, *extra: str, env: dict[str, str] | None = None) -> str:
+def mine(
+    corpora: Path,
+    out: Path,
+    *extra: str,
+    env: dict[str, str] | None = None,
+    python: str = sys.executable,
+) -> str:
     done = subprocess.run(
-        command(corpora, out, *extra),
+        command(corpora, out, *extra, python=python),
         capture_output=True,
         text=True,
         env={**os.environ, **(env or {})},
@@ -104,9 +110,14 @@ def test_another_configuration_is_refused_with_the_difference(plain, corpora):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_ray_gives_the_same_bytes(plain, corpora, tmp_path):
+def test_ray_gives_the_same_bytes_in_an_environment_whose_path_has_a_space(
+    plain, corpora, tmp_path
+):
     out = tmp_path / "ray"
-    mine(corpora, out, "--workers", "2")
+    environment = tmp_path / "virtual environment"
+    environment.symlink_to(sys.prefix)
+    python = str(environment / Path(sys.executable).relative_to(sys.prefix))
+    mine(corpora, out, "--workers", "2", python=python)
     assert shard_bytes(out) == shard_bytes(plain)
 
 
