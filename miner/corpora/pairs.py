@@ -31,7 +31,7 @@ class Pairs:
         if file:
             raise Refused(f"{self.folder.field}: {config.path}: expected a folder")
         files = sorted(self.folder.walk())
-        self._texts = {n[: -len(".txt")] for n in files if n.lower().endswith(".txt")}
+        self._texts = {n[: -len(".txt")]: n for n in files if n.lower().endswith(".txt")}
         self._pictures = [n for n in files if n.lower().endswith(SUFFIXES)]
         if not any(n.rpartition(".")[0] in self._texts for n in self._pictures):
             raise Refused(
@@ -62,7 +62,7 @@ class Pairs:
                 row.fail("unreadable", "missing_text")
                 continue
             try:
-                data = self.folder.read(stem + ".txt")
+                data = self.folder.read(self._texts[stem])
             except OSError:
                 row.fail("unreadable", "unreadable_file")
                 continue

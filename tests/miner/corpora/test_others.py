@@ -44,17 +44,18 @@ def test_arch_refuses_other_folders(tmp_path):
 
 
 def test_pairs_at_any_depth_with_a_loop_of_links(tmp_path):
-    for name in ("a.jpg", "deep/b.png", "deep/c.jpg"):
+    for name in ("D.JPG", "a.jpg", "deep/b.png", "deep/c.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(picture(1))
+    (tmp_path / "D.TXT").write_text("Stroma.")
     (tmp_path / "a.txt").write_text("Glands.\n")
     (tmp_path / "deep" / "b.txt").write_bytes(b"\xef\xbb\xbfFat.")
     (tmp_path / "README.txt").write_text("no row")
     os.symlink(tmp_path, tmp_path / "deep" / "loop")
     samples, _ = read_all(config("pairs", tmp_path), tmp_path / "out")
-    assert [s["image"] for s in samples] == ["a.jpg", "deep/b.png", "deep/c.jpg"]
-    assert [s["caption"] for s in samples] == ["Glands.", "Fat.", ""]
-    assert fates(samples) == [None, None, "unreadable:missing_text"]
+    assert [s["image"] for s in samples] == ["D.JPG", "a.jpg", "deep/b.png", "deep/c.jpg"]
+    assert [s["caption"] for s in samples] == ["Stroma.", "Glands.", "Fat.", ""]
+    assert fates(samples) == [None, None, None, "unreadable:missing_text"]
 
 
 def test_pairs_refuse_a_folder_without(tmp_path):
