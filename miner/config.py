@@ -233,7 +233,12 @@ def _explain(error: pydantic.ValidationError) -> str:
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
         return f"{where}: unknown setting; {hint}{more}"
-    return f"{where}: {first['msg']}{more}"
+    if first["type"] == "union_tag_invalid":
+        kinds = first["ctx"]["expected_tags"].replace("'", "")
+        return f"{where}: no kind {first['ctx']['tag']!r}; known: {kinds}"
+    given = first["input"]
+    got = f", got {given!r}" if isinstance(given, bool | int | float) else ""
+    return f"{where}: {first['msg']}{got}{more}"
 
 
 def _fields(annotation: Any, location: Sequence[Any]) -> set[str]:

@@ -35,7 +35,8 @@ def test_precision_and_fdr_replace_each_other_on_the_command_line():
         ("runner.threads=many", "runner.threads: "),
         ("corpora.7.path=x", "7 is not an index below 3"),
         ("seed", "expected a.b=c"),
-        ("corpora.0.kind=quild", "corpora.0"),
+        ("filters.precision=90", "filters.precision: Input should be less than 1, got 90"),
+        ("corpora.0.kind=folder", "corpora.0: no kind 'folder'; known: quilt, pathcap, "),
     ],
 )
 def test_a_wrong_setting_is_refused_in_one_line_that_names_it(change, hint):
