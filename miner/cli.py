@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -10,8 +11,12 @@ from miner.commands import corpora, demo, filters, models, ner, run, segment, sh
 from miner.errors import Refused
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for room in (corpora, demo, filters, models, ner, run, segment, shards):
+# In the order in which the commands are met: `miner --help` lists them so.
+for room in (demo, corpora, run, shards, filters, ner, segment, models):
     room.register(app)
+
+# What the machine refuses, not the program.
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def main() -> None:
@@ -20,6 +25,12 @@ def main() -> None:
         app()
     except Refused as error:
         print(f"miner: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"miner: {where}{error.strerror}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -119,9 +119,12 @@ def _units(
         with cluster(config) as workers:
             yield from run_units(config, pending, min(workers, left))
         return
-    from miner.work import Worker
+    from miner.interrupts import at_once
 
-    worker = Worker(config, NAMES)
+    with at_once():  # models and their libraries load
+        from miner.work import Worker
+
+        worker = Worker(config, NAMES)
     for ref in pending:
         yield worker.process(ref, None)
 

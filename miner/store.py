@@ -68,9 +68,11 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
+            if isinstance(error, OSError) and error.errno and not error.filename:
+                error.filename = path  # a full disk does not say which file
             raise
 
     def write(self, name: str, data: bytes) -> None:

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
+from miner.commands import ConfigFile, Corpora, Sets
+
 
 def plan(
-    config: Annotated[str, typer.Argument(help="YAML file, or one that ships: quickstart.yaml")],
+    config: ConfigFile,
     out: Annotated[str | None, typer.Option(help="output folder or URL")] = None,
-    corpus: Annotated[
-        list[str] | None, typer.Option(help="KIND=PATH; replaces the configured list")
-    ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="a.b=c")] = None,
+    corpus: Corpora = None,
+    set_: Sets = None,
 ) -> None:
     """Plan the work units of a run, without running them."""
     from rich.console import Console

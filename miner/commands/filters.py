@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from miner.commands import Sets
+
 
 def refilter(
     out: Annotated[str, typer.Argument(help="output folder or URL of a run")],
-    set_: Annotated[list[str] | None, typer.Option("--set", help="filters.precision=0.95")] = None,
+    set_: Sets = None,
 ) -> None:
     """Give a run new verdicts from its stored scores; no model runs."""
     from rich.console import Console
@@ -33,13 +35,14 @@ def refilter(
 
 def show(
     out: Annotated[str, typer.Argument(help="output folder or URL of a finished run")],
-    key: Annotated[str, typer.Argument(help="key or sample_id")],
-    png: Annotated[Path | None, typer.Option(help="overlay; default KEY.png")] = None,
+    key: Annotated[str, typer.Argument(help="key, sample_id or name of the picture")],
+    png: Annotated[Path | None, typer.Option(help="overlay; default SAMPLE_ID.png")] = None,
 ) -> None:
     """Explain the verdict on every candidate mask of one sample, and draw them."""
     from rich.console import Console
     from rich.table import Table
 
+    from miner.errors import Refused
     from miner.show import chain, find, overlay
     from miner.store import Store
 
@@ -61,8 +64,11 @@ def show(
     if all(one["mask"] is None for one in shown.candidates):
         console.print("No masks to draw.")
         return
-    file = png if png is not None else Path(f"{key}.png")
-    file.write_bytes(overlay(shown))
+    file = png if png is not None else Path(f"{shown.sample['sample_id']}.png")
+    try:
+        file.write_bytes(overlay(shown))
+    except OSError as error:
+        raise Refused(f"--png {file}: {error.strerror}") from None
     console.print(f"Drawn to {file}", soft_wrap=True)
 
 
@@ -72,7 +78,7 @@ def calibrate(
     config: Annotated[
         str | None, typer.Option(help="run configuration with segmenters and filters")
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="a.b=c")] = None,
+    set_: Sets = None,
     references_only: Annotated[
         bool, typer.Option("--references-only", help="leave the decision as it is")
     ] = False,

@@ -7,45 +7,60 @@ from typing import Annotated
 
 import typer
 
+from miner.commands import ConfigFile, Corpora, Sets
+
 
 def run(
-    config: Annotated[str, typer.Argument(help="YAML file, or one that ships: quickstart.yaml")],
+    config: ConfigFile,
     out: Annotated[str | None, typer.Option(help="output folder or URL")] = None,
-    corpus: Annotated[
-        list[str] | None, typer.Option(help="KIND=PATH; replaces the configured list")
+    corpus: Corpora = None,
+    set_: Sets = None,
+    workers: Annotated[
+        int | None, typer.Option(help="processes to spread over; one per core")
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="a.b=c")] = None,
-    workers: Annotated[int | None, typer.Option(help="actors per group of stages")] = None,
-    ray: Annotated[bool, typer.Option("--ray/--no-ray", help="on Ray, or in one process")] = True,
+    ray: Annotated[
+        bool, typer.Option("--ray/--no-ray", help="on Ray, or all in this process")
+    ] = True,
 ) -> None:
     """Mine corpora into shards; run again to resume."""
     import os
+    from shlex import quote
 
-    from miner.config import load_config
-    from miner.threads import environment
+    from miner.interrupts import EXIT, LINE, at_once
 
-    settings = load_config(config, set_ or [], corpus or [], out, workers)
-    os.environ.update(environment(settings.runner.threads))  # before numpy and torch load
+    with at_once():
+        from miner.config import load_config
+        from miner.threads import environment
 
-    from rich.console import Console
+        settings = load_config(config, set_ or [], corpus or [], out, workers)
+        os.environ.update(environment(settings.runner.threads))  # before numpy and torch load
 
-    from miner.layout import REPORT
-    from miner.progress import reporting
-    from miner.run import run as mine
-    from miner.summary import print_summary
+        from rich.console import Console
+
+        from miner.layout import REPORT
+        from miner.progress import reporting
+        from miner.run import run as mine
+        from miner.summary import print_summary
 
     try:
         with reporting(Console(stderr=True)) as progress:
             outcome = mine(settings, progress, use_ray=ray)
     except KeyboardInterrupt:
-        typer.echo("miner: interrupted; the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
+        typer.echo(LINE, err=True)
+        raise typer.Exit(EXIT) from None
     console = Console()
     print_summary(outcome.store, console)
     if outcome.finished_before:
         console.print("Nothing was left to do.")
-    console.print(f"Report: {outcome.store.path(REPORT)}", soft_wrap=True)
-    console.print(f"Next:   miner validate {settings.out}", soft_wrap=True)
+    console.print(
+        f"Report: {outcome.store.path(REPORT)}", soft_wrap=True, markup=False, highlight=False
+    )
+    console.print(
+        f"Next:   miner validate {quote(settings.out)}",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
 
 
 def status(out: Annotated[str, typer.Argument(help="output folder or URL of a run")]) -> None:

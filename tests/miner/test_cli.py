@@ -1,0 +1,59 @@
+"""What the command line says when something outside it fails."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from miner import cli
+from miner.store import Store
+
+
+def test_a_full_disk_is_one_line_that_names_the_file(monkeypatch, capsys, tmp_path):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(cli, "app", lambda: Store(tmp_path).write("a/b", b"x"))
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err == f"miner: {tmp_path}/a/b: No space left on device\n"
+    assert not list((tmp_path / "a").iterdir())
+
+
+def test_other_faults_of_files_keep_their_traceback(monkeypatch):
+    def app():
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        cli.main()
+
+
+@pytest.mark.whole
+def test_ctrl_c_while_libraries_load_is_one_line():
+    # As from inside an extension module, where KeyboardInterrupt would become an ImportError.
+    program = (
+        "import os, signal\n"
+        "from miner.interrupts import at_once\n"
+        "with at_once():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    except KeyboardInterrupt:\n"
+        "        raise ImportError('failed to import')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.strip() == "miner: interrupted; the same command goes on from here"
+
+
+def test_ctrl_c_is_python_s_again_afterwards():
+    from miner.interrupts import at_once
+
+    with at_once():
+        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
