@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from miner.corpora.config import AnyCorpus
 from miner.corpora.detect import detect
@@ -167,7 +167,7 @@ def _yaml(config: AnyCorpus) -> str:
 
 def show(found: dict[str, Any], console: Console) -> None:
     """Print what `examine` found, for people."""
-    console.print(f"[bold]{found['path']}[/bold] is {found['corpus']}", soft_wrap=True)
+    console.print(Text(found["path"], "bold") + f" is {found['corpus']}", soft_wrap=True)
     pictures = f"{found['images']:,} pictures, {found['missing']:,} of them missing"
     console.print(f"{found['rows']:,} rows, {pictures}")
     if found["missing_names"]:
@@ -175,7 +175,8 @@ def show(found: dict[str, Any], console: Console) -> None:
     for problem in found["problems"]:
         console.print(f"problem: {problem}", markup=False, soft_wrap=True)
     if found["unreadable"]:
-        console.print(f"rows that cannot be read: {json.dumps(found['unreadable'])}", markup=False)
+        reasons = ", ".join(f"{reason} {n}" for reason, n in found["unreadable"].items())
+        console.print(f"of {found['spread_rows']:,} rows looked at, cannot be read: {reasons}")
     console.print(f"licence: {found['license']}", markup=False)
     table = Table("", "value (rows)", title=f"Spread of {found['spread_rows']:,} rows")
     for dimension, counts in found["spread"].items():
@@ -184,7 +185,8 @@ def show(found: dict[str, Any], console: Console) -> None:
     console.print(table)
     samples = Table("row", "picture", "caption", title="Samples")
     for sample in found["samples"]:
-        samples.add_row(str(sample["row"]), sample["image"], sample["caption"])
+        # As `Text`: brackets in captions are no markup.
+        samples.add_row(str(sample["row"]), Text(sample["image"]), Text(sample["caption"]))
     console.print(samples)
     console.print("Settings:\n")
     console.print(found["config"], markup=False, soft_wrap=True)

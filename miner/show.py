@@ -42,7 +42,7 @@ class Shown:
 
 
 def find(store: Store, key: str) -> Shown:
-    """Look a sample up by its key or sample_id.
+    """Look a sample up by its key, its sample_id or the name of its picture.
 
     Raises:
         Refused: no run, or no such sample.
@@ -53,7 +53,7 @@ def find(store: Store, key: str) -> Shown:
     for unit_id in sorted(read_marks(store)):
         samples = read_table(store, unit_id, "samples", ["sample_id", "image_id", "caption"])
         for row in samples.to_pylist():
-            if row["sample_id"] == key:
+            if row["sample_id"] == sample["sample_id"]:
                 return _gather(store, unit_id, sample, corpus, row)
     raise Refused(f"{key}: its unit is gone from {store.url}")
 
@@ -62,7 +62,7 @@ def _ledger_row(store: Store, key: str) -> tuple[Mapping[str, Any], str]:
     for name in store.names("ledger/samples", suffix=".parquet"):
         rows = store.read_table(name).to_pylist()
         for row in rows:
-            if key in (row["sample_id"], row["key"]):
+            if key in (row["sample_id"], row["key"], row["image"]):
                 return row, name.rsplit("/", 1)[-1]
     raise Refused(f"{key}: no such sample in {store.url}/ledger")
 
