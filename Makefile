@@ -1,6 +1,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
 .PHONY: quickstart test unit test-llm test-models chaos lint docs bench bench-filters bench-io bench-quality models parity verify
@@ -9,13 +10,19 @@ READY := $(VENV)/.ready
 TRAIN ?= ../shared/data/train
 DATA := $(if $(wildcard $(TRAIN)/index.jsonl),--data $(TRAIN))
 
-$(READY): pyproject.toml constraints.txt
+# What a user needs: some gigabytes, most of them torch.
+$(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt torch
+	$(BIN)/pip install -c constraints.txt torch
+	$(BIN)/pip install -c constraints.txt -e .
+	touch $@
+
+# And what a contributor needs: linters, test servers.
+$(READY): $(INSTALLED)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
 
-quickstart: $(READY)
+quickstart: $(INSTALLED)
 	test -d runs/corpora || $(BIN)/miner demo runs/corpora
 	$(BIN)/miner run configs/quickstart.yaml
 
