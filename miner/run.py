@@ -172,6 +172,8 @@ def _check_out(store: Store, config: Config, models: Mapping[str, str]) -> None:
         if strange:
             raise Refused(f"out: {store.url} is not empty and not an output of miner run")
         return
+    if not read_marks(store):
+        return  # nothing is mined yet, as when the first call named a model that is not there
     begun = store.read_json(RUN)
     lines = difference(begun["identity"], config.identity())
     lines += difference(begun.get("models", {}), dict(models))
@@ -184,7 +186,7 @@ def _check_out(store: Store, config: Config, models: Mapping[str, str]) -> None:
 
 def _check_corpora(store: Store, plan: Plan) -> None:
     """Refuse corpora that are not those that OUT was begun with."""
-    if store.exists(RUN):
+    if store.exists(RUN) and read_marks(store):
         run = store.read_json(RUN)
         lines = difference(run["rows"], dict(plan.rows))
         if lines or run["plan"] != plan.fingerprint:

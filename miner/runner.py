@@ -117,8 +117,10 @@ def run_units(config: Config, refs: Iterable[UnitRef], workers: int) -> Iterator
                     busy[at] -= 1
                 yield _result(future)
     finally:
-        for actor in itertools.chain(*pools):
-            ray.kill(actor)
+        # Actors at work end with this process's job; killed, Ray would report each as a fault.
+        if not underway:
+            for actor in itertools.chain(*pools):
+                ray.kill(actor)
 
 
 def _result(future: Any) -> dict[str, Any]:

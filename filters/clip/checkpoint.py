@@ -102,6 +102,8 @@ def fetch(name: str, revision: str | None, field: str) -> Path:
     folder = Path(name)
     if folder.is_dir():
         return folder
+    if name.startswith(("/", ".", "~")):
+        raise Refused(f"{field}: {name}: no such folder")
     from huggingface_hub import snapshot_download
 
     try:

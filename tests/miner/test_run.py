@@ -110,6 +110,17 @@ def test_another_configuration_is_refused_with_the_difference(plain, corpora):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_before_the_first_unit_another_configuration_is_welcome(corpora, tmp_path):
+    out = tmp_path / "out"
+    for model, said in (("/models/none", "no such folder"), ("./none", "no such folder")):
+        done = subprocess.run(
+            command(corpora, out, "--no-ray", "--set", f"filters.clip.model={model}"),
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
 def test_ray_gives_the_same_bytes_in_an_environment_whose_path_has_a_space(
     plain, corpora, tmp_path
 ):
