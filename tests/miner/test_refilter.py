@@ -160,6 +160,7 @@ def test_a_hundred_thousand_verdicts_in_seconds():
 def test_show(store):
     key, concept = sorted(kept(store))[0]
     shown = find(store, key)
+    assert shown.sample == find(store, shown.sample["image"]).sample
     names = [c["concept"] for c in shown.candidates]
     assert concept in names
     assert "necrosis" in names  # the decoy
