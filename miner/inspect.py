@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -190,3 +191,8 @@ def show(found: dict[str, Any], console: Console) -> None:
     console.print(samples)
     console.print("Settings:\n")
     console.print(found["config"], markup=False, soft_wrap=True)
+    (settings,) = yaml.safe_load(found["config"])["corpora"]
+    if set(settings) == {"kind", "path"}:
+        corpus = shlex.quote(f"{settings['kind']}={settings['path']}")
+        command = f"miner run quickstart.yaml --out OUT --corpus {corpus}"
+        console.print(f"or: {command}", markup=False, highlight=False, soft_wrap=True)

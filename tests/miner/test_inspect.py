@@ -5,12 +5,13 @@ import tarfile
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
 from miner.cli import app
 from miner.config import Config
 from miner.errors import Refused
-from miner.inspect import examine
+from miner.inspect import examine, show
 from tests.miner.corpora.layouts import (
     image_table,
     pathgen_record,
@@ -105,6 +106,16 @@ def test_every_layout_is_recognised_and_counted(tmp_path, kind):
     pasted = Config.model_validate(yaml.safe_load(found["config"]))
     assert pasted.corpora[0].kind == kind
     json.dumps(found)
+
+
+def test_brackets_in_captions_are_shown_as_they_are(tmp_path, capsys):
+    folder = tmp_path / "my [b] pictures"
+    pairs(folder)
+    min(folder.rglob("*.txt")).write_text("Fat [/i] and [bold]glands[/bold].")
+    show(examine(str(folder)), Console(width=200))
+    said = capsys.readouterr().out
+    assert "Fat [/i] and [bold]glands[/bold]." in said
+    assert f"--corpus 'pairs={folder}'" in said
 
 
 def test_the_spread_of_slides(tmp_path):
