@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from filters.files import read_json
+from filters.scores import SCORES
 from miner.errors import Refused
 
 VERSION = 1
@@ -199,6 +200,12 @@ def load_decision(path: str | os.PathLike[str] = "embedded") -> Decision:
     file = EMBEDDED if path == "embedded" else Path(path)
     data = read_json(file, "filters.decision", VERSION)
     try:
+        strange = sorted({*data["features"]} - {*SCORES, "confidence"})
+        if strange:
+            raise Refused(
+                f"filters.decision: {file} was fitted on scores that this program has not: "
+                f"{', '.join(strange)}; fit it again (miner calibrate)"
+            )
         return Decision(
             features=tuple(data["features"]),
             segmenters=tuple(data["segmenters"]),

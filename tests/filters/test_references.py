@@ -98,3 +98,12 @@ def test_shipped_decision():
     assert found.level("no such concept", "no such family") == "global"
     assert found.level("no such concept", "cell") == "family:cell"
     assert found.calibrations["global"].threshold_for(1.0) == np.inf
+
+
+def test_a_decision_fitted_on_scores_that_are_gone_is_refused_by_their_names(tmp_path):
+    data = json.loads(decision.EMBEDDED.read_text())
+    data["features"][-1] = "ks_gone"
+    file = tmp_path / "decision.json"
+    file.write_text(json.dumps(data))
+    with pytest.raises(Refused, match=r"has not: ks_gone; fit it again"):
+        decision.load_decision(file)
