@@ -21,7 +21,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +336,17 @@ class _Names:
         return [item["key"] for item in items]
 
 
+def contest(
+    contestants: Sequence[tuple[str, Callable]], rounds: int
+) -> dict[str, list[tuple[float, float]]]:
+    """What `_timed` says of every contestant in every round, every other round backwards."""
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name, _ in contestants}
+    for number in range(rounds):
+        for name, run in contestants[:: 1 if number % 2 == 0 else -1]:
+            rates[name].append(_timed(run))
+    return rates
+
+
 def main() -> None:
     """Run everything, rounds interleaved, and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -350,14 +361,10 @@ def main() -> None:
         out = folder / "out"
         samples = tiles(args.n, 512)
         pack_peer(samples, out)
-        contests = [*bench_pack(folder, samples), *bench_load(out)]
-        rates: dict[str, list[tuple[float, float]]] = {name: [] for name, _ in contests}
-        for number in range(args.rounds):
-            for name, run in contests[:: 1 if number % 2 == 0 else -1]:
-                rates[name].append(_timed(run))
+        rates = contest([*bench_pack(folder, samples), *bench_load(out)], args.rounds)
         print("| what | samples/s | of the limit | of its processor time |\n|---|---|---|---|")
         limits = {"pack": "pack: TarWriter", "load": "load: raw tar + cv2"}
-        for name, _ in contests:
+        for name in rates:
             limit = limits[name[:4]]
             if "two" in name or "ranks" in name:
                 limit = "load: raw tar + cv2, two processes"

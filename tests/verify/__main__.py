@@ -38,6 +38,7 @@ def promises(folder: Path, seed: int, captions: int) -> Iterator[Promise]:
         lambda: outside.mentions(folder),
         outside.biomedparse,
         speed.captions,
+        lambda: speed.shards(folder),
         speed.workers,
     )
     for part in parts:

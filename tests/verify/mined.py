@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -138,7 +139,8 @@ def exports(out: Path) -> Iterator[Promise]:
     """Every dialect, read back by its consumer's rules."""
     source = [Sample(s.value, s.image, s.format, "train") for s in samples(Store(str(out)))]
     for dialect in DIALECTS:
-        found = read_back(dialect, source, out.with_name(f"export-{dialect}"))
+        with contextlib.redirect_stdout(None):  # pycocotools tells what it reads
+            found = read_back(dialect, source, out.with_name(f"export-{dialect}"))
         yield promise(
             f"export to {dialect}, read back by its consumer's rules",
             "0 wrong",
