@@ -13,7 +13,7 @@ import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +80,19 @@ CONTESTANTS: dict[str, tuple[Callable[[Config, list[UnitRef]], float], int]] = {
 }
 
 
-def measure(captions: int, rounds: int) -> dict[str, list[float]]:
-    """Units per second of every contestant in every round."""
+def measure(
+    captions: int, rounds: int, names: Sequence[str] = tuple(CONTESTANTS)
+) -> dict[str, list[float]]:
+    """Units per second of every named contestant in every round."""
     from miner.demo import write_demo
 
-    rates: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
+    rates: dict[str, list[float]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         corpora = Path(folder) / "corpora"
         write_demo(corpora, captions=captions, seed=1)
         kinds = [f"{k}={corpora / k}" for k in ("quilt", "pathcap", "pathgen")]
         for number in range(rounds):
-            order = list(CONTESTANTS) if number % 2 == 0 else list(reversed(CONTESTANTS))
+            order = list(names) if number % 2 == 0 else list(reversed(names))
             for name in order:
                 out = f"{folder}/{number}-{name}"
                 sets = ["runner.unit_rows=8"]

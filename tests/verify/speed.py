@@ -38,16 +38,11 @@ def shards(folder: Path) -> Iterator[Promise]:
 
 
 def workers() -> Iterator[Promise]:
-    """What two Ray workers gain beside what two processes of a pool gain."""
+    """The whole pipeline on two Ray workers, and in two processes of a pool."""
     from tests.bench import runner
 
-    found = runner.measure(captions=90, rounds=1)
-    yield _ratio(
-        "what two Ray workers gain of what Pool(2) gains",
-        RAY_BAR,
-        found["Ray, 2 workers"],
-        found["Pool(2)"],
-    )
+    found = runner.measure(captions=120, rounds=2, names=("Ray, 2 workers", "Pool(2)"))
+    yield _ratio("units/s of two Ray workers beside Pool(2)", RAY_BAR, *found.values())
 
 
 def _ratio(what: str, bar: float, ours: Sequence[float], other: Sequence[float]) -> Promise:
