@@ -12,10 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from miner.config import Config, apply_sets, check_config, difference
+from miner.config import Config, difference
 from miner.errors import Refused
 from miner.finish import finish
 from miner.layout import CHANGES, RUN
+from miner.load_config import apply_sets, check_config
 from miner.store import Store
 from miner.units import marks as read_marks
 

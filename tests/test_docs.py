@@ -25,7 +25,7 @@ import yaml
 from typer.testing import CliRunner
 
 from miner.cli import app
-from miner.config import check_config
+from miner.load_config import check_config
 from miner.reference import configuration
 from shards.instruct.mix import Mix
 from tests.test_examples import EXAMPLES

@@ -84,7 +84,7 @@ def refit(
 
 def _settings(config: str | None, sets: Sequence[str]) -> tuple[SegmentConfig, FilterConfig]:
     if config is not None:
-        from miner.config import load_config
+        from miner.load_config import load_config
 
         loaded = load_config(config, sets)
         return loaded.segment, loaded.filters

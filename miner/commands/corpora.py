@@ -19,7 +19,7 @@ def plan(
     from rich.console import Console
     from rich.table import Table
 
-    from miner.config import load_config
+    from miner.load_config import load_config
     from miner.plan import make_plan
     from miner.store import Store
 

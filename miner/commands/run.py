@@ -29,7 +29,7 @@ def run(
     from miner.interrupts import EXIT, LINE, at_once
 
     with at_once():
-        from miner.config import load_config
+        from miner.load_config import load_config
         from miner.threads import environment
 
         settings = load_config(config, set_ or [], corpus or [], out, workers)

@@ -18,7 +18,7 @@ TILES = 20
 
 _RUN = """
 import resource, sys
-from miner.config import load_config
+from miner.load_config import load_config
 from miner.progress import Silent
 from miner.run import run
 run(load_config("quickstart.yaml", [], [f"pairs={sys.argv[1]}"], sys.argv[2]), Silent(), False)

@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from miner.config import Config, load_config
+from miner.config import Config
+from miner.load_config import load_config
 from miner.plan import UnitRef, make_plan
 from miner.stages import NAMES
 from miner.store import Store

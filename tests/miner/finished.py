@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from filters.scores import SCORES
-from miner.config import Config, check_config
+from miner.config import Config
 from miner.demo import render, stains
 from miner.finish import finish
 from miner.layout import RUN
+from miner.load_config import check_config
 from miner.store import Store
 from miner.unit import CANDIDATES, FACT, IMAGES, MENTION, SAMPLES, Unit
 from miner.units import commit, marks

@@ -1,7 +1,8 @@
 import pytest
 
-from miner.config import check_config, difference, load_config
+from miner.config import difference
 from miner.errors import Refused
+from miner.load_config import check_config, load_config
 
 QUILT = {"kind": "quilt", "path": "a/quilt"}
 

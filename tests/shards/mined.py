@@ -47,8 +47,8 @@ class Mined:
 
 def mine(folder: Path) -> Mined:
     """Write phantom corpora and side files, and run the quickstart's configuration on them."""
-    from miner.config import load_config
     from miner.demo import write_demo
+    from miner.load_config import load_config
     from miner.progress import Silent
     from miner.run import run
 
