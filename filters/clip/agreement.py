@@ -11,12 +11,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 
 from filters.clip import phrases, regions
 from filters.clip.config import ClipConfig
+from filters.clip.encoder import Encoder, load
 from ner.concepts import concepts
 
 SCORES: Mapping[str, str] = {
@@ -36,36 +36,6 @@ BLANK = 2.0  # deviation of the channel values below which a picture shows nothi
 
 Candidate = tuple[str, str, np.ndarray | None, np.ndarray | None, Sequence[str]]
 Judgement = dict[str, float | str | None]
-
-
-class Encoder(Protocol):
-    """A CLIP: texts, dense features and crops into one space."""
-
-    crop_px: int
-    logit_scale: float
-
-    def judged_as(self, concept: str) -> str | None:
-        """The concept whose phrases stand for this one; None where the model knows none."""
-        ...
-
-    def texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Embeddings of texts, float32 (n, d), L2-normalised."""
-        ...
-
-    def dense(self, image: np.ndarray) -> np.ndarray:
-        """Dense features of a picture uint8 (H, W, 3): float32 (rows, columns, c)."""
-        ...
-
-    def regions(self, dense: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:
-        """Embeddings of n regions given by weights (rows, columns) each: float32 (n, d)."""
-        ...
-
-    def crops(self, crops: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        """Embeddings of crops uint8 (n, crop_px, crop_px, 3): float32 (n, d).
-
-        The regions in them, bool (n, crop_px, crop_px), are for models that can use them.
-        """
-        ...
 
 
 @dataclasses.dataclass
@@ -97,8 +67,6 @@ class ClipAgreement:
     def __init__(
         self, config: ClipConfig, threads: int = 1, encoder: Encoder | None = None
     ) -> None:
-        from filters.clip.models import load
-
         self.config = config
         self.encoder: Encoder = encoder if encoder is not None else load(config, threads)
         self._phrases: dict[str, np.ndarray] = {}
