@@ -123,7 +123,7 @@ def find(
         labels int32 (H, W); probability float32 (H, W).
     """
     if concept == "nucleus":
-        probability = encoded.nuclear_maps["nucleus"]
+        probability = encoded.nucleus
         return objects.enlarge(encoded.nuclei, probability, views.THRESHOLD, encoded.shape)
     if concept in NUCLEI.softmax:
         return _nuclei_of(encoded, NUCLEI.softmax.index(concept))
@@ -145,7 +145,7 @@ def _nuclei_of(encoded: Encoded, kind: int) -> tuple[np.ndarray, np.ndarray]:
     names = np.zeros(len(keep), np.int32)
     names[keep] = np.arange(1, keep.sum() + 1, dtype=np.int32)
     share = np.concatenate([[0.0], kinds[:, kind]]).astype(np.float32)
-    nucleus = encoded.nuclear_maps["nucleus"]
+    nucleus = encoded.nucleus
     chosen = names[encoded.nuclei]
     labels, fine = objects.enlarge(chosen, nucleus, views.THRESHOLD, encoded.shape)
     probability = cv2.resize(share[encoded.nuclei], encoded.shape[::-1]) * fine

@@ -10,6 +10,7 @@ import torch
 from segmenters.stain import colour
 from segmenters.unet import (
     augment,
+    darkness,
     data,
     fit_kinds,
     objects,
@@ -96,6 +97,25 @@ def test_enlarged_objects_follow_the_probability():
     big, fine = objects.enlarge(labels, probability, 0.5, (128, 128))
     assert set(np.unique(big)) == {0, 1}
     assert np.array_equal(big > 0, fine > 0.5)
+
+
+def test_dark_pixels_at_the_rim_are_nucleus_and_pale_ones_are_not():
+    labels = discs([(20, 20), (44, 44)], radius=7)
+    rim = cv2.dilate(labels.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    probability = np.where(labels > 0, 0.95, np.where(rim, 0.5, 0.02)).astype(np.float32)
+    density = np.where(labels > 0, 0.8, 0.2).astype(np.float32)
+    left = rim & (np.arange(64) < 32)
+    density[left] = 0.8
+    found = darkness.sharpen(probability, density)
+    assert (found[left] > 0.5).all()
+    assert (found[rim & ~left & (labels == 0)] < 0.5).all()
+    assert (found[labels > 0] > 0.9).all() and (found[~rim] < 0.1).all()
+
+
+def test_without_nuclei_to_compare_with_darkness_says_nothing():
+    probability = np.full((64, 64), 0.4, np.float32)
+    density = np.random.default_rng(0).random((64, 64), np.float32)
+    assert (darkness.sharpen(probability, density) == probability).all()
 
 
 def test_a_patient_is_on_one_side_of_the_split():
