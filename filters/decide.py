@@ -30,9 +30,9 @@ import pyarrow as pa
 from filters import fdr, geometry
 from filters.config import FilterConfig
 from filters.decision import Decision, inputs, load_decision
-from filters.families import family
 from filters.scores import CLIP, KS, SCORES
 from ner.concepts import concepts
+from ner.families import family
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Batch:
         image: object, image_id.
         concept: object.
         kind: object, "object" or "stuff".
-        family: object, see `filters.families`.
+        family: object, see `ner.families`.
         segmenter: object.
         given: object, the segmenter's own reason or None.
         positive: bool, some caption affirms it.

@@ -13,9 +13,9 @@ import numpy as np
 from pycocotools import mask as coco
 
 from filters.config import GeometryConfig
-from filters.families import related
 from filters.objects import Objects
 from ner.concepts import Concept
+from ner.families import related
 
 
 def measure_mask(mask: np.ndarray, objects: Objects, mpp: float | None) -> dict[str, float]:

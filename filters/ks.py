@@ -22,11 +22,11 @@ import cv2
 import numpy as np
 
 from filters.distributions import conformal, statistic, two_sample
-from filters.families import related
 from filters.features import FEATURES, NORMALIZED, RAW, Pixels, evenly
 from filters.objects import Objects
 from filters.references import Reference, References
 from ner.concepts import concepts
+from ner.families import related
 
 PIXELS = 512  # pixels of a region that enter a statistic
 MIN_PIXELS = 16  # fewer do not show a distribution

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from filters.families import family, related
 from ner.concepts import Concept, concepts
+from ner.families import family, related
 from ner.ground import forbidden, sites_of
 from segmenters.config import SegmentConfig
 

@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from filters.calibration.labelled import Labelled, phantom_concepts
 from filters.calibration.planting import RIGHT_IOU, Planted, iou, plants
-from filters.families import related
 from filters.stage import Score
 from miner.unit import CANDIDATES
 from ner.concepts import concepts
+from ner.families import related
 from segmenters.protocol import Prompt, Segmenter
 from segmenters.regions import bbox, encode, encode_labels
 

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from filters.calibration.labelled import Labelled, Truth
-from filters.families import family, related
 from filters.objects import components
 from ner.concepts import concepts
+from ner.families import family, related
 
 RIGHT_IOU = 0.5
 MAX_PLANTED = 3  # concepts of a tile that errors are planted for

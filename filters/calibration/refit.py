@@ -26,8 +26,8 @@ from segmenters.config import SegmentConfig
 def refit(
     masks: Sequence[Path],
     out: Path,
-    config: str | None,
-    sets: Sequence[str],
+    segment: SegmentConfig,
+    filters: FilterConfig,
     references_only: bool = False,
 ) -> list[str]:
     """Fit on labelled folders and write `references.json` and `decision.json`.
@@ -39,8 +39,8 @@ def refit(
     Args:
         masks: folders, see `filters.calibration.labelled.read_folder`.
         out: folder for the two files.
-        config: run configuration whose segmenters and filters are used; defaults when None.
-        sets: `a.b=c` changes of it.
+        segment: whose candidates are judged.
+        filters: how they are scored, and the references that keep what is not fitted.
         references_only: leave the decision alone; no segmenter runs.
 
     Returns:
@@ -50,7 +50,6 @@ def refit(
         Refused: a folder is not labelled tiles, no concept has enough regions, or all candidates
             are right or wrong.
     """
-    segment, filters = _settings(config, sets)
     tiles = [tile for folder in masks for tile in read_folder(folder)]
     if not tiles:
         raise Refused(f"--masks {', '.join(map(str, masks))}: no labelled tile in it")
@@ -80,17 +79,6 @@ def refit(
     lines += summary(table, result)
     next_step = f"--set filters.references={path} --set filters.decision={out / 'decision.json'}"
     return [*lines, f"next: {next_step}"]
-
-
-def _settings(config: str | None, sets: Sequence[str]) -> tuple[SegmentConfig, FilterConfig]:
-    if config is not None:
-        from miner.load_config import load_config
-
-        loaded = load_config(config, sets)
-        return loaded.segment, loaded.filters
-    if sets:
-        raise Refused("--set: needs --config, the configuration that it changes")
-    return SegmentConfig(), FilterConfig()
 
 
 def _collect(tiles: Iterable[Labelled]) -> Collected:

@@ -85,8 +85,18 @@ def calibrate(
 ) -> None:
     """Refit the reference distributions and the decision on labelled tiles."""
     from filters.calibration.refit import refit
+    from filters.config import FilterConfig
+    from miner.errors import Refused
+    from miner.load_config import load_config
+    from segmenters.config import SegmentConfig
 
-    for line in refit(masks, out, config, set_ or [], references_only):
+    segment, filters = SegmentConfig(), FilterConfig()
+    if config is not None:
+        loaded = load_config(config, set_ or [])
+        segment, filters = loaded.segment, loaded.filters
+    elif set_:
+        raise Refused("--set: needs --config, the configuration that it changes")
+    for line in refit(masks, out, segment, filters, references_only):
         typer.echo(line)
 
 

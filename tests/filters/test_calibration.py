@@ -11,9 +11,11 @@ from PIL import Image
 
 from filters.calibration import candidates, curves, fit, labelled, logistic, planting, refit
 from filters.calibration.regions import Collected, fit_references
+from filters.config import FilterConfig
 from filters.decision import load_decision
 from filters.references import load_references
 from miner.errors import Refused
+from segmenters.config import SegmentConfig
 from segmenters.protocol import Candidate
 
 
@@ -161,7 +163,9 @@ def write_plain(folder, tiles):
 
 def test_calibrate_on_a_plain_folder(tmp_path, tiles):
     write_plain(tmp_path / "mine", tiles)
-    lines = refit.refit([tmp_path / "mine"], tmp_path / "out", None, [], references_only=True)
+    lines = refit.refit(
+        [tmp_path / "mine"], tmp_path / "out", SegmentConfig(), FilterConfig(), references_only=True
+    )
     assert "--set filters.references=" in lines[-1]
     found = load_references(tmp_path / "out" / "references.json")
     assert not (tmp_path / "out" / "decision.json").exists()
@@ -177,11 +181,9 @@ def test_folders_without_labels_are_refused(tmp_path, content):
     for name in content:
         (tmp_path / name).mkdir()
     with pytest.raises(Refused, match="--masks"):
-        refit.refit([tmp_path], tmp_path / "out", None, [])
+        refit.refit([tmp_path], tmp_path / "out", SegmentConfig(), FilterConfig())
     with pytest.raises(Refused, match="no such folder"):
         labelled.read_folder(tmp_path / "none")
-    with pytest.raises(Refused, match="needs --config"):
-        refit.refit([tmp_path], tmp_path / "out", None, ["a.b=1"])
 
 
 def test_published_layout(shared):

@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from miner import cli
+from miner.errors import Refused
 from miner.store import Store
 
 
@@ -32,6 +34,14 @@ def test_other_faults_of_files_keep_their_traceback(monkeypatch):
     monkeypatch.setattr(cli, "app", app)
     with pytest.raises(OSError, match="Bad file descriptor"):
         cli.main()
+
+
+def test_calibrate_has_no_settings_to_change_without_a_configuration():
+    found = CliRunner().invoke(
+        cli.app, ["calibrate", "--masks", "m", "--out", "o", "--set", "seed=1"]
+    )
+    assert isinstance(found.exception, Refused)
+    assert str(found.exception) == "--set: needs --config, the configuration that it changes"
 
 
 @pytest.mark.whole

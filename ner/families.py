@@ -6,13 +6,11 @@ from collections.abc import Mapping
 
 from ner.concepts import Concept
 
-FAMILIES = ("cell", "structure", "clear", "tissue")
-
 CELL_UM = 40.0  # the largest single cells of the table; a megakaryocyte reaches 60 at times
 
 
 def family(concept: Concept | None, kind: str) -> str:
-    """Family of a concept; a concept the table does not know goes by its kind.
+    """One of cell, structure, clear, tissue; a concept the table does not know goes by its kind.
 
     Args:
         concept: its row in the table, or None.

@@ -1,16 +1,10 @@
-"""Which concepts an organ rules out, and which decoys follow from it."""
+"""Which decoys a picture gets."""
 
-import pytest
-
-from filters.families import family, related
 from ner.concepts import concepts
-from ner.ground import forbidden, sites_of
+from ner.families import family, related
+from ner.ground import forbidden
 from segmenters.asks import COMMON, asks
 from segmenters.config import SegmentConfig
-
-
-def facts(*sites):
-    return [{"kind": "site", "value": s, "start": 0, "end": 1} for s in sites]
 
 
 def mention(concept, polarity="affirmed"):
@@ -23,31 +17,11 @@ def mention(concept, polarity="affirmed"):
     }
 
 
-@pytest.mark.parametrize(
-    ("sites", "expected"),
-    [
-        ((), False),
-        (("kidney",), True),
-        (("Kidney",), True),
-        (("liver",), False),
-        (("kidney", "liver"), False),
-        (("some organ nobody listed",), False),
-    ],
-)
-def test_a_hepatocyte(sites, expected):
-    assert forbidden(concepts()["hepatocyte"], sites_of(facts(*sites))) is expected
-
-
-def test_what_the_table_does_not_know_is_not_forbidden():
-    assert not forbidden(None, sites_of(facts("kidney")))
-    assert sites_of(None) == frozenset()
-
-
 def test_decoys_cannot_be_in_the_picture():
     table = concepts()
     found = asks(
         [mention("glomerulus"), mention("gland", "negated")],
-        facts("kidney"),
+        [{"kind": "site", "value": "kidney", "start": 0, "end": 1}],
         lambda name: True,
         SegmentConfig(decoys=4),
         "q/a",
@@ -76,18 +50,3 @@ def test_decoys_differ_between_pictures_and_not_between_runs():
 
     assert chosen("q/a") == chosen("q/a")
     assert len({tuple(chosen(f"q/{i}")) for i in range(10)}) > 3
-
-
-def test_every_concept_has_a_family():
-    found = {family(c, c.kind) for c in concepts().values()}
-    assert found == {"cell", "structure", "clear", "tissue"}
-    assert family(None, "object") == "structure"
-    assert family(None, "stuff") == "tissue"
-
-
-def test_kinship():
-    table = concepts()
-    assert related("lymphocyte", "nucleus", table)
-    assert related("gland", "lumen", table)
-    assert related("nucleus", "nucleus", table)
-    assert not related("lumen", "nucleus", table)

@@ -1,0 +1,64 @@
+"""Imports follow the pipeline, in no circle, and Ray stays in the runner."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PIPELINE = ("ner", "segmenters", "filters", "shards")
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for room in ("miner", *PIPELINE)
+    for path in sorted((ROOT / room).rglob("*.py"))
+}
+
+
+def imported(module: str) -> Iterator[str]:
+    """Dotted names that a module imports anywhere in it, inside functions too."""
+    for node in ast.walk(ast.parse(SOURCES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if name in SOURCES else node.module for name in names)
+
+
+IMPORTS = {module: sorted(set(imported(module))) for module in SOURCES}
+
+
+def ways(start: str) -> dict[str, list[str]]:
+    """A way of imports to every module of ours that is reached from one, by its name."""
+    found: dict[str, list[str]] = {}
+    left = [[start]]
+    while left:
+        way = left.pop(0)
+        for name in IMPORTS[way[-1]]:
+            if name in SOURCES and name not in found:
+                found[name] = [*way, name]
+                left.append(found[name])
+    return found
+
+
+@pytest.mark.parametrize("room", PIPELINE)
+def test_a_room_needs_no_later_one(room):
+    later = PIPELINE[PIPELINE.index(room) + 1 :]
+    wrong = [
+        " imports ".join(way)
+        for module in SOURCES
+        if module.split(".")[0] == room
+        for name, way in ways(module).items()
+        if name.split(".")[0] in later
+    ]
+    assert not wrong, wrong[0]
+
+
+def test_no_imports_go_in_a_circle():
+    circles = [" imports ".join(found[m]) for m in SOURCES if m in (found := ways(m))]
+    assert not circles, min(circles, key=len)
+
+
+def test_ray_is_imported_by_the_runner_alone():
+    users = [m for m, names in IMPORTS.items() if any(n.split(".")[0] == "ray" for n in names)]
+    assert users == ["miner.runner"]
