@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from miner.threads import VARIABLES
+from tests.llm_server import Serve, servers
 
 # Before numpy and torch load: on few cores their threads mostly wait for each other.
 for name in VARIABLES:
@@ -23,6 +25,13 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         if WHOLE & set(item.fixturenames):
             item.add_marker("whole")
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts a server of a language model; see `tests.llm_server`."""
+    with servers() as start:
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,7 @@
 
 import base64
 import io
-import json
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -13,6 +10,7 @@ from PIL import Image
 
 from filters.config import JudgeConfig
 from filters.judge import Judge, outlined_crop, parse
+from tests.llm_server import completion
 
 MASK = np.zeros((60, 80), bool)
 MASK[20:40, 30:50] = True
@@ -26,63 +24,15 @@ class Result:
     notes: list = field(default_factory=list)
 
 
-class Server:
-    """Answers chat completions from a list, and remembers what it was asked."""
+def replies(*answers):
+    """Answers in this order, a status for a failure; then `RIGHT` as often as it is asked."""
+    left = list(answers)
 
-    def __init__(self, answers):
-        self.answers, self.asked = list(answers), []
-        server = self
+    def answer(body):
+        one = left.pop(0) if left else RIGHT
+        return (one, b'{"error": "no"}') if isinstance(one, int) else completion(one)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                server.asked.append(body)
-                answer = server.answers.pop(0) if server.answers else RIGHT
-                status = answer if isinstance(answer, int) else 200
-                reply = {
-                    "id": "1",
-                    "object": "chat.completion",
-                    "created": 0,
-                    "model": "m",
-                    "choices": [
-                        {
-                            "index": 0,
-                            "finish_reason": "stop",
-                            "message": {"role": "assistant", "content": answer},
-                        }
-                    ],
-                }
-                data = json.dumps(reply if status == 200 else {"error": "no"}).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *args):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
-        self.thread = threading.Thread(target=self.http.serve_forever, daemon=True)
-        self.thread.start()
-
-    def close(self):
-        self.http.shutdown()
-        self.http.server_close()
-
-
-@pytest.fixture
-def server():
-    made = []
-
-    def make(*answers):
-        made.append(Server(answers))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+    return answer
 
 
 def judge(url, n=1, **settings):
@@ -101,8 +51,8 @@ def judge(url, n=1, **settings):
         ('Sure!\n```json\n{"verdict": "wrong_extent", "confidence": 0.7}\n```', 0.3),
     ],
 )
-def test_answers_become_a_score(server, answer, expected):
-    (result,) = judge(server(answer).url)
+def test_answers_become_a_score(serve, answer, expected):
+    (result,) = judge(serve(replies(answer)).url)
     assert result.scores["judge_right"] == pytest.approx(expected)
     assert result.notes == []
 
@@ -119,8 +69,8 @@ def test_answers_become_a_score(server, answer, expected):
         (401, "request failed"),
     ],
 )
-def test_bad_answers_leave_the_score_undefined(server, answer, note):
-    (result,) = judge(server(answer).url)
+def test_bad_answers_leave_the_score_undefined(serve, answer, note):
+    (result,) = judge(serve(replies(answer)).url)
     assert result.scores == {}
     assert note in result.notes[0]
 
@@ -130,34 +80,34 @@ def test_no_server_is_a_note():
     assert "request failed" in result.notes[0]
 
 
-def test_recorded_answers_cost_no_call(server, tmp_path):
-    one = server()
+def test_recorded_answers_cost_no_call(serve, tmp_path):
+    one = serve(replies())
     judge(one.url, 2, cache=str(tmp_path))
-    assert len(one.asked) == 2
+    assert len(one.requests) == 2
     again = judge(one.url, 2, cache=str(tmp_path))
-    assert len(one.asked) == 2
+    assert len(one.requests) == 2
     assert all(r.scores["judge_right"] == pytest.approx(0.9) for r in again)
     assert not list(tmp_path.rglob("*.tmp-*"))
 
 
-def test_failures_are_not_recorded(server, tmp_path):
-    one = server("nonsense")
+def test_failures_are_not_recorded(serve, tmp_path):
+    one = serve(replies("nonsense"))
     judge(one.url, cache=str(tmp_path))
     (again,) = judge(one.url, cache=str(tmp_path))
     assert again.scores["judge_right"] == pytest.approx(0.9)
 
 
-def test_budget(server):
-    one = server()
+def test_budget(serve):
+    one = serve(replies())
     results = judge(one.url, 3, budget=2)
-    assert len(one.asked) == 2
+    assert len(one.requests) == 2
     assert sum("budget" in note for r in results for note in r.notes) == 1
 
 
-def test_what_is_sent(server):
-    one = server()
+def test_what_is_sent(serve):
+    one = serve(replies())
     judge(one.url)
-    text, image = one.asked[0]["messages"][0]["content"]
+    text, image = one.requests[0]["messages"][0]["content"]
     assert "nuclei 0" in text["text"]
     data = base64.b64decode(image["image_url"]["url"].split(",")[1])
     crop = np.asarray(Image.open(io.BytesIO(data)))

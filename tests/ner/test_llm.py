@@ -1,8 +1,6 @@
-import contextlib
 import json
 import socket
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -10,6 +8,7 @@ from miner.errors import Refused
 from ner.config import LlmConfig, NerConfig
 from ner.extractor import Extractor
 from ner.llm.extractor import LlmExtractor
+from tests.llm_server import completion, hang_up
 
 CAPTION = "Nests of tumor cells without necrosis."
 GOOD = [
@@ -18,81 +17,8 @@ GOOD = [
 ]
 
 
-def completion(content, **choice):
-    message = {"role": "assistant", "content": content, **choice.pop("message", {})}
-    return {
-        "id": "1",
-        "object": "chat.completion",
-        "created": 0,
-        "model": "m",
-        "choices": [{"index": 0, "finish_reason": "stop", **choice, "message": message}],
-        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
-    }
-
-
 def mentions(items):
     return completion(json.dumps({"mentions": items}))
-
-
-class Server(ThreadingHTTPServer):
-    """Answers each request with what `answer(body)` returns: an object, or (status, bytes)."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, answer):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answer = answer
-        self.requests = []
-        self.lock = threading.Lock()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-    def handle_error(self, request, client_address):
-        """A client that hung up is part of these tests."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with self.server.lock:
-            self.server.requests.append(body)
-        answer = self.server.answer(body)
-        status, payload, kind = 200, b"", "application/json"
-        if isinstance(answer, tuple):
-            status, payload, *rest = answer
-            kind = rest[0] if rest else kind
-        elif callable(answer):
-            answer(self)
-            return
-        else:
-            payload = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(payload)))
-        self.end_headers()
-        self.wfile.write(payload)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def serve():
-    with contextlib.ExitStack() as stack:
-
-        def start(answer):
-            server = Server(answer)
-            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-            stack.callback(server.server_close)
-            stack.callback(server.shutdown)
-            return server
-
-        yield start
 
 
 def config(server, **more):
@@ -123,11 +49,6 @@ def cut_stream(handler):
     handler.end_headers()
     handler.wfile.write(b'{"id": "1", "choices": [{"mess')
     handler.wfile.flush()
-    handler.connection.shutdown(socket.SHUT_RDWR)
-    handler.close_connection = True
-
-
-def hang_up(handler):
     handler.connection.shutdown(socket.SHUT_RDWR)
     handler.close_connection = True
 
@@ -271,21 +192,10 @@ def test_a_budget_stops_cleanly(serve, limit):
 
 
 def test_keys_come_from_the_environment(serve, monkeypatch):
-    seen = []
-
-    def answer(body):
-        return mentions([])
-
-    class Spy(Handler):
-        def do_POST(self):
-            seen.append(self.headers["Authorization"])
-            super().do_POST()
-
-    server = serve(answer)
-    server.RequestHandlerClass = Spy
+    server = serve(lambda body: mentions([]))
     monkeypatch.setenv("SOME_KEY", "secret-1")
     LlmExtractor(config(server, key_env="SOME_KEY"))([CAPTION])
-    assert seen == ["Bearer secret-1"]
+    assert [sent["Authorization"] for sent in server.headers] == ["Bearer secret-1"]
     assert "secret-1" not in config(server, key_env="SOME_KEY").model_dump_json()
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,24 +13,8 @@ import pytest
 from shards.export.folder import Sample
 from shards.instruct.mix import Mix, Paraphraser
 from shards.instruct.run import instructed
-from tests.ner.test_llm import Server, completion
+from tests.llm_server import Serve, Server, completion, hang_up
 from tests.shards.build import sample
-
-Serve = Callable[[Callable[[dict[str, Any]], Any]], Server]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with contextlib.ExitStack() as stack:
-
-        def start(answer: Callable[[dict[str, Any]], Any]) -> Server:
-            server = Server(answer)
-            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-            stack.callback(server.server_close)
-            stack.callback(server.shutdown)
-            return server
-
-        yield start
 
 
 def asked(body: dict[str, Any]) -> tuple[list[str], str]:
@@ -120,11 +102,6 @@ def test_a_span_must_stay_once_and_verbatim(serve: Serve, change: str) -> None:
         return completion(text)
 
     assert dialogues(serve(answer)) == dialogues(None)
-
-
-def hang_up(handler: Any) -> None:
-    handler.connection.shutdown(socket.SHUT_RDWR)
-    handler.close_connection = True
 
 
 def sleep(handler: Any) -> None:
