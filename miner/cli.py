@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import sys
 
-import typer
+from miner.interrupts import EXIT, LINE, at_once
 
-from miner.commands import corpora, demo, filters, models, ner, run, segment, shards
-from miner.errors import Refused
+with at_once():
+    import typer
+
+    from miner.commands import corpora, demo, filters, models, ner, run, segment, shards
+    from miner.errors import Refused
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 # In the order in which the commands are met: `miner --help` lists them so.
@@ -20,9 +23,15 @@ DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def main() -> None:
-    """Run the command line; exit codes: 0 finished, 1 a check failed, 2 refused in one line."""
+    """Run the command line.
+
+    Exit codes: 0 finished, 1 a check failed, 2 refused in one line, 130 interrupted.
+    """
     try:
         app()
+    except KeyboardInterrupt:  # before or after a command; within one, typer leaves with 130
+        print(LINE, file=sys.stderr)
+        sys.exit(EXIT)
     except Refused as error:
         print(f"miner: {error}", file=sys.stderr)
         sys.exit(2)

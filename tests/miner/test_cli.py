@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from typer.testing import CliRunner
@@ -45,20 +46,36 @@ def test_calibrate_has_no_settings_to_change_without_a_configuration():
 
 
 @pytest.mark.whole
-def test_ctrl_c_while_libraries_load_is_one_line():
+def test_ctrl_c_while_libraries_load_is_one_line(tmp_path):
     # As from inside an extension module, where KeyboardInterrupt would become an ImportError.
-    program = (
+    interrupted = (
         "import os, signal\n"
-        "from miner.interrupts import at_once\n"
-        "with at_once():\n"
-        "    try:\n"
-        "        os.kill(os.getpid(), signal.SIGINT)\n"
-        "    except KeyboardInterrupt:\n"
-        "        raise ImportError('failed to import')\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    raise ImportError('failed to import')\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    (tmp_path / "typer.py").write_text(interrupted)  # the first library that the command loads
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-m", "miner.cli", "--help"],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr.strip() == "miner: interrupted; the same command goes on from here"
+
+
+def test_ctrl_c_between_imports_and_command_is_one_line(monkeypatch, capsys):
+    def app():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "miner: interrupted; the same command goes on from here\n"
 
 
 def test_ctrl_c_is_python_s_again_afterwards():
@@ -67,3 +84,14 @@ def test_ctrl_c_is_python_s_again_afterwards():
     with at_once():
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_thread_that_may_not_set_handlers_imports_all_the_same():
+    from miner.interrupts import at_once
+
+    def enter():
+        with at_once():
+            return True
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(enter).result()
