@@ -81,9 +81,13 @@ def test_ctrl_c_between_imports_and_command_is_one_line(monkeypatch, capsys):
 def test_ctrl_c_is_python_s_again_afterwards():
     from miner.interrupts import at_once
 
-    with at_once():
-        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    try:
+        with at_once():
+            assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_thread_that_may_not_set_handlers_imports_all_the_same():
