@@ -21,6 +21,7 @@ from miner.corpora.readers import reader
 from miner.corpora.rows import Place, Reader, Row, hash64
 from miner.corpora.slides import SUFFIXES, Slide, find_slide
 from miner.strata import UNKNOWN, strata_of
+from miner.wording import counted
 
 # Rows whose captions are read for the spread, taken at even distances.
 SPREAD_ROWS = 2000
@@ -169,8 +170,8 @@ def _yaml(config: AnyCorpus) -> str:
 def show(found: dict[str, Any], console: Console) -> None:
     """Print what `examine` found, for people."""
     console.print(Text(found["path"], "bold") + f" is {found['corpus']}", soft_wrap=True)
-    pictures = f"{found['images']:,} pictures, {found['missing']:,} of them missing"
-    console.print(f"{found['rows']:,} rows, {pictures}")
+    pictures = f"{counted(found['images'], 'picture')}, {found['missing']:,} of them missing"
+    console.print(f"{counted(found['rows'], 'row')}, {pictures}")
     if found["missing_names"]:
         console.print(f"missing, for example: {', '.join(found['missing_names'])}", markup=False)
     for problem in found["problems"]:

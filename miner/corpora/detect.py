@@ -18,8 +18,9 @@ from miner.corpora.records import NotAList, csv_header, json_records, jsonl_reco
 from miner.errors import Refused
 
 KNOWN = (
-    "QUILT-1M (quilt_1M_lookup.csv), PathCap (data.json), PathGen-1.6M (PathGen-1.6M.json), "
-    "ARCH (books_set/captions.json), a CSV, JSON or parquet table, WebDataset tars, "
+    "a folder, file or URL of QUILT-1M (quilt_1M_lookup.csv), PathCap (data.json), "
+    "PathGen-1.6M (PathGen-1.6M.json), ARCH (books_set/captions.json), a CSV, JSON or parquet "
+    "table with a picture and a caption column, WebDataset tars, "
     "a Hugging Face data set, or pictures beside .txt files"
 )
 _IMAGE = ("image", "image_path", "img", "file_name", "filename", "file", "path", "Figure_path")
@@ -51,10 +52,10 @@ def detect(path: str) -> AnyCorpus:
         or _saved(folder, names)
         or _tars(folder, names)
         or _parquet(folder, names, folders)
-        or (None if _nested(folder, folders) else _pairs(folder))
+        or (None if file or _nested(folder, folders) else _pairs(folder))
     )
     if settings is None:
-        looks = _looks(folder, names, folders)
+        looks = _looks_file(folder, file) if file else _looks(folder, names, folders)
         raise Refused(f"{path}: looks like {looks}; expected {KNOWN}")
     return _ADAPTER.validate_python({**settings, "path": path})
 
@@ -165,6 +166,17 @@ def _nested(folder: Folder, folders: Sequence[str]) -> list[tuple[str, str]]:
         if settings and settings["kind"] != "table":
             found.append((name, settings["kind"]))
     return found
+
+
+def _looks_file(folder: Folder, name: str) -> str:
+    """What a single file is, in words that help."""
+    suffix = name.rpartition(".")[2].lower() if "." in name else ""
+    if f".{suffix}".endswith(SUFFIXES):
+        return "a single picture"
+    fields = _fields(folder, name, suffix)
+    if fields:
+        return f"a table without a picture and a caption column ({', '.join(sorted(fields)[:6])})"
+    return f"a .{suffix} file" if suffix else "a file"
 
 
 def _looks(folder: Folder, names: Sequence[str], folders: Sequence[str]) -> str:

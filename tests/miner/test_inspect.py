@@ -182,9 +182,27 @@ def arrays(folder):
 )
 def test_wrong_folders_are_told_what_they_look_like(tmp_path, write, looks):
     write(tmp_path / "c")
-    with pytest.raises(Refused, match=rf"looks like {looks}; expected QUILT-1M .*PathCap") as error:
+    with pytest.raises(
+        Refused, match=rf"looks like {looks}; expected .*QUILT-1M .*PathCap"
+    ) as error:
         examine(str(tmp_path / "c"))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "looks"),
+    [
+        ("README.md", "# Read me", r"a \.md file"),
+        ("notes", "none", "a file"),
+        ("a.jpg", "", "a single picture"),
+        ("t.csv", "age,sex\n1,f\n", r"a table without a picture and a caption column \(age, sex\)"),
+    ],
+)
+def test_wrong_files_too_even_beside_pictures_with_captions(tmp_path, name, text, looks):
+    pairs(tmp_path / "c")
+    (tmp_path / "c" / name).write_text(text)
+    with pytest.raises(Refused, match=rf"{name}: looks like {looks}; expected a folder, file or"):
+        examine(str(tmp_path / "c" / name))
 
 
 def test_a_path_that_is_not_there(tmp_path):
