@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from miner.errors import Refused
+from miner.store import Store
+
 RUN = "run.json"  # resolved configuration, hash, versions, seed
 FINISHED = "finished.json"  # digest of what shards and ledger were made of; written last
 MANIFEST = "shards/manifest.json"  # per shard sha256 and counts
@@ -58,3 +61,16 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "digest": "sha256 of the configuration and the tables of all units",
     },
 }
+
+
+def check_out(store: Store) -> None:
+    """Check that a run was started in OUT.
+
+    Raises:
+        Refused: nothing is there, or something else.
+    """
+    if store.exists(RUN):
+        return
+    if not store.fs.exists(store.root):
+        raise Refused(f"{store.url}: no such folder; expected the output of miner run")
+    raise Refused(f"{store.url}: no {RUN} in it; not an output of miner run")

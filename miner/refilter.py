@@ -15,7 +15,7 @@ import pyarrow as pa
 from miner.config import Config, difference
 from miner.errors import Refused
 from miner.finish import finish
-from miner.layout import CHANGES, RUN
+from miner.layout import CHANGES, RUN, check_out
 from miner.load_config import apply_sets, check_config
 from miner.store import Store
 from miner.units import marks as read_marks
@@ -74,8 +74,7 @@ def refilter(out: str, sets: Sequence[str], report: Callable[[Store], None]) -> 
         Refused: no run there, an unknown setting, or one that changes scores.
     """
     store = Store(out)
-    if not store.exists(RUN):
-        raise Refused(f"{out}: no {RUN} in it; not an output of miner run")
+    check_out(store)
     run = store.read_json(RUN)
     marks = read_marks(store)
     if not marks:

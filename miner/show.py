@@ -14,7 +14,7 @@ from PIL import Image
 
 from filters.scores import SCORES
 from miner.errors import Refused
-from miner.layout import RUN
+from miner.layout import check_out
 from miner.store import Store
 from miner.units import marks as read_marks
 from miner.units import read_table
@@ -47,8 +47,7 @@ def find(store: Store, key: str) -> Shown:
     Raises:
         Refused: no run, or no such sample.
     """
-    if not store.exists(RUN):
-        raise Refused(f"{store.url}: no {RUN} in it; not an output of miner run")
+    check_out(store)
     sample, corpus = _ledger_row(store, key)
     for unit_id in sorted(read_marks(store)):
         samples = read_table(store, unit_id, "samples", ["sample_id", "image_id", "caption"])

@@ -17,6 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pydantic
 
+from miner.errors import Refused
+from miner.layout import FINISHED, check_out
 from miner.store import Store
 from miner.unit import STATUSES
 from shards.check import sample_faults
@@ -67,7 +69,13 @@ def validate(store: Store, progress: Callable[[str], None] | None = None) -> Rep
     Args:
         store: OUT.
         progress: called with the name of each tar before it is read.
+
+    Raises:
+        Refused: no OUT, or one whose run has not finished.
     """
+    if not store.exists(MANIFEST) and not store.exists(FINISHED):
+        check_out(store)
+        raise Refused(f"{store.url}: not finished, no {MANIFEST} yet; run again to go on")
     report = Report()
     try:
         manifest = read_manifest(store)

@@ -67,14 +67,12 @@ def status(out: Annotated[str, typer.Argument(help="output folder or URL of a ru
     """Say how far a run is, from its files alone."""
     from rich.console import Console
 
-    from miner.errors import Refused
-    from miner.layout import RUN
+    from miner.layout import RUN, check_out
     from miner.store import Store
     from miner.summary import print_status
 
     store = Store(out)
-    if not store.exists(RUN):
-        raise Refused(f"{out}: no {RUN} in it; not an output of miner run")
+    check_out(store)
     rows = store.read_json(RUN)["rows"]
     print_status(store, sum(rows.values()), Console())
 

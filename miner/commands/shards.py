@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
         """Render a run in the dialect of a consumer."""
         from miner.errors import Refused
         from miner.store import Store
+        from miner.wording import counted
         from shards.export.options import read_options
         from shards.export.run import dialect, samples
         from shards.export.run import export as run
@@ -39,12 +40,16 @@ def register(app: typer.Typer) -> None:
 
             source = instructed(source, read_mix(instruct), to)
         try:
-            losses = run(source, to, folder, options)
+            done = run(source, to, folder, options)
         except OSError as error:
             raise Refused(f"--out {folder}: {error.strerror or error}") from None
-        for text, count in losses.most_common():
+        for text, count in done.losses.most_common():
             typer.echo(f"{count:>8}  {text}")
-        typer.echo(f"{folder}: {to}, {sum(losses.values())} losses listed in LOSSES.jsonl")
+        losses = counted(done.losses.total(), "loss", "losses")
+        typer.echo(
+            f"{folder}: {to}, {done.written:,} of {counted(done.samples, 'sample')} written; "
+            f"{losses} listed in LOSSES.jsonl"
+        )
 
     @app.command()
     def validate(
@@ -53,6 +58,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Check every byte, sample and sum of a finished run."""
         from miner.store import Store
+        from miner.wording import counted
         from shards.validate import validate as check
 
         report = check(Store(out))
@@ -61,8 +67,8 @@ def register(app: typer.Typer) -> None:
         if len(report.faults) > most:
             typer.echo(f"... and {len(report.faults) - most} more")
         typer.echo(
-            f"{report.samples} samples, {report.regions} regions, "
-            f"{report.bytes / 1e6:.1f} MB: {len(report.faults)} faults"
+            f"{counted(report.samples, 'sample')}, {counted(report.regions, 'region')}, "
+            f"{report.bytes / 1e6:.1f} MB: {counted(len(report.faults), 'fault')}"
         )
         if report.faults:
             raise typer.Exit(1)

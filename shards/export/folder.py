@@ -48,6 +48,10 @@ class Folder:
     Args:
         path: final folder; must not exist, or be empty.
 
+    Attributes:
+        losses: how often what was lost, by reason.
+        files: small files written so far.
+
     Raises:
         Refused: there is something already.
     """
@@ -61,6 +65,7 @@ class Folder:
         self._made: set[Path] = set()
         self._losses: IO[str] | None = None
         self.losses: Counter[str] = Counter()
+        self.files = 0
 
     def __enter__(self) -> Folder:
         try:
@@ -98,6 +103,7 @@ class Folder:
         """Write a small file, such as a picture."""
         with open(self._place(name), "wb") as file:
             file.write(data)
+        self.files += 1
 
     def open_text(self, name: str) -> IO[str]:
         """Open a text file that is closed with the folder."""

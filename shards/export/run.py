@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import json
 import os
@@ -85,9 +86,24 @@ def samples(store: Store, splits: Sequence[str] | None = None) -> Iterator[Sampl
                 yield Sample(json.loads(text), image, row["format"], split)
 
 
+@dataclasses.dataclass
+class Exported:
+    """What an export came to.
+
+    Attributes:
+        samples: samples that were given.
+        written: those of which something was written.
+        losses: how often what was lost, by reason.
+    """
+
+    samples: int = 0
+    written: int = 0
+    losses: Counter[str] = dataclasses.field(default_factory=Counter)
+
+
 def export(
     source: Iterable[Sample], to: str, out: str | os.PathLike[str], options: Options
-) -> Counter[str]:
+) -> Exported:
     """Write an export; it appears whole or not at all.
 
     Args:
@@ -96,13 +112,20 @@ def export(
         out: folder that does not exist yet.
         options: settings of the dialects.
 
-    Returns:
-        How often what was lost, by reason.
-
     Raises:
         Refused: unknown dialect, or the folder is not empty.
     """
     writer = dialect(to)
     with Folder(out) as folder:
-        writer(portable(source, folder), folder, options)
-    return folder.losses
+        done = Exported(losses=folder.losses)
+        writer(_counted(portable(source, folder), folder, done), folder, options)
+    return done
+
+
+def _counted(source: Iterable[Sample], folder: Folder, done: Exported) -> Iterator[Sample]:
+    """Count samples on their way; a dialect puts a sample's picture before it takes the next."""
+    for sample in source:
+        before = folder.files
+        yield sample
+        done.samples += 1
+        done.written += folder.files > before

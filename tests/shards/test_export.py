@@ -47,7 +47,8 @@ def test_the_contracts_dialects_are_there() -> None:
 def test_same_bytes_twice_and_pictures_by_key(out: Path, tmp_path: Path, name: str) -> None:
     options = Options(side_px=64)
     for place in ("a", "b"):
-        export(samples(Store(str(out))), name, tmp_path / place, options)
+        done = export(samples(Store(str(out))), name, tmp_path / place, options)
+        assert (done.samples, done.written) == (36, 36)
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
     pictures = {p.stem for p in (tmp_path / "a").rglob("*.[jp][pn]g")}
     keys = {s.key for s in samples(Store(str(out)))}
@@ -111,6 +112,7 @@ def test_command_line(out: Path, tmp_path: Path) -> None:
     done = run(app, ["export", str(out), "--to", "kosmos2", "--out", place, "--split", "val"])
     assert done.exit_code == 0, done.output
     assert "raised to it" in done.output
+    assert "kosmos2, 6 of 6 samples written; 13 losses listed" in done.output
     assert len(list((tmp_path / "g/val").glob("*.json"))) == 6
     again = run(app, ["export", str(out), "--to", "kosmos2", "--out", place])
     assert isinstance(again.exception, Refused)
@@ -150,7 +152,10 @@ def test_special_tokens_of_a_caption_are_not_passed_on(tmp_path: Path) -> None:
     caption = "An <image> of glands [SEG]."
     mentions = [mention(caption, "glands", "gland", "object")]
     for name in ("granDf", "muse", "llava", "qwen", "kosmos2"):
-        export([made(1, caption=caption, mentions=mentions)], name, tmp_path / name, Options())
+        done = export(
+            [made(1, caption=caption, mentions=mentions)], name, tmp_path / name, Options()
+        )
+        assert (done.samples, done.written) == (1, 0)
         assert any(x["phrase"] is None and x["done"] == "dropped" for x in losses(tmp_path / name))
 
 

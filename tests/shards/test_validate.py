@@ -13,7 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from typer.testing import CliRunner
 
+from miner.cli import app
+from miner.errors import Refused
 from miner.store import Store
 from segmenters.regions import encode
 from shards.check import sound_rle
@@ -66,6 +69,29 @@ def test_a_truncated_tar(copy: Path, cut: int) -> None:
     found = [f for f in faults(copy) if "train-000002.tar" in f]
     assert any("changed" in f for f in found)
     assert any("not a whole tar" in f for f in found)
+
+
+def test_the_command_counts_as_people_do(copy: Path) -> None:
+    (copy / "shards/more.tar").write_bytes(b"")
+    said = CliRunner().invoke(app, ["validate", str(copy)])
+    assert said.exit_code == 1
+    assert said.output.splitlines()[-1].endswith(" MB: 1 fault")
+    assert said.output.splitlines()[-1].startswith("36 samples, 72 regions, ")
+
+
+def test_a_wrong_path_and_an_unfinished_run_are_refused(tmp_path: Path) -> None:
+    nowhere, other, unfinished = (tmp_path / n for n in ("nowhere", "other", "unfinished"))
+    with pytest.raises(Refused, match="nowhere: no such folder; expected the output of miner run"):
+        validate(Store(nowhere))
+    other.mkdir()
+    with pytest.raises(Refused, match=r"other: no run\.json in it; not an output of miner run"):
+        validate(Store(other))
+    Store(unfinished).write_json("run.json", {})
+    with pytest.raises(Refused, match=r"unfinished: not finished, .*; run again to go on"):
+        validate(Store(unfinished))
+    # A run that did finish has lost its manifest: that is damage.
+    Store(unfinished).write_json("finished.json", {})
+    assert [f.file for f in validate(Store(unfinished)).faults] == ["shards/manifest.json"]
 
 
 def test_missing_extra_and_foreign_files(copy: Path, tmp_path: Path) -> None:
