@@ -19,24 +19,21 @@ candidate that is not kept has exactly one reason, the first that applies:
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
-from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from filters import fdr, geometry
+from filters.batch import Batch, model_scores, read_batch
 from filters.config import FilterConfig
 from filters.decision import Decision, inputs, load_decision
-from filters.scores import CLIP, KS, SCORES
+from filters.scores import CLIP, KS
 from ner.concepts import concepts
-from ner.families import family
 
 log = logging.getLogger(__name__)
 
-CONFIDENCE = "confidence"
 MORE_LIKELY_RIGHT = 0.5
 PASSED = ""  # what a mask has failed to which no filter objects
 
@@ -44,72 +41,12 @@ PASSED = ""  # what a mask has failed to which no filter objects
 _ESSENTIAL = (*CLIP, *(name for name in KS if name != "ks_support"))
 
 
-@dataclasses.dataclass
-class Batch:
-    """The candidates of a run as parallel arrays of length n.
-
-    Attributes:
-        columns: every score, `confidence` and `area_px`: float64, NaN where undefined.
-        damaged: bool, a stored score is NaN or infinite.
-        image: object, image_id.
-        concept: object.
-        kind: object, "object" or "stuff".
-        family: object, see `ner.families`.
-        segmenter: object.
-        given: object, the segmenter's own reason or None.
-        positive: bool, some caption affirms it.
-        decoy: bool, asked as a decoy only.
-        has_mask: bool.
-    """
-
-    columns: dict[str, np.ndarray]
-    damaged: np.ndarray
-    image: np.ndarray
-    concept: np.ndarray
-    kind: np.ndarray
-    family: np.ndarray
-    segmenter: np.ndarray
-    given: np.ndarray
-    positive: np.ndarray
-    decoy: np.ndarray
-    has_mask: np.ndarray
-
-
-def read_batch(candidates: pa.Table) -> Batch:
-    """Turn a table (`miner.unit.CANDIDATES` and scores, in any order) into arrays."""
-    columns, damaged = _scores(candidates)
-    image, concept, kind, segmenter, given = (
-        np.array(candidates[name].to_pylist(), object)
-        for name in ("image_id", "concept", "kind", "segmenter", "reason")
-    )
-    roles = [set(r or ()) for r in candidates["roles"].to_pylist()]
-    table = concepts()
-    pairs = list(zip(concept, kind, strict=True))
-    families = {pair: family(table.get(pair[0]), pair[1]) for pair in sorted(set(pairs))}
-    unmarked = np.array([reason is None for reason in given], bool)
-    return Batch(
-        columns=columns,
-        damaged=damaged,
-        image=image,
-        concept=concept,
-        kind=kind,
-        family=np.array([families[pair] for pair in pairs], object),
-        segmenter=segmenter,
-        given=given,
-        positive=np.array(["positive" in r for r in roles], bool),
-        decoy=np.array([r == {"decoy"} for r in roles], bool),
-        has_mask=(columns["area_px"] > 0) & unmarked,
-    )
-
-
-def decide(candidates: pa.Table, images: pa.Table, config: FilterConfig) -> pa.Table:
+def decide(candidates: pa.Table, config: FilterConfig) -> pa.Table:
     """Give every candidate its verdict.
 
     Args:
         candidates: `miner.unit.CANDIDATES` and the score columns, in any order; masks themselves
             (`counts`, `instances`) are not needed. `reason` is the segmenter's.
-        images: what is known of each picture; nothing of it is needed at present, since all that
-            verdicts rest on is stored with the candidates.
         config: of the filters.
 
     Returns:
@@ -166,15 +103,6 @@ def probabilities(batch: Batch, decision: Decision) -> tuple[np.ndarray, np.ndar
                 model = decision.models.get(which, decision.models["global"])
                 score[rows] = decision.calibrations[name].probability(model.logit(x[rows]))
     return score, level
-
-
-def model_scores(batch: Batch, names: Sequence[str], segmenters: Sequence[str]) -> np.ndarray:
-    """Scores that the models use, float64 (n, f); confidences of unseen segmenters are NaN."""
-    x = np.stack([batch.columns[name] for name in names], axis=1)
-    if CONFIDENCE in names:
-        unseen = ~np.isin(batch.segmenter.astype(str), segmenters)
-        x[unseen, list(names).index(CONFIDENCE)] = np.nan
-    return x
 
 
 def estimate_fdr(
@@ -281,21 +209,6 @@ def _threshold(
     limit = np.array([max(least[name], floor) for name in level], float)
     failed[left & np.isinf(limit)] = "uncertifiable"
     failed[left & np.isfinite(limit) & ~(score >= limit)] = "low_score"
-
-
-def _scores(candidates: pa.Table) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Scores as float64 with NaN for null, and which rows hold a NaN or infinity of their own."""
-    damaged = np.zeros(candidates.num_rows, bool)
-    columns: dict[str, np.ndarray] = {}
-    for name in (*SCORES, CONFIDENCE, "area_px"):
-        if name not in candidates.column_names:
-            columns[name] = np.full(candidates.num_rows, np.nan)
-            continue
-        column = candidates[name].combine_chunks()
-        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(float)
-        damaged |= ~np.isfinite(values) & column.is_valid().to_numpy(zero_copy_only=False)
-        columns[name] = np.where(np.isinf(values), np.nan, values)
-    return columns, damaged
 
 
 class _Partners:

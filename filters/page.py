@@ -7,22 +7,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from filters.batch import read_batch
 from filters.config import FilterConfig
-from filters.decide import PASSED, cached_decision, check_fdr, decide, estimate_fdr, read_batch
+from filters.decide import PASSED, cached_decision, check_fdr, decide, estimate_fdr
 from filters.decision import Calibration
 
 BINS = 20
 VERSION = 1
 
 
-def calibration_page(
-    candidates: pa.Table, images: pa.Table, config: FilterConfig
-) -> dict[str, Any]:
+def calibration_page(candidates: pa.Table, config: FilterConfig) -> dict[str, Any]:
     """Collect everything the page shows.
 
     Args:
         candidates: all candidates of a run as the units hold them: `reason` is the segmenter's.
-        images: their pictures, see `filters.decide.decide`.
         config: of the filters.
 
     Returns:
@@ -36,7 +34,7 @@ def calibration_page(
     decision = cached_decision(config.decision)
     # Masks are told from answers without one by the segmenter's own reason, not by the verdict's.
     batch = read_batch(candidates)
-    candidates = decide(candidates, images, config)
+    candidates = decide(candidates, config)
     score = _floats(candidates, "score")
     failed = np.array([f or PASSED for f in candidates["failed"].to_pylist()], object)
     keep = np.array(candidates["keep"].to_pylist(), bool)

@@ -27,15 +27,12 @@ from miner.layout import FINISHED, MANIFEST, SAMPLING
 from miner.negatives import negatives
 from miner.sampling import before_after, choose, coverage
 from miner.store import Store
-from miner.units import read_table
+from miner.units import MASKS, light_candidates, read_table
 from miner.verdicts import RowState, row_states
 from shards.card import write_card
 from shards.pack import Item, ShardInfo, pack, write_manifest
 from shards.sample import grounded_sample
 from shards.sides import side_files
-
-# Per-candidate columns too large to hold for a whole run at once.
-HEAVY = frozenset({"counts", "instances"})
 
 ROW_COLUMNS = ("sample_id", "corpus", "row", "image", "image_id", "group")
 
@@ -108,28 +105,15 @@ def finish(store: Store, config: Config, marks: dict[str, dict[str, Any]]) -> No
 
 
 def _verdicts(store: Store, config: Config, unit_ids: Sequence[str]) -> dict[str, pa.Table]:
-    """Candidates of every unit with verdicts, without the heavy columns."""
-    tables, images = [], []
-    for unit_id in unit_ids:
-        tables.append(_light(store, unit_id, "candidates", HEAVY))
-        images.append(_light(store, unit_id, "images", {"data", "embedding"}))
+    """Candidates of every unit with verdicts, without their masks."""
+    tables = [light_candidates(store, unit_id) for unit_id in unit_ids]
     lengths = [t.num_rows for t in tables]
-    judged = decide(
-        pa.concat_tables(tables, promote_options="default"),
-        pa.concat_tables(images, promote_options="default"),
-        config.filters,
-    )
+    judged = decide(pa.concat_tables(tables, promote_options="default"), config.filters)
     ends = np.cumsum(lengths)
     return {
         unit_id: judged.slice(int(end) - n, n)
         for unit_id, end, n in zip(unit_ids, ends, lengths, strict=True)
     }
-
-
-def _light(store: Store, unit_id: str, name: str, heavy: set[str] | frozenset[str]) -> pa.Table:
-    """A table of a unit without its large columns."""
-    table = read_table(store, unit_id, name)
-    return table.drop_columns([c for c in table.column_names if c in heavy])
 
 
 def _rows(store: Store, config: Config, unit_id: str, verdicts: pa.Table) -> list[_Row]:
@@ -242,10 +226,10 @@ def _packed(
         if all(row.split != split for row in unit_rows):
             continue
         images = {i["image_id"]: i for i in read_table(store, unit_id, "images").to_pylist()}
-        heavy = read_table(store, unit_id, "candidates", sorted(HEAVY)).to_pylist()
+        masks = read_table(store, unit_id, "candidates", MASKS).to_pylist()
         candidates = [
-            {**light, **masks}
-            for light, masks in zip(verdicts[unit_id].to_pylist(), heavy, strict=True)
+            {**verdict, **mask}
+            for verdict, mask in zip(verdicts[unit_id].to_pylist(), masks, strict=True)
         ]
         by_image = defaultdict(list)
         for candidate in candidates:

@@ -151,7 +151,7 @@ def _ledger_columns() -> str:
     """Columns of the candidate ledger, as the barrier would write them."""
     added = [pa.field(name, pa.float64()) for name in SCORES]
     candidates = pa.schema([*unit.CANDIDATES, *added, *unit.CANDIDATES_ADDED])
-    judged = decide(candidates.empty_table(), unit.IMAGES.empty_table(), FilterConfig())
+    judged = decide(candidates.empty_table(), FilterConfig())
     meanings = {
         **_comments(unit, "CANDIDATES", "CANDIDATES_ADDED"),
         **_comments(ledger, "CANDIDATE_HEAD"),

@@ -17,6 +17,7 @@ from miner.unit import Unit
 from miner.verdicts import SILENT_REASONS
 
 TABLES = ("samples", "images", "candidates")
+MASKS = ["counts", "instances"]  # columns of candidates too large to hold for a whole run
 
 
 def commit(
@@ -86,6 +87,11 @@ def read_table(store: Store, unit_id: str, name: str, columns: list[str] | None 
         raise Refused(
             f"{store.path(file)}: damaged ({error}); remove units/{unit_id}.json and run again"
         ) from None
+
+
+def light_candidates(store: Store, unit_id: str) -> pa.Table:
+    """Candidates of a committed unit without their masks; raises `Refused`."""
+    return read_table(store, unit_id, "candidates").drop_columns(MASKS)
 
 
 def _rounded(table: pa.Table) -> pa.Table:

@@ -56,7 +56,7 @@ class Worker:
         if not self.last:
             return unit, said
         mark = commit(self.store, ref.unit_id, unit, said.counts, said.missing)
-        verdicts = decide(unit.candidates, unit.images, self.config.filters)
+        verdicts = decide(unit.candidates, self.config.filters)
         return {**mark, "accepted": pc.sum(verdicts["keep"]).as_py() or 0}
 
 

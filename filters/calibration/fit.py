@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from filters.batch import Batch, model_scores, read_batch
 from filters.calibration.curves import calibrate, with_bins
 from filters.calibration.logistic import fit_logistic
-from filters.decide import Batch, model_scores, read_batch
 from filters.decision import Decision, Model, inputs
 
 FEATURES = (

@@ -9,11 +9,10 @@ import pyarrow as pa
 from miner.layout import RUN
 from miner.report import charts
 from miner.store import Store
-from miner.units import marks, read_table
+from miner.units import light_candidates, marks
 
 CALIBRATION = "report/calibration.json"
 PALETTE = (charts.KEPT, "#d0568a", "#1f8a8a", "#d98a1f", "#4f6bd6", "#7a7f3a")
-NOT_NEEDED = frozenset({"counts", "instances", "data", "embedding", "asks"})
 
 
 def calibration_facts(store: Store) -> dict[str, Any]:
@@ -22,19 +21,8 @@ def calibration_facts(store: Store) -> dict[str, Any]:
     from filters.page import calibration_page
 
     config = FilterConfig.model_validate(store.read_json(RUN)["config"]["filters"])
-    candidates, images = (
-        pa.concat_tables(
-            [_light(store, unit_id, name) for unit_id in sorted(marks(store))],
-            promote_options="default",
-        )
-        for name in ("candidates", "images")
-    )
-    return calibration_page(candidates, images, config)
-
-
-def _light(store: Store, unit_id: str, name: str) -> pa.Table:
-    table = read_table(store, unit_id, name)
-    return table.drop_columns([c for c in table.column_names if c in NOT_NEEDED])
+    tables = [light_candidates(store, unit_id) for unit_id in sorted(marks(store))]
+    return calibration_page(pa.concat_tables(tables, promote_options="default"), config)
 
 
 def level_colours(page: dict[str, Any]) -> dict[str, str]:

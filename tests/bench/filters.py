@@ -18,13 +18,14 @@ import pyarrow.parquet as pq
 from scipy import stats
 
 from filters import biomedparse_ks, fdr, ks
+from filters.batch import read_batch
 from filters.calibration.candidates import score_tiles, scored
 from filters.calibration.curves import auroc
 from filters.calibration.labelled import Labelled, phantoms, read_folder
 from filters.calibration.planting import Planted
 from filters.calibration.regions import Collected, fit_references, phantom_regions
 from filters.config import FilterConfig
-from filters.decide import decide, read_batch
+from filters.decide import decide
 from filters.stage import Score
 from miner.threads import fix_threads
 from ner.concepts import concepts
@@ -113,7 +114,7 @@ def ks_levels(fit_on: int = 300, test_on: int = 160) -> None:
 
 def verdicts(table: pa.Table, **settings: float) -> tuple[np.ndarray, np.ndarray]:
     """Score and keep of every candidate under some settings."""
-    found = decide(table, None, FilterConfig(**settings))
+    found = decide(table, FilterConfig(**settings))
     score = found["score"].combine_chunks().to_numpy(zero_copy_only=False).astype(float)
     return score, np.array(found["keep"].to_pylist(), bool)
 

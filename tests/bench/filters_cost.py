@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from filters.batch import read_batch
 from filters.calibration.candidates import answers, score_tiles
 from filters.calibration.curves import auroc
 from filters.calibration.labelled import phantoms
 from filters.clip.config import ClipConfig
 from filters.config import FilterConfig
-from filters.decide import read_batch
 from filters.stage import Score
 from ner.concepts import concepts
 from segmenters.regions import bbox, encode, encode_labels

@@ -7,7 +7,7 @@ import pytest
 from filters.config import FilterConfig
 from filters.decide import decide
 from filters.scores import SCORES
-from miner.unit import CANDIDATES, IMAGES
+from miner.unit import CANDIDATES
 
 GOOD = {
     "confidence": 0.9,
@@ -64,7 +64,7 @@ def table(rows):
 
 def judge(rows, **config):
     settings = FilterConfig(**(config or {"at_least": {"ks_rim": 0.5}}))
-    return decide(table(rows), IMAGES.empty_table(), settings).to_pylist()
+    return decide(table(rows), settings).to_pylist()
 
 
 def test_a_good_mask_is_kept_and_a_bad_one_has_a_reason():
@@ -206,15 +206,14 @@ def test_no_mask_that_is_more_likely_wrong_than_right_is_kept(precision):
 
 
 def test_deciding_twice_is_deciding_once():
-    once = decide(table([row(), row(image_id="b", roles=["decoy"])]), None, FilterConfig())
+    once = decide(table([row(), row(image_id="b", roles=["decoy"])]), FilterConfig())
     names = [n for n in once.column_names if n not in ("reason",)]
     again = decide(
         once.set_column(once.column_names.index("reason"), "reason", pa.nulls(2, pa.string())),
-        None,
         FilterConfig(),
     )
     assert once.select(names).equals(again.select(names))
 
 
 def test_no_candidates_at_all():
-    assert decide(table([]), IMAGES.empty_table(), FilterConfig(fdr=0.1)).num_rows == 0
+    assert decide(table([]), FilterConfig(fdr=0.1)).num_rows == 0

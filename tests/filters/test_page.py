@@ -5,7 +5,6 @@ import pytest
 
 from filters.config import FilterConfig
 from filters.page import BINS, calibration_page
-from miner.unit import IMAGES
 from tests.filters.test_decide import row, table
 
 
@@ -19,9 +18,7 @@ def page():
     ]
     rows += [row(image_id=f"n/{i}", roles=["negated"]) for i in range(5)]
     rows.append(row(image_id="e/0", reason="unsupported", area_px=None))
-    return calibration_page(
-        table(rows), IMAGES.empty_table(), FilterConfig(at_least={"ks_rim": 0.5})
-    )
+    return calibration_page(table(rows), FilterConfig(at_least={"ks_rim": 0.5}))
 
 
 def test_every_mask_is_in_one_histogram(page):
@@ -44,7 +41,7 @@ def test_rates_and_their_check(page):
 
 
 def test_a_run_without_decoys_has_no_check():
-    page = calibration_page(table([row()]), IMAGES.empty_table(), FilterConfig())
+    page = calibration_page(table([row()]), FilterConfig())
     assert page["fdr"]["entrapment"] == {
         "asked": 0,
         "accepted": 0,

@@ -119,7 +119,7 @@ def test_the_same_unit_gives_the_same_scores_in_any_order(score):
 def test_odd_masks_are_never_accepted(score, make, note, reason):
     image, labels = picture()
     done = score(unit(image, [candidate(make(labels > 0))]))
-    (row,) = decide(done.candidates, done.images, FilterConfig()).to_pylist()
+    (row,) = decide(done.candidates, FilterConfig()).to_pylist()
     assert row["reason"] == reason
     assert not row["keep"]
     if note:
@@ -129,7 +129,7 @@ def test_odd_masks_are_never_accepted(score, make, note, reason):
 def test_grey_pictures_are_out_of_support(score):
     image, labels = picture(grey=True)
     done = score(unit(image, [candidate(labels > 0, labels)]))
-    (row,) = decide(done.candidates, done.images, FilterConfig()).to_pylist()
+    (row,) = decide(done.candidates, FilterConfig()).to_pylist()
     assert row["reason"] == "out_of_support"
     assert any("grey" in n for n in row["notes"])
 
@@ -147,7 +147,7 @@ def test_unreadable_pictures_have_no_scores(score, data):
     _, labels = picture()
     done = score(unit(None, [candidate(labels > 0)], data=data))
     assert done.candidates["ks_d"].to_pylist() == [None]
-    (row,) = decide(done.candidates, done.images, FilterConfig()).to_pylist()
+    (row,) = decide(done.candidates, FilterConfig()).to_pylist()
     assert row["reason"] == "undefined"
 
 

@@ -153,7 +153,7 @@ def test_a_hundred_thousand_verdicts_in_seconds():
         "reason": pa.nulls(n, pa.string()),
     }
     start = time.process_time()
-    decide(pa.table(columns), None, FilterConfig(fdr=0.1))
+    decide(pa.table(columns), FilterConfig(fdr=0.1))
     assert time.process_time() - start < 8
 
 
