@@ -26,7 +26,7 @@ from typer.testing import CliRunner
 
 from miner.cli import app
 from miner.load_config import check_config
-from miner.reference import configuration
+from miner.reference.pages import configuration
 from shards.instruct.mix import Mix
 from tests.test_examples import EXAMPLES
 

@@ -1,0 +1,140 @@
+"""What stands on the two pages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import pyarrow as pa
+
+from filters.config import FilterConfig
+from filters.decide import decide
+from filters.scores import SCORES, VERDICT
+from miner import layout, ledger, strata, unit
+from miner.config import Config
+from miner.reference.columns import columns, comments, described
+from miner.reference.markdown import table
+from miner.reference.models import fields, sections, summary
+from miner.refilter import ALLOWED
+from miner.report.words import REASONS, STATUS
+from miner.unit import STATUSES
+from shards import pack, sample
+from shards.export.options import Options
+from shards.instruct.mix import Mix
+
+SAMPLE_MODELS = (
+    sample.SampleModel,
+    sample.MentionModel,
+    sample.RegionModel,
+    sample.NegativeModel,
+    sample.FactModel,
+    sample.TurnModel,
+    sample.RleModel,
+)
+HEAD = "Written by `make docs` from the code; change it there."
+
+
+def configuration() -> str:
+    """`docs/configuration.md`: every setting with its path, type, default and meaning."""
+    refilter = ", ".join(f"`{name}`" for name in ALLOWED)
+    parts = [
+        "# Configuration reference",
+        HEAD,
+        "A configuration is YAML; `--set a.b=c` changes one setting of it, the value in YAML too. "
+        "`N` is a position in a list, from 0, and `NAME` a key of the user's. An unknown key is an "
+        "error. `run.json` in OUT has the configuration of a run with all defaults. "
+        f"`miner refilter` changes only {refilter}.",
+        *sections("", Config),
+        "## Exports: `miner export OUT --to DIALECT --out DIR --set NAME=VALUE`",
+        table(("setting", "type", "default", "meaning"), fields("", Options)),
+        "## Instructions: the YAML file behind `--instruct` of `miner export`",
+        *sections("", Mix),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def output() -> str:
+    """`docs/output.md`: statuses, reasons, and the files of OUT."""
+    reasons = [
+        table(
+            (f"`{status}`" if status else "of masks alone", "meaning"),
+            ((f"`{name}`", meaning) for name, meaning in words.items()),
+        )
+        for status, words in REASONS.items()
+    ]
+    files = [
+        f"### `{name}`\n\n"
+        + table(("field", "meaning"), ((f"`{field}`", said) for field, said in meanings.items()))
+        for name, meanings in layout.FIELDS.items()
+    ]
+    shard = ((f"`{field.name}`", str(field.type)) for field in dataclasses.fields(pack.ShardInfo))
+    parts = [
+        "# Output reference",
+        HEAD,
+        "## Statuses",
+        "Every caption row of the corpora is in the ledger once, with one of these.",
+        table(("status", "meaning"), ((f"`{s}`", STATUS[s]) for s in STATUSES)),
+        "## Reasons",
+        "Of caption rows, by status. A mask that was not kept has a reason as well: one of "
+        "`no_mask`, one of `rejected`, or one of the last table. What stands behind a colon names "
+        "the error, score, flag or stratum.",
+        *reasons,
+        "## JSON files",
+        *files,
+        "An entry of `shards` in `shards/manifest.json`:",
+        table(("field", "type"), shard),
+        "## Tables",
+        "Parquet; a column is null where it is not defined.",
+        "### `ledger/samples/{corpus}.parquet`",
+        "A row per caption row.",
+        columns(ledger, "SAMPLE_ROWS"),
+        "### `ledger/candidates/{corpus}.parquet`",
+        "A row per caption and candidate mask. A decoy, which no caption names, is listed with the "
+        "first caption of its picture. Segmenters may add scores of their own (`ensemble_iou`, …).",
+        _ledger_columns(),
+        "### `units/{unit}/samples.parquet`",
+        columns(unit, "SAMPLES", "SAMPLES_ADDED"),
+        "### `units/{unit}/images.parquet`",
+        columns(unit, "IMAGES", "IMAGES_ADDED"),
+        "### `units/{unit}/candidates.parquet`",
+        "And the scores of the candidate ledger, from `geometry_area_fraction` on.",
+        columns(unit, "CANDIDATES", "CANDIDATES_ADDED"),
+        "### An entry of `mentions`",
+        columns(unit, "MENTION"),
+        "### An entry of `facts`",
+        columns(unit, "FACT"),
+        "### An entry of `asks`",
+        columns(unit, "ASK"),
+        "### An entry of `strata`",
+        columns(strata, "STRATUM"),
+        "### `shards/{split}-{n}.parquet`",
+        "The index of a tar: a row per sample.",
+        columns(pack, "INDEX"),
+        "## The grounded sample: `{key}.json` in a tar",
+        "`shards/sample.schema.json` in every OUT is its JSON Schema, made from the same models.",
+    ]
+    for model in SAMPLE_MODELS:
+        rows = ((name, kind, said) for name, kind, _, said in fields("", model))
+        parts += [
+            f"### {model.__name__.removesuffix('Model')}",
+            summary(model),
+            table(("field", "type", "meaning"), rows),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _ledger_columns() -> str:
+    """Columns of the candidate ledger, as the barrier would write them."""
+    added = [pa.field(name, pa.float64()) for name in SCORES]
+    candidates = pa.schema([*unit.CANDIDATES, *added, *unit.CANDIDATES_ADDED])
+    judged = decide(candidates.empty_table(), FilterConfig())
+    meanings = {
+        **comments(unit, "CANDIDATES", "CANDIDATES_ADDED"),
+        **comments(ledger, "CANDIDATE_HEAD"),
+        **SCORES,
+        **VERDICT,
+    }
+    return described(ledger.candidate_schema(judged.schema), meanings)
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"configuration.md": configuration, "output.md": output}
