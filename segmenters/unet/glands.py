@@ -6,10 +6,19 @@ import cv2
 import numpy as np
 
 from segmenters.stain import colour
+from segmenters.stain.nuclei import drop_small_labels
 from segmenters.stain.regions import lumen_holes
-from segmenters.unet import objects
+from segmenters.unet import saddles
 
-THRESHOLD = objects.GLANDS.threshold
+# Of .3 to .6 on tiles kept apart: .3 loses .01 of colon's Dice, .6 .02.
+THRESHOLD = 0.4
+# Sigma that smooths the depth, and the share of the lower peak from which a saddle joins. Object F1
+# on 75 tiles of colon kept apart (mean of four diagnoses), 36 phantoms and 10 tiles of prostate
+# (mostly trained on): .73, .77, .39 against .59, .75, .27 of peaks of depth and distance to the
+# outline in pixels; Dice within .001. Sigma 2 to 6 and share .5 to .65: mean within .06. Chosen on
+# half of the tiles, the other half gains .12 and .08.
+SMOOTH_UM = 4.0
+JOINING_SHARE = 0.6
 # Where the rules see a gland, so much probability does.
 HINTED = 0.2
 MIN_AREA_UM2 = 400.0
@@ -48,5 +57,6 @@ def find(
         walls |= hint & (probability > HINTED)
     body = walls | lumen_holes(walls, clear(image), mpp)
     raised = np.where(body, np.maximum(probability, THRESHOLD + 0.01), probability)
-    labels = objects.split(raised, depth, objects.GLANDS, MIN_AREA_UM2 / mpp**2)
-    return labels, raised
+    height = cv2.GaussianBlur(depth, (0, 0), SMOOTH_UM / mpp)
+    labels = saddles.split(body, height, JOINING_SHARE)
+    return drop_small_labels(labels, MIN_AREA_UM2 / mpp**2), raised

@@ -35,7 +35,6 @@ class Rule:
 # Chosen by object F1 on training tiles kept apart: .64 on dsb2018, .57 on nuinsseg, .71 on tnbc;
 # splitting is not sensitive to it (other smoothing and reach: within .02).
 NUCLEI = Rule(0.5, 7.5, 0.8, 1.5, 5, 60)
-GLANDS = Rule(0.4, 15.0, 0.5, 2.0, 8, 0)
 
 
 def split(probability: np.ndarray, depth: np.ndarray, rule: Rule, min_area_px: float) -> np.ndarray:

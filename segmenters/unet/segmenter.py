@@ -11,7 +11,7 @@ import numpy as np
 from segmenters.protocol import Candidate, Prompt
 from segmenters.stain.nuclei import drop_small, split
 from segmenters.unet import encoded as views
-from segmenters.unet import objects, weights
+from segmenters.unet import glands, objects, weights
 from segmenters.unet.encoded import Encoded
 from segmenters.unet.outputs import HEADS, NUCLEI
 
@@ -128,9 +128,7 @@ def find(
     if concept in NUCLEI.softmax:
         return _nuclei_of(encoded, NUCLEI.softmax.index(concept))
     if concept == "gland":
-        return objects.enlarge(
-            *views.glands(encoded, hint), objects.GLANDS.threshold, encoded.shape
-        )
+        return objects.enlarge(*views.glands(encoded, hint), glands.THRESHOLD, encoded.shape)
     if concept == "lumen":
         return objects.enlarge(*views.lumina(encoded), views.THRESHOLD, encoded.shape)
     probability = encoded.nuclear_maps[concept]
