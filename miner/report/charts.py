@@ -1,4 +1,4 @@
-"""Small charts as inline SVG: funnel, histogram, curves, bars."""
+"""Small charts: histogram, curves and bars as inline SVG, the funnel as a list."""
 
 from __future__ import annotations
 
@@ -32,30 +32,23 @@ def _svg(width: int, height: int, parts: Sequence[str], label: str) -> Markup:
 
 
 def funnel(steps: Sequence[tuple[str, int, str]], label: str) -> Markup:
-    """Bars that shrink from step to step.
+    """Bars that shrink from step to step, as a list: its text keeps its size on a narrow screen.
 
     Args:
         steps: name, count, and what was lost before it (may be empty).
         label: what the chart shows, for screen readers.
     """
     top = max((n for _, n, _ in steps), default=0) or 1
-    row, left, width = 34, 190, 900
-    span = width - left - 200
     parts = []
     for i, (name, count, lost) in enumerate(steps):
-        y = i * row + 4
-        bar = span * count / top
         shade = 1 - 0.45 * i / max(len(steps) - 1, 1)
+        gone = f'<span class="lost">{escape(lost)}</span>' if lost else ""
         parts.append(
-            f'<rect x="{left}" y="{y}" width="{max(bar, 1):.1f}" height="22" rx="3" fill="{KEPT}" '
-            f'fill-opacity="{shade:.2f}"/>'
+            f'<li><span class="step">{escape(name)}</span><span class="left">'
+            f'<i style="--share:{count / top:.4f};opacity:{shade:.2f}"></i><b>{count:,}</b>{gone}'
+            "</span></li>"
         )
-        parts.append(_text(left - 10, y + 15, name, "end", 13))
-        parts.append(_text(left + bar + 8, y + 15, f"{count:,}", size=13, font_weight="600"))
-        if lost:
-            after = left + bar + 20 + 8.0 * len(f"{count:,}")
-            parts.append(_text(after, y + 15, lost, size=11, fill="#b3476f"))
-    return _svg(width, len(steps) * row + 4, parts, label)
+    return Markup(f'<ol class="funnel" aria-label="{escape(label)}">{"".join(parts)}</ol>')
 
 
 def histogram(edges: Sequence[float], series: Mapping[str, tuple[str, Sequence[int]]]) -> Markup:
