@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy.stats import binom
 
 from filters.batch import read_batch
 from filters.config import FilterConfig
@@ -27,7 +28,8 @@ def calibration_page(candidates: pa.Table, config: FilterConfig) -> dict[str, An
         version; target: [what, value] or null; sources of the labelled data; calibrations: per
         level its reliability (predicted, observed, count per bin of held-out masks), threshold,
         precision and kept per threshold, roc, right, wrong; fdr: decoys, decoys_enough,
-        expected and decoy rate among the accepted, entrapment check, which governs; histograms:
+        expected and decoy rate among the accepted, how many of them are right (expected, and the
+        least and most of a 95% interval), entrapment check, which governs; histograms:
         edges, and counts of target, accepted, decoy and negated scores; levels: how many
         candidates each judged.
     """
@@ -64,6 +66,7 @@ def calibration_page(candidates: pa.Table, config: FilterConfig) -> dict[str, An
             "decoys_enough": estimate.decoys_enough,
             "expected": _rounded(expected),
             "decoy": _rounded(decoy),
+            "right": None if expected is None else _right(1 - expected, int(keep.sum())),
             "entrapment": {
                 "asked": check.asked,
                 "accepted": check.accepted,
@@ -78,6 +81,15 @@ def calibration_page(candidates: pa.Table, config: FilterConfig) -> dict[str, An
         },
         "levels": {n: level.count(n) for n in sorted({v for v in level if v is not None})},
     }
+
+
+def _right(precision: float, accepted: int) -> dict[str, int]:
+    """How many of the accepted masks are right: expected, least and most in 95 of 100 such runs.
+
+    Masks that are right by probabilities of their own spread no wider than a binomial of the mean.
+    """
+    least, most = binom.interval(0.95, accepted, precision)
+    return {"expected": round(precision * accepted), "least": int(least), "most": int(most)}
 
 
 def _curve(one: Calibration) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import jinja2
 from miner.layout import CHANGES
 from miner.report import charts, gallery, gather
 from miner.report.calibration import calibration_charts, level_colours
-from miner.report.words import STATUS, explain
+from miner.report.words import STATUS, asked, expected, explain
 from miner.store import Store
 
 
@@ -75,6 +75,8 @@ def _environment() -> jinja2.Environment:
             "count": lambda n: f"{n:,}",
             "figure": lambda v: "–" if v is None else f"{v:.2f}",
             "explain": explain,
+            "asked": asked,
+            "expected": expected,
             "percent": lambda v: "–" if v is None else f"{100 * v:.1f}%",
         }
     )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+from miner.wording import counted
 
 STATUS = {
     "written": "in the shards, with at least one mask or a confirmed negative",
@@ -130,3 +133,44 @@ def explain(reason: str) -> str:
     """What a reason means; empty for one that nothing here knows."""
     name = reason.partition(":")[0]
     return next((words[name] for words in REASONS.values() if name in words), "")
+
+
+def asked(calibration: Mapping[str, Any]) -> str:
+    """What the run was told about wrong masks, see `filters.page.calibration_page`."""
+    if not calibration["target"]:
+        return "No precision and no rate: raw thresholds alone decide."
+    what, value = calibration["target"]
+    if what == "fdr":
+        return (
+            f"filters.fdr = {value:g}: as many masks of this run as keep the expected share of "
+            f"wrong ones at {value:.0%} or below."
+        )
+    return (
+        f"filters.precision = {value:g}: a mask is accepted from the score on at which at least "
+        f"{value:.0%} of the labelled masks were right. The threshold is the same in every run."
+    )
+
+
+def expected(calibration: Mapping[str, Any]) -> str:
+    """How many accepted masks should be right, how sure that is, and how it compares."""
+    rates = calibration["fdr"]
+    right, accepted = rates["right"], rates["accepted"]
+    if right is None:
+        return "No mask was accepted, so there is nothing to expect."
+    text = (
+        f"Of the {counted(accepted, 'accepted mask')}, each counted once however many captions "
+        f"name it, about {right['expected']:,} should be right "
+        f"({right['expected'] / accepted:.0%}), the sum of their scores. By chance it is "
+        f"{right['least']:,} to {right['most']:,} ({right['least'] / accepted:.0%} to "
+        f"{right['most'] / accepted:.0%}) in 95 of 100 such runs."
+    )
+    what, value = calibration["target"] or ("", 0.0)
+    if what != "precision" or right["expected"] / accepted >= value:
+        return text
+    if right["most"] / accepted >= value:
+        return f"{text} The {value:.0%} asked for lie within that."
+    return (
+        f"{text} That is less than the {value:.0%} asked for: more of these masks lie just above "
+        f"the threshold than of the labelled ones. miner refilter OUT --set "
+        f"filters.fdr={1 - value:g} holds the rate in this run."
+    )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from filters.config import FilterConfig
-from filters.page import BINS, calibration_page
+from filters.page import BINS, _right, calibration_page
 from tests.filters.test_decide import row, table
 
 
@@ -38,6 +38,17 @@ def test_rates_and_their_check(page):
     assert rates["governs"] in ("expected", "decoy")
     assert rates["entrapment"]["asked"] == 20
     assert 0 <= rates["entrapment"]["accepted"] <= 20
+    assert rates["right"]["expected"] == round((1 - rates["expected"]) * rates["accepted"])
+
+
+def test_the_interval_of_right_masks_holds_19_runs_in_20():
+    rng = np.random.default_rng(0)
+    probability = rng.uniform(0.5, 1, 26)
+    found = _right(float(probability.mean()), 26)
+    runs = (rng.random((4000, 26)) < probability).sum(axis=1)
+    inside = ((runs >= found["least"]) & (runs <= found["most"])).mean()
+    assert 0.94 < inside < 0.999
+    assert found["least"] < found["expected"] < found["most"] <= 26
 
 
 def test_a_run_without_decoys_has_no_check():
@@ -48,4 +59,5 @@ def test_a_run_without_decoys_has_no_check():
         "least": None,
         "most": None,
     }
+    assert (page["fdr"]["right"] is None) == (page["fdr"]["accepted"] == 0)
     assert not page["fdr"]["decoys_enough"]

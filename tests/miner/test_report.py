@@ -15,7 +15,7 @@ from PIL import Image
 
 from miner.demo.render import tile
 from miner.evaluate import entity
-from miner.report import charts, gallery, gather, write_report
+from miner.report import charts, gallery, gather, words, write_report
 from miner.report.calibration import calibration_charts, calibration_facts
 from segmenters.regions import decode
 from shards import GroundedCaptions
@@ -84,6 +84,43 @@ def test_rows_add_up_in_the_funnel(store):
     assert counts == sorted(counts, reverse=True)
     assert counts[-1] == rows["written"] > 0
     assert rows["table"]["unreadable"] == [1, 1, 2]
+
+
+def test_the_funnel_is_text_that_keeps_its_size():
+    drawn = charts.funnel([("caption rows", 1200, ""), ("a < b", 300, "−900 gone")], "rows")
+    assert "<svg" not in drawn
+    assert "1,200" in drawn
+    assert "a &lt; b" in drawn
+    assert [float(s) for s in re.findall(r"--share:([\d.]+)", drawn)] == [1.0, 0.25]
+
+
+def rates(target, right, accepted=26):
+    low, middle, high = right
+    return {
+        "target": target,
+        "fdr": {
+            "accepted": accepted,
+            "right": {"least": low, "expected": middle, "most": high},
+        },
+    }
+
+
+def test_what_was_asked_and_what_is_expected_stand_side_by_side():
+    page = rates(["precision", 0.9], (17, 21, 25))
+    assert "at least 90% of the labelled masks were right" in words.asked(page)
+    said = words.expected(page)
+    assert said.startswith("Of the 26 accepted masks, ")
+    assert "about 21 should be right (81%), the sum of their scores" in said
+    assert "17 to 25 (65% to 96%) in 95 of 100 such runs. The 90% asked for lie within" in said
+    low = words.expected(rates(["precision", 0.9], (1680, 1712, 1744), 2000))
+    assert "less than the 90% asked for" in low
+    assert "filters.fdr=0.1 holds the rate" in low
+    enough = words.expected(rates(["precision", 0.9], (1800, 1850, 1900), 2000))
+    assert enough.endswith("such runs.")
+    assert words.expected(rates(["fdr", 0.1], (17, 21, 23))).endswith("such runs.")
+    assert "wrong ones at 10% or below" in words.asked(rates(["fdr", 0.1], (1, 1, 1)))
+    assert "raw thresholds" in words.asked(rates(None, (1, 1, 1)))
+    assert "nothing to expect" in words.expected({"fdr": {"right": None, "accepted": 0}})
 
 
 def test_masks_add_up_over_concepts(store):
