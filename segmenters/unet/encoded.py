@@ -186,7 +186,8 @@ def glands(encoded: Encoded, hint: np.ndarray | None = None) -> tuple[np.ndarray
     maps, image = encoded.tissue_maps, encoded.coarse
     if hint is not None:
         hint = mask_to(hint, (image.shape[0], image.shape[1]))
-    return find_glands(maps["gland"], maps["centre"], image, _coarse_mpp(encoded), hint)
+    mpp = _coarse_mpp(encoded)
+    return find_glands(maps["gland"], maps["centre"], image, mpp, hint, maps["~fat"])
 
 
 def lumina(encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:

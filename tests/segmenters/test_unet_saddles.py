@@ -1,4 +1,4 @@
-"""Touching glands told apart, large ones left whole."""
+"""Touching glands told apart, large ones left whole, fat left out."""
 
 import cv2
 import numpy as np
@@ -84,3 +84,21 @@ def test_every_piece_of_the_mask_has_a_label_and_nothing_else_has():
         assert np.array_equal(labels > 0, mask)
         assert labels[25, 25] not in labels[:16, :16]
     assert not saddles.split(np.zeros_like(mask), slope, 0.6).any()
+
+
+def test_walls_that_look_like_fat_are_no_gland_and_lumina_may():
+    labels = discs([(32, 64), (92, 64)], 24)
+    image = np.full((*labels.shape, 3), STAINED, np.uint8)
+    for x in (32, 92):
+        cv2.circle(image, (x, 64), 18, (250, 250, 250), -1)
+    image[:6] = 250
+    fat = np.zeros(labels.shape, np.float32)
+    cv2.circle(fat, (32, 64), 14, 1.0, -1)  # the lumen of the first
+    fat[labels == 2] = 0.4
+    probability = (labels > 0).astype(np.float32)
+    depth = targets.centreness(labels)
+    both, _ = glands.find(probability, depth, image, TISSUE.mpp)
+    assert both.max() == 2
+    one, raised = glands.find(probability, depth, image, TISSUE.mpp, fat=fat)
+    assert np.array_equal(one > 0, labels == 1)
+    assert np.array_equal(one > 0, raised > glands.THRESHOLD)
