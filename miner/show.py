@@ -15,13 +15,14 @@ from PIL import Image
 from filters.scores import SCORES
 from miner.errors import Refused
 from miner.layout import check_out
+from miner.outlines import COLOURS, Colour, draw
 from miner.store import Store
 from miner.units import marks as read_marks
 from miner.units import read_table
 from segmenters.regions import decode
 
-KEPT, DROPPED = (0, 140, 60), (200, 30, 30)  # RGB
-PANEL_PX = 384
+KEPT, DROPPED = COLOURS[0], COLOURS[3]  # green, red
+INK = (40, 40, 40)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,12 +130,13 @@ def overlay(shown: Shown) -> bytes:
     """
     if shown.image is None:
         raise Refused(f"{shown.sample['sample_id']}: its picture was not kept, it has no mask")
-    panels = [_panel(shown.image, None, "", KEPT)]
+    panels = [_panel(shown.image, (), "", KEPT)]
     for one in shown.candidates:
         if one["mask"] is not None:
             verdict = "kept" if one["keep"] else one["reason"]
-            color = KEPT if one["keep"] else DROPPED
-            panels.append(_panel(shown.image, one["mask"], f"{one['concept']}: {verdict}", color))
+            colour = KEPT if one["keep"] else DROPPED
+            title = f"{one['concept']}: {verdict}"
+            panels.append(_panel(shown.image, [one["mask"]], title, colour))
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
     height, width = panels[0].shape[:2]
@@ -148,16 +150,10 @@ def overlay(shown: Shown) -> bytes:
 
 
 def _panel(
-    image: np.ndarray, mask: np.ndarray | None, title: str, color: tuple[int, int, int]
+    image: np.ndarray, masks: Sequence[np.ndarray], title: str, colour: Colour
 ) -> np.ndarray:
-    """The picture with an outline, under a line of text: uint8 (h + 24, w, 3)."""
-    scale = PANEL_PX / max(image.shape[:2])
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    if mask is not None:
-        solid = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        outlines, _ = cv2.findContours(solid, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        cv2.drawContours(small, outlines, -1, color, 2)
-    head = np.full((24, small.shape[1], 3), 255, np.uint8)
-    cv2.putText(head, title, (4, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, color, 1, cv2.LINE_AA)
-    return np.concatenate([head, small])
+    """The picture with outlines, under a line of text: uint8 (h + 24, w, 3)."""
+    drawn = draw(image, masks, (colour,))
+    head = np.full((24, drawn.shape[1], 3), 255, np.uint8)
+    cv2.putText(head, title, (4, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, INK, 1, cv2.LINE_AA)
+    return np.concatenate([head, drawn])

@@ -13,22 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup, escape
 
+from miner.outlines import COLOURS, draw
 from miner.store import Store
 from miner.units import marks, read_table
 from segmenters.regions import decode
 
-# Outlines that stand out from pink and purple, as RGB; the page uses the same for phrases.
-COLOURS = (
-    (0, 214, 143),
-    (255, 196, 0),
-    (0, 160, 255),
-    (255, 90, 31),
-    (170, 240, 0),
-    (230, 60, 220),
-)
-SIDE_PX = 440
 QUALITY = 82
-SMALL_PX = 300
 OBJECTS_ACROSS = 14  # objects this many to the side of a picture can still be seen
 SAMPLES = 6
 CARD = ["sample_id", "concept", "segmenter", "prompt", "area_px", "score", "keep", "reason"]
@@ -178,29 +168,6 @@ def closer(mask: np.ndarray) -> tuple[slice, slice]:
     top = int(np.clip(int(y) - side // 2, 0, height - side))
     left = int(np.clip(int(x) - side // 2, 0, width - side))
     return slice(top, top + side), slice(left, left + side)
-
-
-def draw(picture: np.ndarray, masks: Sequence[np.ndarray]) -> np.ndarray:
-    """Scale a picture for the page and outline masks on it.
-
-    Args:
-        picture: uint8 (H, W, 3), RGB.
-        masks: bool (H, W) each; the n-th takes the n-th of `COLOURS`.
-
-    Returns:
-        uint8 (h, w, 3), RGB, the longer side about `SIDE_PX`.
-    """
-    scale = SIDE_PX / max(picture.shape[:2])
-    size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    canvas = np.ascontiguousarray(cv2.resize(picture, size, interpolation=how))
-    for i, mask in enumerate(masks):
-        small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) >= 0.5
-        lines, _ = cv2.findContours(small.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        # Small objects get thin lines, so that what is inside stays visible.
-        thick = 2 if small.sum() > SMALL_PX * max(len(lines), 1) else 1
-        cv2.drawContours(canvas, lines, -1, COLOURS[i % len(COLOURS)], thick, cv2.LINE_AA)
-    return canvas
 
 
 def data_uri(picture: np.ndarray) -> str:

@@ -21,8 +21,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+from miner.outlines import draw
 from miner.report import gather
-from miner.report.gallery import COLOURS, draw
 from miner.store import Store
 
 OUT = Path(os.environ.get("HISTOMINE_OUT", ".."))  # the notebook lies in OUT/report
