@@ -9,10 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pydantic
-import yaml
-
 from miner.errors import Refused
+from miner.read_settings import apply_set, check
 from ner.config import NerConfig
 from ner.extractor import Extractor
 
@@ -25,24 +23,10 @@ def config_of(settings: Sequence[str]) -> NerConfig:
     Raises:
         Refused: if one is malformed or unknown.
     """
-    tree: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for setting in settings:
-        path, equals, value = setting.partition("=")
-        if not equals:
-            raise Refused(f"--set {setting}: expected a.b=c")
-        *parents, name = path.removeprefix("ner.").split(".")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                raise Refused(f"--set {setting}: {parent} has a value already")
-        node[name] = yaml.safe_load(value)
-    try:
-        return NerConfig.model_validate(tree)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Refused(f"--set {where}: {first['msg']}") from error
+        apply_set(values, setting.removeprefix("ner."))
+    return check(NerConfig, values, "--set ")
 
 
 def rows_of(path: str) -> Iterator[dict[str, Any]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import pydantic
-import yaml
 
-from miner.errors import Refused
+from miner.read_settings import apply_set, check
 from miner.settings import Settings
 
 
@@ -63,18 +61,5 @@ def read_options(changes: Sequence[str]) -> Options:
     """
     values: dict[str, Any] = {}
     for change in changes:
-        name, equals, text = change.partition("=")
-        if not equals:
-            raise Refused(f"--set {change}: expected name=value")
-        if name not in Options.model_fields:
-            near = difflib.get_close_matches(name, Options.model_fields, n=1)
-            hint = (
-                f"did you mean {near[0]}?" if near else f"known: {', '.join(Options.model_fields)}"
-            )
-            raise Refused(f"--set {name}: unknown setting; {hint}")
-        values[name] = yaml.safe_load(text)
-    try:
-        return Options(**values)
-    except pydantic.ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise Refused(f"--set {first['loc'][0]}: {first['msg']}") from None
+        apply_set(values, change)
+    return check(Options, values, "--set ")

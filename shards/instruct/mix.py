@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.resources
-from pathlib import Path
-
 import pydantic
-import yaml
 
-from miner.errors import Refused
+from miner.read_settings import check, read_yaml
 from miner.settings import Settings
 from shards.instruct.tasks import TASKS
 
@@ -19,14 +15,14 @@ class Paraphraser(Settings):
     Attributes:
         base_url: of the server.
         model: name of the model.
-        api_key_env: environment variable with the key.
+        key_env: environment variable that holds the key; servers without keys need none.
         timeout_s: of one request.
         retries: how often a request is repeated before the template stays.
     """
 
     base_url: str
     model: str
-    api_key_env: str = "OPENAI_API_KEY"
+    key_env: str = "OPENAI_API_KEY"
     timeout_s: float = pydantic.Field(60.0, gt=0)
     retries: int = pydantic.Field(2, ge=0)
 
@@ -76,17 +72,4 @@ def read_mix(name: str) -> Mix:
     """
     if name == "default":
         return Mix()
-    path = Path(name)
-    source = path if path.exists() else importlib.resources.files("configs") / path.name
-    try:
-        value = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError):
-        raise Refused(f"--instruct {name}: no such file") from None
-    except yaml.YAMLError as error:
-        raise Refused(f"--instruct {name}: not YAML: {' '.join(str(error).split())}") from None
-    try:
-        return Mix(**(value or {}))
-    except (pydantic.ValidationError, TypeError) as error:
-        first = error.errors(include_url=False)[0] if hasattr(error, "errors") else {}
-        where = ".".join(str(p) for p in first.get("loc", ()))
-        raise Refused(f"--instruct {name}: {where}: {first.get('msg', error)}") from None
+    return check(Mix, read_yaml(name), f"--instruct {name}: ")

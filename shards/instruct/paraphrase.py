@@ -73,7 +73,7 @@ def client(settings: Paraphraser) -> Reworder:
 
     server = openai.OpenAI(
         base_url=settings.base_url,
-        api_key=os.environ.get(settings.api_key_env, "none"),
+        api_key=os.environ.get(settings.key_env) or "none",
         timeout=settings.timeout_s,
         max_retries=settings.retries,
     )

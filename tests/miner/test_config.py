@@ -35,7 +35,7 @@ def test_precision_and_fdr_replace_each_other_on_the_command_line():
         ("shard.max_bytes=1", "shard: unknown setting; did you mean shards?"),
         ("runner.threads=many", "runner.threads: "),
         ("corpora.7.path=x", "7 is not an index below 3"),
-        ("seed", "expected a.b=c"),
+        ("seed", "expected SETTING=VALUE"),
         ("filters.precision=90", "filters.precision: Input should be less than 1, got 90"),
         ("corpora.0.kind=folder", "corpora.0: no kind 'folder'; known: quilt, pathcap, "),
     ],

@@ -51,7 +51,7 @@ def test_a_file_becomes_rows_for_the_scorer(tmp_path, shared):
         (["absent.jsonl"], "absent.jsonl"),
         (["a caption", "--out", "x.jsonl"], "--out"),
         (["a caption", "--set", "lmm=1"], "lmm"),
-        (["a caption", "--set", "merge"], "a.b=c"),
+        (["a caption", "--set", "merge"], "SETTING=VALUE"),
         (["a caption", "--set", "merge=best"], "merge"),
         (["a caption", "--set", "llm=3"], "llm"),
         (["a caption", "--set", "llm=3", "--set", "llm.model=x"], "llm"),

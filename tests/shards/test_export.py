@@ -69,8 +69,10 @@ def test_options_are_checked() -> None:
         read_options(["max_pixel=1"])
     with pytest.raises(Refused, match="--set max_boxes: "):
         read_options(["max_boxes=0"])
-    with pytest.raises(Refused, match="name=value"):
+    with pytest.raises(Refused, match="SETTING=VALUE"):
         read_options(["max_boxes"])
+    with pytest.raises(Refused, match="not YAML"):
+        read_options(["seg_token=[SEG"])
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_mix_files_are_checked(tmp_path: Path) -> None:
     path.write_text("refusals: 2\n")
     with pytest.raises(Refused, match="refusals"):
         read_mix(str(path))
-    with pytest.raises(Refused, match="no such file"):
+    with pytest.raises(Refused, match="no such configuration file"):
         read_mix(str(tmp_path / "none.yaml"))
     path.write_text("refusals: 0.5\nseed: 3\n")
     assert read_mix(str(path)).seed == 3
