@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import pydantic
 
 from filters.clip.config import ClipConfig
@@ -84,8 +82,6 @@ class FilterConfig(Settings):
         clip: the agreement model; null: no agreement scores.
         judge: the vision-model judge; not asked when left out.
     """
-
-    EXCLUSIVE: ClassVar[tuple[str, str]] = ("precision", "fdr")
 
     precision: float | None = pydantic.Field(None, gt=0, lt=1)
     fdr: float | None = pydantic.Field(None, gt=0, lt=1)

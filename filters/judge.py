@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
-import hashlib
 import json
 import logging
 import os
-import uuid
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import cv2
@@ -25,6 +21,7 @@ import openai
 import pydantic
 
 from filters.config import JudgeConfig
+from miner.replies import Replies
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +64,7 @@ class Judge:
 
     def __init__(self, config: JudgeConfig):
         self.config = config
+        self.replies = Replies(config.cache)
         self.calls = 0
 
     def score(
@@ -114,12 +112,12 @@ class Judge:
         self, client: openai.AsyncOpenAI, gate: asyncio.Semaphore, phrase: str, crop: bytes
     ) -> Answer | str:
         """The answer, or why there is none."""
-        key = hashlib.sha256(
-            b"\0".join([self.config.model.encode(), PROMPT.encode(), phrase.encode(), crop])
-        ).hexdigest()
-        known = self._recorded(key)
-        if known is not None:
-            return known
+        parts = [self.config.model.encode(), PROMPT.encode(), phrase.encode(), crop]
+        question = b"\0".join(parts)
+        known = self.replies.get(question)
+        recorded = parse(known) if known is not None else None
+        if recorded is not None:
+            return recorded
         async with gate:
             if self.calls >= self.config.budget:
                 return f"budget of {self.config.budget} calls is spent"
@@ -138,28 +136,8 @@ class Judge:
         answer = parse(text)
         if answer is None:
             return "answer is not the JSON object asked for"
-        self._record(key, answer)
+        self.replies.put(question, text)
         return answer
-
-    def _recorded(self, key: str) -> Answer | None:
-        if self.config.cache is None:
-            return None
-        with contextlib.suppress(OSError, pydantic.ValidationError):
-            return Answer.model_validate_json(self._file(key).read_text(encoding="utf-8"))
-        return None
-
-    def _record(self, key: str, answer: Answer) -> None:
-        if self.config.cache is None:
-            return
-        file = self._file(key)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f"{file.name}.tmp-{uuid.uuid4().hex[:8]}")
-        temporary.write_text(answer.model_dump_json(), encoding="utf-8")
-        os.replace(temporary, file)
-
-    def _file(self, key: str) -> Path:
-        assert self.config.cache is not None
-        return Path(self.config.cache) / key[:2] / f"{key}.json"
 
 
 def parse(text: str) -> Answer | None:

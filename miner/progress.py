@@ -19,19 +19,6 @@ from rich.progress import (
 )
 
 
-class Silent:
-    """Says nothing."""
-
-    def start(self, units: int, captions: int, done_units: int, done_captions: int) -> None:
-        """Ignore the plan."""
-
-    def unit(self, mark: dict[str, Any]) -> None:
-        """Ignore a unit."""
-
-    def barrier(self) -> None:
-        """Ignore the barrier."""
-
-
 class Lines:
     """One line per unit on standard error, for logs."""
 

@@ -56,12 +56,10 @@ class Outcome:
 
     Attributes:
         store: OUT.
-        new_units: units made by this call.
         finished_before: nothing was left to do.
     """
 
     store: Store
-    new_units: int
     finished_before: bool
 
 
@@ -89,7 +87,7 @@ def run(config: Config, progress: Progress, use_ray: bool = True) -> Outcome:
     if not left and is_finished(store, config, marks):
         if not store.exists(NOTEBOOK):  # killed while the report was written
             write_report(store)
-        return Outcome(store, 0, True)
+        return Outcome(store, True)
     done = sum(mark["tables"]["samples"]["rows"] for mark in marks.values())
     progress.start(units, sum(plan.rows.values()), len(marks), done)
     if left:
@@ -99,7 +97,7 @@ def run(config: Config, progress: Progress, use_ray: bool = True) -> Outcome:
     progress.barrier()
     finish(store, config, read_marks(store))
     write_report(store)
-    return Outcome(store, left, False)
+    return Outcome(store, False)
 
 
 def write_report(store: Store) -> None:

@@ -17,7 +17,6 @@ WORD = re.compile(r"[\w\u0300-\u036f\u00ad\u200c\u200d]+")
 HYPHENS = frozenset({"-", "\u2010", "\u2011", "\u2013"})
 SOFT = HYPHENS | {" ", "  ", "\u00a0", "\n", "\r\n", "\t", " -", "- ", "", "/"}
 COMMAS = frozenset({", ", ",", " , "})
-APOSTROPHES = frozenset({"'", "\u2019"})
 
 
 def words(text: str) -> list[str]:

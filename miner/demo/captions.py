@@ -279,6 +279,3 @@ def finished(parts: list[str | Phrase]) -> Caption:
     while parts and isinstance(parts[-1], str) and parts[-1].endswith(" "):
         parts[-1] = parts[-1].rstrip()
     return compose(parts)
-
-
-MANNERS = {"quilt": spoken, "pathcap": legend, "pathgen": machine}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import json
 import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from miner.errors import Refused
+from miner.replies import Replies
 from ner.config import LlmConfig
 from ner.llm.budget import Budget
-from ner.llm.cache import ReplyCache
-from ner.llm.prompt import SYSTEM, messages, response_format
+from ner.llm.prompt import SYSTEM, VERSION, messages, response_format
 from ner.llm.reply import Span, anchor, items
 
 # Statuses that no retry and no other caption can mend: the key or the model name is wrong.
@@ -45,7 +46,7 @@ class LlmExtractor:
         if not config.base_url.startswith(("http://", "https://")):
             raise Refused(f"ner.llm.base_url: {config.base_url!r} is no http address")
         self._config = config
-        self._cache = ReplyCache(config.cache, config.model)
+        self._replies = Replies(config.cache)
         self._schema = config.json_schema
         self._stopped = False
         self.budget = Budget(config)
@@ -59,7 +60,7 @@ class LlmExtractor:
             if not caption.strip():
                 replies[caption] = LlmAnswer(())
                 continue
-            recorded = self._cache.get(caption)
+            recorded = self._replies.get(self._question(caption))
             if recorded is None:
                 asked.append(caption)
             else:
@@ -70,6 +71,9 @@ class LlmExtractor:
             with concurrent.futures.ThreadPoolExecutor(1) as thread:
                 replies.update(thread.submit(asyncio.run, self._ask_all(asked)).result())
         return [replies[caption] for caption in captions]
+
+    def _question(self, caption: str) -> bytes:
+        return json.dumps([self._config.model, VERSION, caption]).encode()
 
     async def _ask_all(self, captions: list[str]) -> dict[str, LlmAnswer]:
         import openai
@@ -109,7 +113,7 @@ class LlmExtractor:
             self.budget.settle(tokens_in, tokens_out, *used)
         answer = self._read(caption, content)
         if answer.problem is None:
-            self._cache.put(caption, content)
+            self._replies.put(self._question(caption), content)
         return answer
 
     async def _call(self, client: Any, caption: str) -> tuple[str, tuple[int, int]]:

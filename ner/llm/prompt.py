@@ -1,6 +1,6 @@
 """What the LLM is asked, and the shape of its answer.
 
-`VERSION` is part of the cache key: change it with every change of the wording.
+`VERSION` is part of what replies are recorded under: change it with every change of the wording.
 """
 
 from __future__ import annotations

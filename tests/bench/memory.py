@@ -19,9 +19,9 @@ TILES = 20
 _RUN = """
 import resource, sys
 from miner.load_config import load_config
-from miner.progress import Silent
+from miner.progress import Lines
 from miner.run import run
-run(load_config("quickstart.yaml", [], [f"pairs={sys.argv[1]}"], sys.argv[2]), Silent(), False)
+run(load_config("quickstart.yaml", [], [f"pairs={sys.argv[1]}"], sys.argv[2]), Lines(), False)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 

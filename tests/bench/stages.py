@@ -32,7 +32,7 @@ def in_one_process(corpora: str, out: str) -> None:
     from miner import finish, run, work
     from miner.config import Config
     from miner.load_config import load_config
-    from miner.progress import Silent
+    from miner.progress import Lines
     from miner.stages import BUILD, NAMES
 
     spent = {"read": 0.0, **dict.fromkeys(NAMES, 0.0), "commit": 0.0, "barrier": 0.0, "report": 0.0}
@@ -60,7 +60,7 @@ def in_one_process(corpora: str, out: str) -> None:
     run.finish = clocked("barrier", finish.finish)
     run.write_report = clocked("report", run.write_report)
     began, clock = time.process_time(), time.perf_counter()
-    run.run(configured(), Silent(), use_ray=False)
+    run.run(configured(), Lines(), use_ray=False)
     total = time.process_time() - began
     for name, seconds in spent.items():
         print(name, seconds)

@@ -49,7 +49,7 @@ def mine(folder: Path) -> Mined:
     """Write phantom corpora and side files, and run the quickstart's configuration on them."""
     from miner.demo import write_demo
     from miner.load_config import load_config
-    from miner.progress import Silent
+    from miner.progress import Lines
     from miner.run import run
 
     corpora = folder / "corpora"
@@ -63,7 +63,7 @@ def mine(folder: Path) -> Mined:
     filters = {"at_least": {"ks_rim": 0.0}}  # nearly every mask: what matters here is the way
     settings = {"out": str(folder / "out"), "corpora": sections, "filters": filters}
     config.write_text(yaml.safe_dump(settings))
-    run(load_config(str(config), [], [], None), Silent(), False)
+    run(load_config(str(config), [], [], None), Lines(), False)
     return Mined(folder / "out", corpora)
 
 
