@@ -52,7 +52,10 @@ class Score:
 
     requires: ClassVar[Mapping[str, Sequence[str]]] = {
         "images": ("image_id", "data", "mpp"),
-        "candidates": ("image_id", "concept", "kind", "roles", "counts", "instances", "reason"),
+        "candidates": (
+            *("image_id", "concept", "kind", "roles", "prompt", "segmenter"),
+            *("counts", "instances"),
+        ),
     }
     adds: ClassVar[Mapping[str, Sequence[str]]] = {
         "candidates": (*SCORES, "overlap_with", "inside_of", "notes"),
@@ -80,7 +83,9 @@ class Score:
 
     def __call__(self, unit: Unit) -> Unit:
         """Return the unit with scores."""
-        columns = [c for c in unit.candidates.column_names if c != "scores"]
+        # Of the segmenters' own scores BiomedParse's test takes one, where they have it.
+        wanted = {*self.requires["candidates"], "mean_probability"}
+        columns = [c for c in unit.candidates.column_names if c in wanted]
         rows = unit.candidates.select(columns).to_pylist()
         by_image: dict[str, list[int]] = {}
         for i, row in enumerate(rows):
