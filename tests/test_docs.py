@@ -133,24 +133,25 @@ def spans(page: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with everything that the blocks read, in the end also what they write."""
-    from miner.demo import write_demo
+    """Folder with the models that blocks name; `mined` adds the rest."""
     from tests.filters.tiny_clip import write_clip
     from tests.segmenters.biomedparse.tiny import write_checkpoint
-    from tests.shards.build import build, sample
 
     folder = tmp_path_factory.mktemp("docs")
-    write_demo(folder, captions=24, seed=3)
     write_checkpoint(folder / "biomedparse_v1.pt")
     write_clip(folder / "clip")
-    strata = [{"dimension": "organ", "value": "colon"}]
-    build(folder / "packed", samples=(sample(i, strata=strata) for i in range(20)))
     return folder
 
 
 @pytest.fixture(scope="module")
 def mined(place: Path) -> Path:
-    """The folder, once the commands of README have mined the phantoms."""
+    """The folder with corpora, once the commands of README have mined them; blocks write there."""
+    from miner.demo import write_demo
+    from tests.shards.build import build, sample
+
+    write_demo(place, captions=24, seed=3)
+    strata = [{"dimension": "organ", "value": "colon"}]
+    build(place / "packed", samples=(sample(i, strata=strata) for i in range(20)))
     first = next(b for b in of_kind("sh") if b.page.name == "README.md" and "miner run" in b.text)
     run_commands(first, place)
     return place
