@@ -71,6 +71,7 @@ bench-quality: $(READY)
 # On two quiet cores training takes as long as the nuclear network: about 50 minutes.
 models: $(READY)
 	( $(BIN)/python -m segmenters.unet.train $(DATA) --net tissue && \
+	  $(BIN)/python -m segmenters.unet.train $(DATA) --net glomeruli && \
 	  $(BIN)/python -m filters.clip.training $(DATA) --out filters/clip/data/small_clip.safetensors ) & \
 	others=$$!; $(BIN)/python -m segmenters.unet.train $(DATA) --net nuclei && wait $$others
 	$(BIN)/python -m segmenters.unet.fit_kinds $(DATA)

@@ -35,6 +35,8 @@ COMMON = frozenset(
         "tissue",
     }
 )
+# The embedded segmenter tells these in another stain than H&E: a decoy would hardly have a mask.
+OTHER_STAIN = frozenset({"glomerulus"})
 
 
 def asks(
@@ -105,7 +107,7 @@ def _decoys(
     free = [
         c
         for c in table.values()
-        if c.name not in COMMON
+        if c.name not in COMMON | OTHER_STAIN
         and c.name not in named
         and not any(related(c.name, n, table) for n in named)
         and supported(c.name)

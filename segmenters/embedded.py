@@ -52,7 +52,7 @@ class Encoded:
 
 
 class EmbeddedSegmenter:
-    """Needs no download: two small networks and a set of rules, and knows what neither can do."""
+    """Needs no download: small networks and a set of rules, and knows what neither can do."""
 
     name = "embedded"
 
@@ -81,7 +81,7 @@ class EmbeddedSegmenter:
         concept = native(prompt.concept)
         if concept is None:
             return Candidate(prompt.concept, prompt.wordings[0], None, reason="unsupported")
-        if not support.supported(encoded.kind):
+        if not support.supported(encoded.kind, concept):
             return Candidate(prompt.concept, prompt.wordings[0], None, reason="out_of_support")
         route = ROUTES[concept]
         found = self._ask(encoded, concept, route)

@@ -33,6 +33,7 @@ TRUTH = {
     "lymphocyte": "lymphocyte",
     "stromal_nuclei": "stromal nucleus",
     "gland": "gland",
+    "glomerulus": "glomerulus",
     "tumor": "epithelium",
 }
 # Concepts that a tile of one tissue certainly does not show, by the publisher's class.

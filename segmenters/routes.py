@@ -25,6 +25,7 @@ ROUTES: Mapping[str, str] = {
     "neutrophil": "unet",
     "gland": "both",
     "lumen": "unet",
+    "glomerulus": "unet",
     "epithelium": "stain",
     "stroma": "unet",
     "fat": "stain",

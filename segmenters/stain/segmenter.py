@@ -178,7 +178,7 @@ class StainSegmenter:
         concept, wording = prompt.concept, prompt.wordings[0]
         if not self.supports(concept):
             return Candidate(concept, wording, None, reason="unsupported")
-        if not support.supported(encoded.kind):
+        if not support.supported(encoded.kind, concept):
             return Candidate(concept, wording, None, reason="out_of_support")
         labels = None
         if concept in self.stuff:

@@ -29,18 +29,19 @@ _THUMBNAIL = 256
 _TISSUE_OD = 0.15
 
 HE, BLANK, BLACK, FLUORESCENCE, IHC, PAS = "H&E", "blank", "black", "fluorescence", "IHC", "PAS"
+# The stain in which a concept was learned and measured, where that is not H&E.
+STAIN_OF = {"glomerulus": PAS}
 KINDS = (HE, BLANK, BLACK, FLUORESCENCE, IHC, PAS)
 
 
-def supported(kind: str) -> bool:
-    """Whether anything can be told in such a picture.
-
-    Everything was made for, and measured on, H&E.
+def supported(kind: str, concept: str) -> bool:
+    """Whether a concept can be told in such a picture.
 
     Args:
         kind: one of `KINDS`.
+        concept: under which the embedded segmenters answer, see `segmenters.routes.native`.
     """
-    return kind == HE
+    return kind == STAIN_OF.get(concept, HE)
 
 
 def tissue_densities(image: np.ndarray) -> tuple[np.ndarray, float]:

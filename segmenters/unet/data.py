@@ -34,7 +34,7 @@ KEPT_SHARE = 0.2
 # Natural logarithm of the factor by which crops of nuclei are shown larger or smaller.
 SCALE_RANGE = (-0.5, 0.6)
 # Pixels kept per pixel of the network, for crops that are enlarged.
-_KEPT_PER_PIXEL = {"nuclei": 1.4, "tissue": 1.3}
+_KEPT_PER_PIXEL = {"nuclei": 1.4, "tissue": 1.3, "glomeruli": 1.5}
 # Background this near to a derived outline may well be nucleus.
 DERIVED_DOUBT_PX = 3
 _TISSUE_OF_CODE = {
@@ -144,12 +144,12 @@ def _nucleus_factor(row: Mapping, labels: np.ndarray) -> float:
 
 
 def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
-    """One tile for one of the two networks, or None where it teaches that network nothing.
+    """One tile for one of the networks, or None where it teaches that network nothing.
 
     Args:
         folder: the folder of the index.
         row: its row.
-        net: "nuclei" or "tissue".
+        net: one of `HEADS`.
     """
     entities = row["entities"] or {}
     kind = _KIND_OF_CODE.get(row["label_code"] or "")
@@ -159,7 +159,8 @@ def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
     if row["set"] == "rings" and "tumor" in entities:
         # Benign glands between the tumor are not outlined.
         regional = False
-    if (net == "nuclei" and not nuclear) or (net == "tissue" and not regional):
+    teaches = {"nuclei": nuclear, "tissue": regional, "glomeruli": "glomerulus" in entities}
+    if not teaches[net]:
         return None
     image = cv2.cvtColor(cv2.imread(str(folder / row["file"])), cv2.COLOR_BGR2RGB)
     labels = {}

@@ -1,4 +1,4 @@
-"""One picture as the two networks see it."""
+"""One picture as the networks see it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from segmenters.stain import colour, scale
+from segmenters.stain import colour, scale, support
 from segmenters.stain.nuclei import drop_small
 from segmenters.stain.scale import Scale, mask_to
 from segmenters.unet import darkness, kinds, objects
+from segmenters.unet import glomeruli as single
 from segmenters.unet.glands import find as find_glands
 from segmenters.unet.model import Unet
-from segmenters.unet.outputs import NUCLEI, TISSUE
+from segmenters.unet.outputs import GLOMERULI, NUCLEI, TISSUE
 from segmenters.unet.predict import predict
 
 # um per pixel at which nuclei are looked at: finer than the middle of what the network was trained
@@ -89,6 +90,11 @@ class Encoded:
         self.nuclei = _nuclei(self.nucleus, self.nuclear_maps["centre"], self.mpp)
 
     @functools.cached_property
+    def kind(self) -> str:
+        """Kind of picture, one of `support.KINDS`."""
+        return support.recognise(self.image)
+
+    @functools.cached_property
     def tissue_scale(self) -> Scale:
         """The scale at which glands, regions and the rules look."""
         if self._blobs is None:
@@ -125,11 +131,13 @@ class Encoded:
         maps = predict(self._nets["nuclei"], NUCLEI, piece)
         return _scale_of(_nuclei(maps[0], maps[1], LOOK_MPP), factor)
 
+    def _coarse(self, mpp: float) -> np.ndarray:
+        return scale.resize_to(self.image, min(self.tissue_scale.mpp / mpp, MAX_ENLARGE))
+
     @functools.cached_property
     def coarse(self) -> np.ndarray:
         """The picture as the tissue network sees it, uint8 (h, w, 3)."""
-        factor = min(self.tissue_scale.mpp / TISSUE.mpp, MAX_ENLARGE)
-        return scale.resize_to(self.image, factor)
+        return self._coarse(TISSUE.mpp)
 
     @functools.cached_property
     def tissue_maps(self) -> dict[str, np.ndarray]:
@@ -137,6 +145,11 @@ class Encoded:
         maps = predict(self._nets["tissue"], TISSUE, self.coarse)
         names = TISSUE.sigmoid + tuple(f"~{name}" for name in TISSUE.softmax)
         return dict(zip(names, maps, strict=True))
+
+    @functools.cached_property
+    def glomerulus(self) -> np.ndarray:
+        """Probability of glomerulus at about 3 um per pixel, float32 (h, w)."""
+        return predict(self._nets["glomeruli"], GLOMERULI, self._coarse(GLOMERULI.mpp))[0]
 
     @functools.cached_property
     def kind_features(self) -> np.ndarray:
@@ -172,8 +185,8 @@ def _scale_of(labels: np.ndarray, factor: float) -> float | None:
     return float(np.clip(scale.NUCLEUS_UM * factor / diameter_px, *scale.MPP_RANGE))
 
 
-def _coarse_mpp(encoded: Encoded) -> float:
-    return encoded.tissue_scale.mpp * encoded.shape[0] / encoded.coarse.shape[0]
+def _mpp(encoded: Encoded, coarse: np.ndarray) -> float:
+    return encoded.tissue_scale.mpp * encoded.shape[0] / coarse.shape[0]
 
 
 def glands(encoded: Encoded, hint: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -186,13 +199,19 @@ def glands(encoded: Encoded, hint: np.ndarray | None = None) -> tuple[np.ndarray
     maps, image = encoded.tissue_maps, encoded.coarse
     if hint is not None:
         hint = mask_to(hint, (image.shape[0], image.shape[1]))
-    mpp = _coarse_mpp(encoded)
+    mpp = _mpp(encoded, image)
     return find_glands(maps["gland"], maps["centre"], image, mpp, hint, maps["~fat"])
 
 
 def lumina(encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
     """Lumina at the scale of the tissue maps: int32 labels (h, w), float32 probability (h, w)."""
     probability = encoded.tissue_maps["lumen"]
-    mask = drop_small(probability > THRESHOLD, MIN_LUMEN_UM2 / _coarse_mpp(encoded) ** 2)
+    mask = drop_small(probability > THRESHOLD, MIN_LUMEN_UM2 / _mpp(encoded, encoded.coarse) ** 2)
     _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
     return labels.astype(np.int32), probability
+
+
+def glomeruli(encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
+    """Glomeruli at about 3 um per pixel: int32 labels (h, w), float32 probability (h, w)."""
+    probability = encoded.glomerulus
+    return single.find(probability, _mpp(encoded, probability)), probability

@@ -1,4 +1,4 @@
-"""What each of the two networks tells, map by map, and at what scale it looks."""
+"""What each of the networks tells, map by map, and at what scale it looks."""
 
 from __future__ import annotations
 
@@ -51,4 +51,6 @@ TISSUE = Head(
         "blood",
     ),
 )
-HEADS = {"nuclei": NUCLEI, "tissue": TISSUE}
+# In PAS. A glomerulus is 200 um across: three um per pixel show it and its surroundings.
+GLOMERULI = Head(3.0, ("glomerulus",), (), (16, 32, 64, 96))
+HEADS = {"nuclei": NUCLEI, "tissue": TISSUE, "glomeruli": GLOMERULI}

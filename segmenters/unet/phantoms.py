@@ -10,10 +10,11 @@ from segmenters.unet.outputs import HEADS
 
 # Seeds from here on are for training; `miner demo` and the benchmarks stay below.
 TRAINING_SEED = 5_000_000
-COUNT = {"nuclei": 72, "tissue": 260}
-SIDE_PX = {"nuclei": 320, "tissue": 320}
+COUNT = {"nuclei": 72, "tissue": 260, "glomeruli": 48}
+SIDE_PX = 320
+_OFFSET = {"nuclei": 0, "tissue": 100_000, "glomeruli": 200_000}
 # um per pixel: around the scale of the network, crops are rescaled on top of it.
-MPP = {"nuclei": (0.3, 0.6), "tissue": (0.9, 1.6)}
+MPP = {"nuclei": (0.3, 0.6), "tissue": (0.9, 1.6), "glomeruli": (1.2, 2.2)}
 # Every so many tiles one of another stain: (period, stain, organ).
 OTHERS = {
     "nuclei": ((10, "hematoxylin", None),),
@@ -24,6 +25,7 @@ OTHERS = {
         (8, "PAS", "kidney"),
         (9, "H&E", "kidney"),
     ),
+    "glomeruli": ((1, "PAS", None), (2, "PAS", "kidney")),
 }
 # What phantoms show of each map, first match wins; what they do not show is known to be absent.
 _MERGED = {
@@ -42,7 +44,7 @@ def tile(seed: int, net: str, index: int) -> Tile:
 
     Args:
         seed: seed of the tile.
-        net: "nuclei" or "tissue".
+        net: one of `HEADS`.
         index: its number, for the stain.
     """
     stain, organ = "H&E", None
@@ -51,7 +53,7 @@ def tile(seed: int, net: str, index: int) -> Tile:
             stain, organ = other, site
     low, high = MPP[net]
     mpp = float(np.random.default_rng(seed).uniform(low, high))
-    drawn = render.tile(seed, SIDE_PX[net], mpp=mpp, stain=stain, organ=organ)
+    drawn = render.tile(seed, SIDE_PX, mpp=mpp, stain=stain, organ=organ)
     labels = {k: v.astype(np.uint16) for k, v in drawn.labels.items()}
     shape = drawn.image.shape[:2]
     head = HEADS[net]
@@ -61,6 +63,8 @@ def tile(seed: int, net: str, index: int) -> Tile:
         found = {k: labels[k] for k in (*names, "macrophage") if k in labels}
         for name in ("nuclei", "red_blood_cell"):
             found[name] = labels.get(name, np.zeros(shape, np.uint16))
+    elif net == "glomeruli":
+        found["glomerulus"] = labels.get("glomerulus", np.zeros(shape, np.uint16))
     else:
         for name in (*head.sigmoid, *head.softmax):
             parts = [labels[p] > 0 for p in _MERGED.get(name, (name,)) if p in labels]
@@ -78,5 +82,5 @@ def tile(seed: int, net: str, index: int) -> Tile:
 
 def tiles(net: str) -> list[Tile]:
     """The phantoms a network is trained on."""
-    offset = TRAINING_SEED + (100_000 if net == "tissue" else 0)
-    return [tile(offset + i, net, i) for i in range(COUNT[net])]
+    first = TRAINING_SEED + _OFFSET[net]
+    return [tile(first + i, net, i) for i in range(COUNT[net])]

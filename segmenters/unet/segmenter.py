@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from segmenters.protocol import Candidate, Prompt
+from segmenters.stain import support
 from segmenters.stain.nuclei import drop_small, split
 from segmenters.unet import encoded as views
 from segmenters.unet import glands, objects, weights
@@ -17,7 +18,7 @@ from segmenters.unet.outputs import HEADS, NUCLEI
 
 # What came out of training well enough to be asked for; the other maps only helped it.
 REGIONS = ("epithelium", "stroma")
-OBJECTS = ("gland", "lumen", "red blood cell")
+OBJECTS = ("gland", "lumen", "red blood cell", "glomerulus")
 # Smallest piece of a region that is kept, um2.
 MIN_REGION_UM2 = 400.0
 MIN_RED_CELL_UM2 = 12.0
@@ -36,7 +37,7 @@ def expected_iou(probability: np.ndarray, mask: np.ndarray) -> float:
 
 
 class UnetSegmenter:
-    """Two small U-Nets: nuclei at .4 um per pixel, tissue at 2 um per pixel."""
+    """Small U-Nets: nuclei at .4 um per pixel, tissue at 2, glomeruli in PAS at 3."""
 
     name = "unet"
 
@@ -44,7 +45,7 @@ class UnetSegmenter:
         """Load the weights.
 
         Args:
-            folder: where `nuclei.pt` and `tissue.pt` are; the shipped ones when None.
+            folder: where the networks of `HEADS` are, one file each; the shipped ones when None.
         """
         folder = folder or weights.FOLDER
         self._nets = {net: weights.load(net, folder / f"{net}.pt") for net in HEADS}
@@ -77,6 +78,8 @@ class UnetSegmenter:
         concept, wording = prompt.concept, prompt.wordings[0]
         if not self.supports(concept):
             return Candidate(concept, wording, None, reason="unsupported")
+        if concept in support.STAIN_OF and not support.supported(encoded.kind, concept):
+            return Candidate(concept, wording, None, reason="out_of_support")
         if concept in REGIONS:
             labels = None
             probability = region(encoded, concept)
@@ -84,7 +87,7 @@ class UnetSegmenter:
         else:
             labels, probability = find(encoded, concept, hint)
             mask = labels > 0
-        coarse = concept in REGIONS or concept in ("gland", "lumen")
+        coarse = concept in REGIONS or concept in ("gland", "lumen", "glomerulus")
         scale = encoded.tissue_scale if coarse else encoded.scale
         scores = {
             "mpp": round(scale.mpp, 4),
@@ -131,6 +134,8 @@ def find(
         return objects.enlarge(*views.glands(encoded, hint), glands.THRESHOLD, encoded.shape)
     if concept == "lumen":
         return objects.enlarge(*views.lumina(encoded), views.THRESHOLD, encoded.shape)
+    if concept == "glomerulus":
+        return objects.enlarge(*views.glomeruli(encoded), views.THRESHOLD, encoded.shape)
     probability = encoded.nuclear_maps[concept]
     mask = drop_small(probability > 0.5, MIN_RED_CELL_UM2 / encoded.mpp**2)
     return objects.enlarge(split(mask, encoded.mpp), probability, 0.5, encoded.shape)

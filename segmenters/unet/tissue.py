@@ -86,6 +86,37 @@ def recolour(image: np.ndarray, name: str, looks: Looks, rng: np.random.Generato
     return image
 
 
+def cut(
+    tile: Tile, size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """A random piece of a tile, turned, mirrored and rescaled.
+
+    Args:
+        tile: the tile.
+        size: side of the piece in pixels.
+        rng: source of chance.
+
+    Returns:
+        image uint8 (size, size, 3); label maps int32 (size, size).
+    """
+    factor = tile.factor * float(np.exp(rng.uniform(-SCALE_SPREAD, SCALE_SPREAD)))
+    image, labels = tile.image, dict(tile.labels)
+    if factor < 0.9:
+        # Averaged like a picture that is looked at; the map below would skip pixels.
+        side = (max(8, round(image.shape[1] * factor)), max(8, round(image.shape[0] * factor)))
+        image = cv2.resize(image, side, interpolation=cv2.INTER_AREA)
+        labels = {
+            k: cv2.resize(v, side, interpolation=cv2.INTER_NEAREST) for k, v in labels.items()
+        }
+        factor = 1.0
+    where = augment.random_view((image.shape[0], image.shape[1]), factor, size, rng)
+    warp = functools.partial(
+        cv2.warpAffine, M=where, dsize=(size, size), borderMode=cv2.BORDER_REFLECT_101
+    )
+    image = warp(image, flags=cv2.INTER_LINEAR)
+    return image, {k: warp(v, flags=cv2.INTER_NEAREST).astype(np.int32) for k, v in labels.items()}
+
+
 def view(
     tile: Tile,
     size: int,
@@ -105,22 +136,7 @@ def view(
         weights float32 (k, size, size), 0 where unknown; classes uint8 (size, size), index of the
         softmax outputs, `targets.IGNORE` where unknown.
     """
-    factor = tile.factor * float(np.exp(rng.uniform(-SCALE_SPREAD, SCALE_SPREAD)))
-    image, labels = tile.image, dict(tile.labels)
-    if factor < 0.9:
-        # Averaged like a picture that is looked at; the map below would skip pixels.
-        side = (max(8, round(image.shape[1] * factor)), max(8, round(image.shape[0] * factor)))
-        image = cv2.resize(image, side, interpolation=cv2.INTER_AREA)
-        labels = {
-            k: cv2.resize(v, side, interpolation=cv2.INTER_NEAREST) for k, v in labels.items()
-        }
-        factor = 1.0
-    where = augment.random_view((image.shape[0], image.shape[1]), factor, size, rng)
-    warp = functools.partial(
-        cv2.warpAffine, M=where, dsize=(size, size), borderMode=cv2.BORDER_REFLECT_101
-    )
-    image = warp(image, flags=cv2.INTER_LINEAR)
-    labels = {k: warp(v, flags=cv2.INTER_NEAREST).astype(np.int32) for k, v in labels.items()}
+    image, labels = cut(tile, size, rng)
     maps, weights, classes = fill(tile, image, labels)
     return recolour(image, tile.id, looks, rng), maps, weights, classes
 

@@ -1,4 +1,4 @@
-"""Train the two networks: `python -m segmenters.unet.train --data DIR --net nuclei`.
+"""Train the networks: `python -m segmenters.unet.train --data DIR --net nuclei`.
 
 Seeded, on the CPU, in a fixed number of steps. Without the folder the networks are trained on
 phantoms alone.
@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from segmenters.stain import colour
 from segmenters.stain.colour import Stains
-from segmenters.unet import data, phantoms, styles, targets, tissue, weights
+from segmenters.unet import data, glomeruli, phantoms, styles, targets, tissue, weights
 from segmenters.unet.model import Unet
 from segmenters.unet.outputs import HEADS
 
@@ -45,18 +45,19 @@ SHARES = {
         "osteosarcoma": 0.03,
         "phantom": 0.24,
     },
+    "glomeruli": {"glomeruli_pas": 0.75, "phantom": 0.25},
 }
 BATCH = 8
-CROP_PX = {"nuclei": 160, "tissue": 144}
+CROP_PX = {"nuclei": 160, "tissue": 144, "glomeruli": 128}
 # Share of the nuclear network's crops that are shown in the stains of another training tile.
 TRANSFER_SHARE = 0.5
 # Of one set at most so many tiles lend their stains.
 PALETTES_PER_SET = 50
-PEAK_RATE = {"nuclei": 3e-3, "tissue": 3e-3}
+PEAK_RATE = {"nuclei": 3e-3, "tissue": 3e-3, "glomeruli": 1e-3}
 WEIGHT_DECAY = 1e-3
 WARMUP_STEPS = 60
 DECAY_SHARE = 0.4
-STEPS = {"nuclei": 6500, "tissue": 2400}
+STEPS = {"nuclei": 6500, "tissue": 2400, "glomeruli": 3000}
 EMA_DECAY = 0.995
 SAVE_EVERY = 200
 # Without tiles to take colours from.
@@ -83,7 +84,7 @@ def loss_of(
         maps: float32 (n, k, H, W), targets of the sigmoid maps.
         known: float32 (n, k, H, W), weights, 0 where unknown.
         classes: int64 (n, H, W), `targets.IGNORE` where unknown.
-        net: "nuclei" or "tissue".
+        net: one of `HEADS`.
     """
     head = HEADS[net]
     k = len(head.sigmoid)
@@ -133,7 +134,7 @@ class Sampler:
 
         Args:
             tiles: what to draw from.
-            net: "nuclei" or "tissue".
+            net: one of `HEADS`.
             seed: of everything random.
             palettes: stains that crops of the nuclear network are shown in, besides their own.
             looks: colours that crops of the tissue network are changed between.
@@ -157,6 +158,9 @@ class Sampler:
         """One batch: pixels, maps, known, classes."""
         parts = []
         for _ in range(BATCH):
+            if self.net == "glomeruli":
+                parts.append(glomeruli.crop(self.tile(), CROP_PX["glomeruli"], self.rng))
+                continue
             if self.net == "tissue":
                 parts.append(tissue.crop(self.tile, CROP_PX["tissue"], self.looks, self.rng))
                 continue

@@ -30,7 +30,7 @@ def load(net: str, path: pathlib.Path | None = None) -> Unet:
     """A network ready to predict, batch normalisation folded into the convolutions.
 
     Args:
-        net: "nuclei" or "tissue".
+        net: one of `HEADS`.
         path: the file, the shipped one when None.
     """
     model = Unet(HEADS[net].outputs, HEADS[net].widths)

@@ -9,7 +9,7 @@ from ner.concepts import concepts
 from segmenters import confidence, routes
 from segmenters.embedded import EmbeddedSegmenter
 from segmenters.protocol import Prompt
-from segmenters.unet import weights
+from segmenters.unet import data, weights
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,28 @@ def test_answers_are_the_same_twice_and_in_any_company(segmenter, tile):
         assert np.array_equal(alone.mask, many[2].mask)
 
 
+def test_glomeruli_are_told_in_pas_alone(segmenter, tile):
+    (found,) = segmenter.segment(segmenter.encode(tile.image, tile.mpp), ask("glomerulus"))
+    assert found.reason == "out_of_support"
+
+
+def test_glomeruli_of_tiles_kept_apart_are_found(segmenter, shared):
+    folder = shared / "data" / "train"
+    rows = [r for r in data.read_index(folder) if r["set"] == "glomeruli_pas"]
+    found = []
+    for row in filter(data.kept_apart, rows):
+        image = cv2.cvtColor(cv2.imread(str(folder / row["file"])), cv2.COLOR_BGR2RGB)
+        path = folder / row["entities"]["glomerulus"]["mask"]
+        truth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) > 0
+        glomeruli, nuclei = segmenter.segment(
+            segmenter.encode(image, None), ask("glomerulus", "nucleus")
+        )
+        assert nuclei.reason == "out_of_support"
+        mask = np.zeros_like(truth) if glomeruli.mask is None else glomeruli.mask
+        found.append(2 * (mask & truth).sum() / (mask.sum() + truth.sum()))
+    assert np.mean(found) > 0.5
+
+
 def test_brown_tiles_are_out_of_support(segmenter):
     rng = np.random.default_rng(0)
     blobs = cv2.GaussianBlur(rng.standard_normal((128, 128)), (0, 0), 4) > 0
@@ -104,5 +126,5 @@ def test_confidence_grows_with_what_it_is_read_from():
 
 def test_shipped_weights_are_small():
     files = sorted(weights.FOLDER.glob("*.pt"))
-    assert [f.stem for f in files] == ["nuclei", "tissue"]
+    assert [f.stem for f in files] == ["glomeruli", "nuclei", "tissue"]
     assert sum(f.stat().st_size for f in files) < 6e6

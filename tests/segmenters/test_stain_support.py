@@ -56,7 +56,8 @@ def test_pas_is_told_by_its_colours(shared):
 
 
 def test_nothing_is_told_outside_of_h_and_e():
-    assert [kind for kind in support.KINDS if support.supported(kind)] == [support.HE]
+    for concept, stain in (("nucleus", support.HE), ("glomerulus", support.PAS)):
+        assert [k for k in support.KINDS if support.supported(k, concept)] == [stain]
 
 
 def test_outside_of_support_there_is_a_reason_instead_of_a_mask():

@@ -13,6 +13,7 @@ from segmenters.unet import (
     darkness,
     data,
     fit_kinds,
+    glomeruli,
     objects,
     predict,
     targets,
@@ -119,6 +120,16 @@ def test_without_nuclei_to_compare_with_darkness_says_nothing():
     assert (darkness.sharpen(probability, density) == probability).all()
 
 
+def test_glomeruli_have_no_holes_and_specks_are_none():
+    probability = (discs([(32, 32)], radius=14) > 0).astype(np.float32)
+    probability[30:34, 30:34] = 0.1
+    probability[58:60, 58:60] = 0.9
+    labels = glomeruli.find(probability, 3.0)
+    assert labels.max() == 1
+    assert labels[32, 32] == 1
+    assert labels[58, 58] == 0
+
+
 def test_a_patient_is_on_one_side_of_the_split():
     rows = [{"set": "tnbc", "id": f"tnbc/0{p}_{i}"} for p in range(1, 9) for i in range(4)]
     sides: dict = {}
@@ -132,7 +143,7 @@ def tile(net: str) -> data.Tile:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, (96, 96, 3), np.uint8)
     labels = discs([(30, 30), (60, 60)], size=96).astype(np.uint16)
-    name = "nuclei" if net == "nuclei" else "gland"
+    name = {"nuclei": "nuclei", "tissue": "gland", "glomeruli": "glomerulus"}[net]
     return data.Tile("x", "phantom", image, 1.0, {name: labels})
 
 
@@ -140,10 +151,12 @@ def crop(net: str) -> tuple:
     rng = np.random.default_rng(3)
     if net == "nuclei":
         return data.crop(tile(net), 64, rng)
+    if net == "glomeruli":
+        return glomeruli.crop(tile(net), 64, rng)
     return tissue.crop(lambda: tile(net), 64, tissue.Looks(), rng)
 
 
-@pytest.mark.parametrize("net", ["nuclei", "tissue"])
+@pytest.mark.parametrize("net", HEADS)
 def test_crops_are_complete_and_repeatable(net):
     one, two = crop(net), crop(net)
     for a, b in zip(one, two, strict=True):
