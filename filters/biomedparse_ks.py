@@ -20,18 +20,18 @@ from scipy.special import betainc
 
 from miner.errors import Refused
 
+MODALITY = "Pathology"
 Table = Mapping[str, np.ndarray]  # target -> float64 (4, 2): alpha and beta per feature
 
 
-def load_table(path: str | os.PathLike[str], modality: str = "Pathology") -> Table:
+def load_table(path: str | os.PathLike[str]) -> Table:
     """Read `target_dist.json`: {modality: {target: [[alpha, beta] x 4]}}.
 
     Args:
         path: the file.
-        modality: which part of it; spelled in any case, with or without "-pathology".
 
     Raises:
-        Refused: no such file, not that format, no such modality, parameters that are no Beta
+        Refused: no such file, not that format, no pathology in it, parameters that are no Beta
             distribution.
     """
     try:
@@ -43,9 +43,9 @@ def load_table(path: str | os.PathLike[str], modality: str = "Pathology") -> Tab
         raise Refused(f"filters.biomedparse_table: {path} is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise Refused(f"filters.biomedparse_table: {path} is not a table of modalities")
-    names = [name for name in data if name.lower() == modality.lower()]
+    names = [name for name in data if name.lower() == MODALITY.lower()]
     if not names:
-        raise Refused(f"filters.biomedparse_table: {path} has no {modality}: {', '.join(data)}")
+        raise Refused(f"filters.biomedparse_table: {path} has no {MODALITY}: {', '.join(data)}")
     table = {}
     for target, rows in data[names[0]].items():
         try:

@@ -47,11 +47,11 @@ def entity(concept: str) -> str:
     return ENTITY.get(concept, concept.replace(" ", "_"))
 
 
-def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson score interval of a share (Wilson 1927), 95% by default; (0, 1) for n = 0."""
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Wilson score interval of a share (Wilson 1927), 95%; (0, 1) for n = 0."""
     if n == 0:
         return 0.0, 1.0
-    p = hits / n
+    p, z = hits / n, 1.96
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))

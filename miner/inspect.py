@@ -62,7 +62,7 @@ def examine(path: str) -> dict[str, Any]:
     rows = len(offsets)
 
     def parse(numbers: Iterable[int]) -> list[Row]:
-        places = [Place(i, tables[i], offsets[i], lengths[i], None) for i in numbers]
+        places = [Place(i, tables[i], offsets[i], lengths[i]) for i in numbers]
         return source.rows(places) if places else []
 
     image_hashes = np.frombuffer(images, np.uint64) if rows else np.zeros(0, np.uint64)

@@ -2,7 +2,7 @@
 
     plan/{corpus}.json                    mark: tables and their fingerprints, rows, units, problems
     plan/{corpus}/scan-{00000}.parquet    while a plan is made: where each row is
-    plan/{corpus}/units-{00000}.parquet   64 units: unit, row, table, offset, length, locator
+    plan/{corpus}/units-{00000}.parquet   64 units: unit, row, table, offset, length
     plan/{corpus}/zip-{00}.npy            index of a zip with pictures
 
 A plan is made anew when size or modification time of the publishers' tables change. Neither these
@@ -30,7 +30,7 @@ from miner.errors import Refused
 from miner.store import Store
 from miner.unit import Unit
 
-VERSION = 1
+VERSION = 2
 SCAN_ROWS = 100_000
 PART_UNITS = 64
 
@@ -42,7 +42,6 @@ _SCAN = pa.schema(
         ("group", pa.uint64()),
         ("image", pa.uint64()),
         ("order", pa.int64()),
-        ("locator", pa.string()),
     ]
 )
 _UNITS = pa.schema(
@@ -52,7 +51,6 @@ _UNITS = pa.schema(
         ("table", pa.int16()),
         ("offset", pa.int64()),
         ("length", pa.int32()),
-        ("locator", pa.string()),
     ]
 )
 

@@ -215,18 +215,15 @@ def stratum_values(samples: pa.Table, dimension: str) -> list[str]:
     return values
 
 
-def before_after(
-    samples: pa.Table, keep: Sequence[bool], dimensions: Sequence[str] = DIMENSIONS
-) -> dict[str, list[tuple[str, int, int]]]:
+def before_after(samples: pa.Table, keep: Sequence[bool]) -> dict[str, list[tuple[str, int, int]]]:
     """Per dimension: (value, samples before, samples after), the largest first.
 
     Args:
         samples: as for `choose`.
         keep: what `choose` returned, as a list.
-        dimensions: which.
     """
     tables = {}
-    for dimension in dimensions:
+    for dimension in DIMENSIONS:
         values = stratum_values(samples, dimension)
         before = Counter(values)
         after = Counter(v for v, kept in zip(values, keep, strict=True) if kept)
@@ -236,16 +233,16 @@ def before_after(
 
 
 def coverage(
-    samples: pa.Table, keep: Sequence[bool], dimension: str = "organ"
+    samples: pa.Table, keep: Sequence[bool]
 ) -> tuple[list[str], list[str], list[list[int]]]:
-    """How many kept samples ground a concept in an organ (or another dimension).
+    """How many kept samples ground a concept in an organ.
 
     Returns:
         Concepts and organs, each the most frequent first, and counts by concept and organ. A cell
         of 0 is a gap in the data set.
     """
     cells: Counter[tuple[str, str]] = Counter()
-    values = stratum_values(samples, dimension)
+    values = stratum_values(samples, "organ")
     for concepts, value, kept in zip(samples["concepts"].to_pylist(), values, keep, strict=True):
         if kept:
             cells.update((concept, value) for concept in set(concepts or ()))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
-Polarity = Literal["affirmed", "negated", "uncertain"]
+from typing import NamedTuple
 
 
 class Mention(NamedTuple):

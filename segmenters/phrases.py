@@ -80,7 +80,6 @@ class PhraseSegmenter:
         model: answers phrases.
         config: wordings, tiling, regions.
         wordings: phrases to use for a prompt, best first; the prompt's own when left out.
-        supports: whether the model can answer for a concept at all; any concept when left out.
     """
 
     score_names = (
@@ -100,17 +99,15 @@ class PhraseSegmenter:
         model: PhraseModel,
         config: PhraseConfig,
         wordings: Callable[[Prompt], Sequence[str]] = lambda prompt: prompt.wordings,
-        supports: Callable[[str], bool] = lambda concept: True,
     ):
         self.name = name
         self.model = model
         self.config = config
         self._wordings = wordings
-        self._supports = supports
 
     def supports(self, concept: str) -> bool:
-        """Whether the model can answer for this concept."""
-        return self._supports(concept)
+        """True: any phrase gets an answer."""
+        return True
 
     def encode(self, image: np.ndarray, mpp: float | None) -> Picture:
         """Keep the picture; see `Picture`."""

@@ -58,12 +58,7 @@ SIZES = (
 PACKAGES = ("histomine", "numpy", "opencv-python-headless", "pyarrow", "pycocotools", "torch")
 
 
-def write_card(
-    store: Store,
-    infos: Sequence[ShardInfo],
-    config: Any,
-    quality: Mapping[str, Any] | None = None,
-) -> None:
+def write_card(store: Store, infos: Sequence[ShardInfo], config: Any) -> None:
     """Write `README.md`, `croissant.json` and `sample.schema.json` under shards/.
 
     Call it after the ledger and before the manifest, which signs these files.
@@ -72,8 +67,6 @@ def write_card(
         store: OUT.
         infos: all shards.
         config: the run's `miner.config.Config`.
-        quality: audited precision: `precision`, `low`, `high` (0..1), `method`, and optionally
-            `concepts`: the same by concept. None says that nobody audited it.
     """
     counts = _counts(store, infos)
     kinds = {c.name or c.kind: c.kind for c in config.corpora}
@@ -85,7 +78,6 @@ def write_card(
         ],
         "thresholds": _without_paths(config.filters.model_dump(mode="json")),
         "target": config.filters.target,
-        "quality": quality,
         "versions": _versions(),
         "digest": config.digest(),
         "seed": config.seed,
@@ -264,24 +256,11 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
 
 
 def _quality(facts: Mapping[str, Any]) -> list[str]:
-    quality, thresholds, target = facts["quality"], facts["thresholds"], facts["target"]
-    parts = []
-    if quality:
-        parts.append(
-            f"Precision (mask right at IoU .5): **{quality['precision']:.3f}**, 95% interval "
-            f"{quality['low']:.3f} to {quality['high']:.3f} ({quality['method']})."
-        )
-        if quality.get("concepts"):
-            rows = [
-                (name, f"{q['precision']:.3f}", f"{q['low']:.3f} to {q['high']:.3f}")
-                for name, q in sorted(quality["concepts"].items())
-            ]
-            parts.append(_table(("concept", "precision", "95% interval"), rows))
-    else:
-        parts.append(
-            "Precision and its interval: **not audited** by a person. What is stated below is what "
-            "the thresholds were chosen for, on the labelled data of the calibration."
-        )
+    thresholds, target = facts["thresholds"], facts["target"]
+    parts = [
+        "Precision and its interval: **not audited** by a person. What is stated below is what "
+        "the thresholds were chosen for, on the labelled data of the calibration."
+    ]
     if target is None:
         parts.append("Thresholds were set by hand, score by score.")
     elif target[0] == "fdr":

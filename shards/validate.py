@@ -11,7 +11,7 @@ import json
 import tarfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -63,12 +63,11 @@ class Report:
     bytes: int = 0
 
 
-def validate(store: Store, progress: Callable[[str], None] | None = None) -> Report:
+def validate(store: Store) -> Report:
     """Check a run from its files.
 
     Args:
         store: OUT.
-        progress: called with the name of each tar before it is read.
 
     Raises:
         Refused: no OUT, or one whose run has not finished.
@@ -87,8 +86,6 @@ def validate(store: Store, progress: Callable[[str], None] | None = None) -> Rep
     keys: dict[str, str] = {}
     groups: dict[str, str] = {}
     for entry in manifest["shards"]:
-        if progress:
-            progress(entry["name"])
         _shard(store, entry, report, keys, groups)
     for name, found in (("samples", report.samples), ("regions", report.regions)):
         if found != manifest[name] and not report.faults:

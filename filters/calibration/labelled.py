@@ -122,7 +122,6 @@ def phantoms(
     count: int,
     seed: int,
     side_px: int = 384,
-    slides: int | None = None,
     organs: Sequence[str] | None = None,
 ) -> Iterator[Labelled]:
     """Fresh phantom tiles of every organ in turn.
@@ -131,7 +130,6 @@ def phantoms(
         count: how many.
         seed: of all of them; other seeds give other tiles.
         side_px: side of a tile.
-        slides: number of groups they are spread over; one each when None.
         organs: shown in turn; all when None.
     """
     from miner.demo import render
@@ -147,10 +145,8 @@ def phantoms(
             for entity, labels in tile.labels.items()
             if (name := concept_of(entity)) is not None
         }
-        group = f"{seed}-{i if slides is None else i % slides}"
-        yield Labelled(
-            f"phantoms/{seed}-{i}", "phantoms", group, tile.image, mpp, truth, True, organ
-        )
+        group = f"{seed}-{i}"
+        yield Labelled(f"phantoms/{group}", "phantoms", group, tile.image, mpp, truth, True, organ)
 
 
 def phantom_concepts() -> frozenset[str]:

@@ -25,7 +25,6 @@ class Entry(NamedTuple):
         group: hash of what should stay together (slide, figure, picture).
         image: hash of the picture's name; rows of one picture are never parted.
         order: sorts pictures within a group.
-        locator: what the reader needs beside the offset, or None.
     """
 
     offset: int
@@ -33,7 +32,6 @@ class Entry(NamedTuple):
     group: int
     image: int
     order: int = 0
-    locator: str | None = None
 
 
 class Place(NamedTuple):
@@ -44,14 +42,12 @@ class Place(NamedTuple):
         table: index of the table.
         offset: as in `Entry`.
         length: as in `Entry`.
-        locator: as in `Entry`.
     """
 
     row: int
     table: int
     offset: int
     length: int
-    locator: str | None
 
 
 @dataclasses.dataclass

@@ -135,10 +135,10 @@ def curves(
     return _svg(width, height, parts, f"{y_name} against {x_name}")
 
 
-def bar(share: float, colour: str = KEPT) -> Markup:
+def bar(share: float) -> Markup:
     """A bar of a table cell, filled to a share of 0..1."""
     return Markup(
         f'<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect width="100" height="8" fill="{GRID}"/>'
-        f'<rect width="{100 * min(max(share, 0), 1):.1f}" height="8" fill="{colour}"/></svg>'
+        f'<rect width="{100 * min(max(share, 0), 1):.1f}" height="8" fill="{KEPT}"/></svg>'
     )

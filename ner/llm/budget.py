@@ -29,11 +29,6 @@ class Budget:
         self._reserved_in = 0
         self._reserved_out = 0
 
-    @property
-    def money(self) -> float:
-        """Money spent so far."""
-        return self._price(self.tokens_in, self.tokens_out)
-
     def _price(self, tokens_in: int, tokens_out: int) -> float:
         return (tokens_in * self._config.price_in + tokens_out * self._config.price_out) / 1e6
 

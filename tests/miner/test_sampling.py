@@ -44,7 +44,7 @@ def test_nothing_is_left_out_by_default():
 
 def test_caps_hold_for_each_stratum_and_name_it():
     table, keep, reasons, _ = kept({"caps": [{"by": ["organ"], "max_samples": 20}]})
-    assert before_after(table, keep, ["organ"])["organ"] == [
+    assert before_after(table, keep)["organ"] == [
         ("colon", 60, 20),
         ("unknown", 35, 20),
         ("kidney", 5, 5),
@@ -61,7 +61,7 @@ def test_caps_on_one_value_and_on_combinations():
             ]
         }
     )
-    assert before_after(table, keep, ["organ"])["organ"] == [
+    assert before_after(table, keep)["organ"] == [
         ("colon", 60, 37),
         ("unknown", 35, 0),
         ("kidney", 5, 5),
@@ -82,7 +82,7 @@ def test_targets_spare_what_caps_would_take():
     cap = {"caps": [{"by": ["corpus"], "max_samples": 5}]}
     target = {"targets": [{"by": ["organ"], "value": "kidney", "min_samples": 5}]}
     table, keep, _, _ = kept({**cap, **target})
-    assert dict((v, a) for v, _, a in before_after(table, keep, ["organ"])["organ"])["kidney"] == 5
+    assert dict((v, a) for v, _, a in before_after(table, keep)["organ"])["kidney"] == 5
     assert sum(keep) == 10
     spared = kept({**cap, "targets": [{"concept": "gland", "min_samples": 30}]})[1]
     assert sum(k for k, (_, c) in zip(spared, ROWS, strict=True) if "gland" in c) == 30
