@@ -43,7 +43,8 @@ def build_unit(
             row.fail(picture.status, picture.reason or "unreadable_file")
         for key, value in picture.meta.items():
             row.meta.setdefault(key, value)
-    return Unit(samples=_samples(rows, config, name), images=_images(rows, pictures, config, name))
+    images = _images(rows, alive, pictures, config, name)
+    return Unit(samples=_samples(rows, config, name), images=images)
 
 
 def _samples(rows: Sequence[Row], config: AnyCorpus, name: str) -> pa.Table:
@@ -71,14 +72,20 @@ def _samples(rows: Sequence[Row], config: AnyCorpus, name: str) -> pa.Table:
 
 
 def _images(
-    rows: Sequence[Row], pictures: dict[str, Picture], config: AnyCorpus, name: str
+    rows: Sequence[Row],
+    alive: Sequence[Row],
+    pictures: dict[str, Picture],
+    config: AnyCorpus,
+    name: str,
 ) -> pa.Table:
     records = []
+    magnified = {r.image: r.mpp for r in reversed(alive) if r.mpp is not None}
     stated = {row.image: mpp for row in rows if (mpp := _stated_mpp(row)) is not None}
     for image in dict.fromkeys(row.image for row in rows):
         picture = pictures.get(image, Picture())
-        mpp = stated.get(image, config.assumed_mpp)
-        assumed = picture.mpp is None and mpp is not None and picture.data
+        mpp, mpp_source = _scale(
+            picture, magnified.get(image), stated.get(image, config.assumed_mpp)
+        )
         records.append(
             {
                 "image_id": f"{name}/{image}",
@@ -86,12 +93,25 @@ def _images(
                 "format": picture.format or None,
                 "width": picture.width or None,
                 "height": picture.height or None,
-                "mpp": mpp if assumed else picture.mpp,
-                "mpp_source": "assumed" if assumed else picture.mpp_source,
+                "mpp": mpp,
+                "mpp_source": mpp_source,
                 "sha256": hashlib.sha256(picture.data).hexdigest() if picture.data else None,
             }
         )
     return pa.Table.from_pylist(records, schema=IMAGES)
+
+
+def _scale(
+    picture: Picture, magnified: float | None, stated: float | None
+) -> tuple[float | None, str]:
+    """Um per pixel and who says so: the slide, the row's magnification, or what is assumed."""
+    if picture.mpp is not None:
+        return picture.mpp, picture.mpp_source
+    if magnified is not None:
+        return magnified, "magnification"
+    if picture.data and stated is not None:
+        return stated, "assumed"
+    return None, picture.mpp_source
 
 
 def _stated_mpp(row: Row) -> float | None:

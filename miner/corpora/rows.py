@@ -64,7 +64,7 @@ class Row:
         status: `unreadable`, `excluded`, `no_entity` or None.
         reason: why.
         turns: role and text of a text in turns.
-        mpp: um per pixel that the row states, or None.
+        mpp: um per pixel by the magnification that the row states, or None.
         where: how the reader finds the picture.
     """
 

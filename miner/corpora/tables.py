@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
 import io
 import json
@@ -157,10 +156,7 @@ def pictures_of(
     store: Store,
     check: Callable[[bytes], Picture],
 ) -> dict[str, Picture]:
-    """Read and check the pictures of the rows that are in play, each once.
-
-    A row's own mpp (from its magnification) becomes its picture's.
-    """
+    """Read and check the pictures of the rows that are in play, each once."""
     found = images.read((r.image for r in rows), store)
     result = {}
     for name, data in found.items():
@@ -168,10 +164,4 @@ def pictures_of(
             result[name] = Picture(status="unreadable", reason=data)
         else:
             result[name] = check(data)
-    for row in rows:
-        picture = result[row.image]
-        if row.mpp is not None and picture.mpp is None:
-            result[row.image] = dataclasses.replace(
-                picture, mpp=row.mpp, mpp_source="magnification"
-            )
     return result
