@@ -1,6 +1,6 @@
 """The work unit: the three Arrow tables that walk through the pipeline, and what a stage is.
 
-A unit holds some hundred captions. Its three tables are relational: `samples` has one row per
+A unit holds some dozen captions. Its three tables are relational: `samples` has one row per
 input caption row, `images` one row per distinct picture of those captions, `candidates` one row per
 (picture, concept, segmenter). Stages only add: rows of `samples` are never removed, a row that can
 go no further gets a `status` and a `reason`.

@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miner.errors import Refused
+from miner.layout import MANIFEST
 from miner.store import Store
-from shards.pack import INDEX, MANIFEST, index_name, manifest_bytes
+from shards.pack import INDEX, index_name, manifest_bytes
 
 
 class Damaged(Refused):

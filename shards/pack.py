@@ -21,13 +21,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from miner.layout import MANIFEST
 from miner.store import Store
 from shards.config import ShardsConfig
 from shards.sample import IMAGE_FORMATS, KEY, dump
 from shards.tar import BLOCK, END, header, padding
 
 FOLDER = "shards"
-MANIFEST = f"{FOLDER}/manifest.json"
 EXTENSION = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _CHUNK = 1 << 20  # bytes handed to the hash and the file at once
 _QUEUE = 8  # such pieces that may wait for the disk

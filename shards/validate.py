@@ -18,12 +18,12 @@ import pyarrow as pa
 import pydantic
 
 from miner.errors import Refused
-from miner.layout import FINISHED, check_out
+from miner.layout import FINISHED, MANIFEST, check_out
 from miner.store import Store
 from miner.unit import STATUSES
 from shards.check import sample_faults
 from shards.index import Damaged, read_manifest
-from shards.pack import FOLDER, MANIFEST, index_name, read_parquet
+from shards.pack import FOLDER, index_name, read_parquet
 from shards.sample import SampleModel, dump
 
 
