@@ -49,7 +49,7 @@ class MentionModel(_Model):
         concept: canonical name of the structure.
         kind: countable things, or a substance.
         polarity: what the caption says of it.
-        sources: who found it: lexicon, llm, name of a spaCy model.
+        sources: who found it: lexicon, llm, scispacy.
         groundable: whether a mask may be asked for.
         reason: why not, else null.
         regions: positions in `regions`; empty where no mask was kept.
