@@ -17,11 +17,11 @@ from filters.features import Pixels, is_grey
 from filters.objects import Objects, components
 from filters.objects import measure as measure_objects
 from filters.references import load_references
-from filters.rle import decode_labels
 from filters.scores import CLIP, SCORES
 from miner.corpora.images import decode
 from miner.unit import Unit
 from ner.concepts import concepts
+from segmenters.rle import decode_labels
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from segmenters.asks import asks
 from segmenters.config import RefineConfig, SegmentConfig
 from segmenters.ensemble import with_agreement
 from segmenters.protocol import Candidate, Prompt, Segmenter
-from segmenters.regions import bbox, encode, encode_labels
+from segmenters.regions import bbox, encode
+from segmenters.rle import encode_labels
 
 if TYPE_CHECKING:
     from segmenters.refine import Refiner

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
+from segmenters.rle import run_lengths
 from shards.decode import decode_image
-from shards.rle import run_lengths
 
 
 def sample_faults(sample: Mapping[str, Any], image: bytes) -> Iterator[str]:

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from miner.store import Store
+from segmenters.rle import decode_masks
 from shards.batch import stacked
 from shards.decode import decode_image
 from shards.index import Damaged, column, integers, read_index, select
 from shards.read import ShardReader
-from shards.rle import decode_masks
 
 _COLUMNS = (
     "shard",

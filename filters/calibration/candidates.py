@@ -19,7 +19,8 @@ from miner.unit import CANDIDATES
 from ner.concepts import concepts
 from ner.families import related
 from segmenters.protocol import Prompt, Segmenter
-from segmenters.regions import bbox, encode, encode_labels
+from segmenters.regions import bbox, encode
+from segmenters.rle import encode_labels
 
 MAX_INSTANCES = 400
 

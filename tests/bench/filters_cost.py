@@ -21,7 +21,8 @@ from filters.clip.config import ClipConfig
 from filters.config import FilterConfig
 from filters.stage import Score
 from ner.concepts import concepts
-from segmenters.regions import bbox, encode, encode_labels
+from segmenters.regions import bbox, encode
+from segmenters.rle import encode_labels
 from segmenters.stain import StainSegmenter
 from tests.bench.clip_cost import biomedparse, vit
 

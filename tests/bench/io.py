@@ -34,6 +34,7 @@ from pycocotools import mask as coco
 
 from miner.store import Store
 from segmenters.regions import encode
+from segmenters.rle import decode_masks
 from shards.config import ShardsConfig
 from shards.decode import decode_image
 from shards.export.folder import Sample
@@ -41,7 +42,6 @@ from shards.export.options import Options
 from shards.export.run import export
 from shards.load import GroundedCaptions
 from shards.pack import pack, write_manifest
-from shards.rle import decode_masks
 from shards.stream import GroundedStream, StreamLoader, part
 from shards.tar import scan
 from tests.shards.build import build

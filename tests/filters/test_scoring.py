@@ -9,12 +9,12 @@ from PIL import Image
 
 from filters.config import FilterConfig
 from filters.decide import decide
-from filters.rle import decode_labels
 from filters.scores import CLIP, GEOMETRY, SCORES
 from filters.stage import Score
 from miner.errors import Refused
 from miner.unit import CANDIDATES, IMAGES, SAMPLES, Unit
-from segmenters.regions import bbox, encode, encode_labels
+from segmenters.regions import bbox, encode
+from segmenters.rle import encode_labels
 
 SIDE = 96
 
@@ -175,14 +175,3 @@ def test_missing_files_are_refused():
         Score(FilterConfig(references="/none.json", clip=None))
     with pytest.raises(Refused, match=r"filters\.biomedparse_table"):
         Score(FilterConfig(biomedparse_table="/none.json", clip=None))
-
-
-def test_label_maps_as_pycocotools_reads_them():
-    rng = np.random.default_rng(0)
-    for shape in ((1, 1), (7, 3), (40, 65)):
-        labels = rng.integers(0, 4, shape).astype(np.int32)
-        labels[0, 0] = 3
-        present = [i for i in np.unique(labels) if i]
-        found = decode_labels(encode_labels(labels), shape)
-        assert np.array_equal(found, np.searchsorted(present, labels, side="right") * (labels > 0))
-    assert decode_labels([], (3, 4)).shape == (3, 4)
