@@ -13,8 +13,8 @@ import numpy as np
 FEATURES = ("promise", "agreement", "extent", "objects", "estimated")
 # Concepts whose truth was only ever drawn stay below this.
 DRAWN_CEILING = 0.6
-# And those with too few masks for a fit of their own below this.
-COMMON_CEILING = 0.5
+# And those with too few masks to tell below this.
+FEW_CEILING = 0.5
 
 
 def features(scores: Mapping[str, float]) -> np.ndarray:
@@ -47,7 +47,7 @@ def _models() -> Mapping[str, Mapping]:
 def confidence(concept: str, scores: Mapping[str, float]) -> float:
     """Probability that the mask has an IoU of .5 or more with the truth, 0..1.
 
-    A concept without a fit of its own takes the one over all concepts.
+    A concept without any mask at the fit takes the one over all concepts.
 
     Args:
         concept: a native concept.
@@ -59,6 +59,6 @@ def confidence(concept: str, scores: Mapping[str, float]) -> float:
         return 0.5 * float(scores["expected_iou"])
     score = float(features(scores) @ np.array(model["weights"])) + model["bias"]
     value = 1 / (1 + float(np.exp(-np.clip(score, -30, 30))))
-    if concept not in models:
-        return min(value, COMMON_CEILING)
+    if concept not in models or model["few"]:
+        return min(value, FEW_CEILING)
     return min(value, DRAWN_CEILING) if model["drawn_only"] else value

@@ -63,10 +63,26 @@ def gather(folder: pathlib.Path, seed: int) -> tuple[np.ndarray, np.ndarray, np.
     return np.stack(features), np.array(pas_), np.array(kept_), list(sources)
 
 
-def fit(features: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weighted logistic regression: coefficients (k,) and intercept."""
+def fit(
+    features: np.ndarray,
+    truth: np.ndarray,
+    weights: np.ndarray,
+    prior: np.ndarray | None = None,
+    prior_strength: float = 0.0,
+) -> tuple[np.ndarray, float]:
+    """Weighted logistic regression: coefficients (k,) and intercept.
+
+    Args:
+        features: float64 (n, k).
+        truth: bool (n,).
+        weights: float64 (n,), mean 1.
+        prior: float64 (k + 1,), coefficients and intercept that few samples stay near; 0 if None.
+        prior_strength: inverse variance of all of them around the prior.
+    """
     x, y, w = (torch.from_numpy(a).double() for a in (features, truth.astype(float), weights))
-    beta = torch.zeros(x.shape[1] + 1, dtype=torch.float64, requires_grad=True)
+    start = np.zeros(x.shape[1] + 1) if prior is None else prior
+    centre = torch.from_numpy(start).double()
+    beta = centre.clone().requires_grad_(True)
     optimizer = torch.optim.LBFGS([beta], max_iter=500, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
@@ -74,6 +90,7 @@ def fit(features: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> tuple[n
         score = x @ beta[:-1] + beta[-1]
         entropy = torch.nn.functional.binary_cross_entropy_with_logits(score, y, weight=w)
         loss = entropy * len(y) + L2 * beta[:-1].square().sum() / 2
+        loss = loss + prior_strength * (beta - centre).square().sum() / 2
         loss.backward()
         return loss
 
