@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from filters.scores import SCORES
+from miner.corpora.images import decode as decode_image
 from miner.errors import Refused
 from miner.layout import check_out
 from miner.outlines import COLOURS, Colour, draw
@@ -89,7 +90,7 @@ def _gather(
         if picture["image_id"] == row["image_id"]:
             size = (picture["height"], picture["width"])
             if picture["data"] is not None:
-                image = np.asarray(Image.open(io.BytesIO(picture["data"])).convert("RGB"))
+                image = decode_image(picture["data"])
     candidates = []
     for one in store.read_table(f"ledger/candidates/{ledger_file}").to_pylist():
         if one["sample_id"] != sample["sample_id"]:

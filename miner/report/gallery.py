@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup, escape
 
+from miner.corpora.images import decode as decode_image
 from miner.outlines import COLOURS, draw
 from miner.store import Store
 from miner.units import marks, read_table
@@ -125,9 +126,9 @@ class Pictures:
         """
         image_id = self.samples[sample_id]["image_id"]
         image = self.images[image_id]
-        picture = decoded(image["data"])
-        if picture is None:
+        if image["data"] is None:
             return None
+        picture = decode_image(image["data"])
         masks = []
         for row in rows:
             counts = self.masks.get((image_id, row["concept"], row["segmenter"]))
@@ -141,14 +142,6 @@ class Pictures:
 
 def _only(table: pa.Table, image_ids: pa.Array) -> list[dict[str, Any]]:
     return table.filter(pc.is_in(table["image_id"], image_ids)).to_pylist()
-
-
-def decoded(data: bytes | None) -> np.ndarray | None:
-    """RGB of a picture, uint8 (H, W, 3), None when there are no bytes."""
-    if data is None:
-        return None
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    return None if picture is None else picture[..., ::-1]
 
 
 def closer(mask: np.ndarray) -> tuple[slice, slice]:

@@ -18,7 +18,8 @@ from miner.evaluate import entity
 from miner.outlines import SIDE_PX
 from miner.report import charts, gallery, gather, words, write_report
 from miner.report.calibration import calibration_charts, calibration_facts
-from segmenters.regions import decode
+from miner.store import Store
+from segmenters.regions import decode, encode
 from shards import GroundedCaptions
 from tests.miner.finished import ROWS, finished
 
@@ -149,6 +150,25 @@ def test_gallery_shows_both_accepted_and_rejected(store):
         for card in cards:
             data = base64.b64decode(card["picture"].split(",")[1])
             assert max(Image.open(io.BytesIO(data)).size) == SIDE_PX
+
+
+def test_outlines_lie_on_the_pixels_that_masks_were_drawn_on(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees when it is shown
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((40, 80, 3), 200, np.uint8)).save(buffer, "jpeg", exif=exif.tobytes())
+    mask = np.zeros((40, 80), bool)
+    mask[10:30, 50:70] = True
+    pictures = gallery.Pictures(Store(tmp_path), set())
+    pictures.samples["s"] = {"image_id": "i"}
+    pictures.images["i"] = {"data": buffer.getvalue()}
+    pictures.masks["i", "gland", "one"] = encode(mask)
+    uri = pictures.outlined("s", [{"concept": "gland", "segmenter": "one"}])
+    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))).astype(int)
+    assert drawn.shape[:2] == (SIDE_PX // 2, SIDE_PX)
+    ys, xs = np.nonzero(np.abs(drawn - 200).max(axis=2) > 60)
+    assert np.abs(np.array([ys.min(), ys.max()]) / SIDE_PX * 80 - (10, 30)).max() < 2
+    assert np.abs(np.array([xs.min(), xs.max()]) / SIDE_PX * 80 - (50, 70)).max() < 2
 
 
 def test_small_objects_are_shown_closer():
