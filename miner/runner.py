@@ -11,13 +11,15 @@ import contextlib
 import itertools
 import logging
 import os
+import re
 import shlex
+import socket
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayTaskError
 
 from miner.config import Config
 from miner.errors import Refused
@@ -28,16 +30,26 @@ from miner.work import Worker
 
 # A worker that dies (out of memory, lost node) is started again and its unit tried again.
 MAX_RETRIES = 2
+ANSWER_S = 10.0
 
 
 @contextlib.contextmanager
 def cluster(config: Config) -> Iterator[int]:
-    """Join the cluster at RAY_ADDRESS, or start a local Ray; yields the number of workers."""
+    """Join the cluster at RAY_ADDRESS, or start a local Ray; yields the number of workers.
+
+    Raises:
+        Refused: Ray does not start, no cluster answers, or it has no room for one worker.
+    """
     runtime_env: dict[str, Any] = {"env_vars": environment(config.runner.threads)}
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     joined = ray.is_initialized() or "RAY_ADDRESS" in os.environ
     if joined:
-        ray.init(runtime_env=runtime_env, ignore_reinit_error=True, **quiet)
+        address = os.environ.get("RAY_ADDRESS", "")
+        _check_address(address)
+        try:
+            ray.init(runtime_env=runtime_env, ignore_reinit_error=True, **quiet)
+        except ConnectionError as error:
+            raise Refused(f"RAY_ADDRESS={address}: {_first(error)}") from None
     else:
         # Ray's workers run at nice 15 by default and lose to any other load.
         os.environ.setdefault("RAY_worker_niceness", "0")
@@ -56,13 +68,37 @@ def cluster(config: Config) -> Iterator[int]:
                 **quiet,
             )
         except Exception as error:  # Ray raises nothing narrower
-            reason = str(error).split(". ")[0].strip()
-            raise Refused(f"Ray did not start ({reason}); run again, or with --no-ray") from None
+            raise Refused(
+                f"Ray did not start ({_first(error)}); run again, or with --no-ray"
+            ) from None
     try:
         yield config.runner.workers or _fitting(config)
     finally:
         if not joined:
             ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Refuse a host:port where nothing listens: Ray tries for minutes and says so in pages.
+
+    Nothing listens either where `ray start` was called in an environment whose path has a space:
+    the head dies a second later.
+    """
+    found = re.fullmatch(r"(?:ray://)?([\w.-]+):(\d+)", address)
+    if found is None:
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), timeout=ANSWER_S).close()
+    except OSError as error:
+        raise Refused(
+            f"RAY_ADDRESS={address}: no Ray head answers ({error.strerror or error}); unset it to "
+            "run on this machine"
+        ) from None
+
+
+def _first(error: Exception) -> str:
+    """The first sentence of what Ray says."""
+    return str(error).split(". ")[0].strip()
 
 
 def _fitting(config: Config) -> int:
@@ -127,20 +163,7 @@ def _result(future: Any) -> dict[str, Any]:
     try:
         return ray.get(future)
     except RayTaskError as error:
-        if isinstance(error.cause, OSError):  # its copy by Ray has lost errno and file
+        # Ray's copy of the cause carries a traceback in its text, and lost errno and file.
+        if isinstance(error.cause, (Refused, OSError)):
             raise error.cause from None
         raise error.as_instanceof_cause() from None
-    except RayError as error:
-        cause = _refusal(error)
-        if cause is not None:
-            raise cause from None
-        raise
-
-
-def _refusal(error: RayError) -> Refused | None:
-    """The one-line refusal inside the report of an actor that could not start, if there is one."""
-    for line in str(error).splitlines():
-        _, found, message = line.partition("miner.errors.Refused: ")
-        if found:
-            return Refused(message)
-    return None

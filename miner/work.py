@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from filters.decide import decide
 from miner import stages
 from miner.config import Config
+from miner.errors import Refused
 from miner.plan import UnitRef, load_unit
 from miner.store import Store
 from miner.threads import fix_threads
@@ -30,7 +31,12 @@ class Worker:
         fix_threads(config.runner.threads)
         self.config = config
         self.store = Store(config.out)
-        self.stages = [stages.BUILD[name](config) for name in names]
+        self.stages: list[Stage] = []
+        self.refused: Refused | None = None
+        try:
+            self.stages += (stages.BUILD[name](config) for name in names)
+        except Refused as error:  # of an actor that cannot start Ray prints pages of traceback
+            self.refused = error
         self.last = names[-1] == stages.NAMES[-1]
 
     def process(self, ref: UnitRef, passed: Passed | None) -> Any:
@@ -44,7 +50,12 @@ class Worker:
             What the next group is passed; after the last group, the mark of `miner.units.commit`
             with `accepted`, how many masks would be kept if this unit were all (the barrier
             decides for good).
+
+        Raises:
+            Refused: a stage could not be built.
         """
+        if self.refused is not None:
+            raise self.refused
         if passed is None:
             unit, said = load_unit(ref, self.config.corpora, self.store), Said()
         else:

@@ -1,0 +1,41 @@
+"""What the runner says when Ray, its cluster or a model is not there: one line."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from miner.errors import Refused
+from miner.load_config import check_config
+from tests.miner.corpora.layouts import write_images
+
+pytestmark = pytest.mark.whole  # Ray loads, and starts once
+
+
+def test_an_address_where_nothing_listens_is_refused_at_once(monkeypatch):
+    from miner.runner import cluster
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    config = check_config({"corpora": [{"kind": "pairs", "path": "p"}]}, "test")
+    with pytest.raises(Refused, match=rf"RAY_ADDRESS={address}: no Ray head answers .*unset it"):
+        with cluster(config):
+            pass
+
+
+def test_a_missing_model_is_one_line_on_ray(tmp_path):
+    write_images(tmp_path / "c", [f"{i}.jpg" for i in range(4)])
+    for i in range(4):
+        (tmp_path / "c" / f"{i}.txt").write_text("Nuclei.")
+    run = [sys.executable, "-m", "miner.cli", "run", "quickstart.yaml", "--workers", "2"]
+    run += ["--corpus", f"pairs={tmp_path / 'c'}", "--out", str(tmp_path / "out")]
+    run += ["--set", "filters.clip.model=/models/none", "--set", "runner.unit_rows=1"]
+    done = subprocess.run(run, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    said = done.stderr.splitlines()
+    assert said[-1] == "miner: filters.clip.model: /models/none: no such folder"
+    assert len(said) == 2, done.stderr  # the other one says how many units there are
