@@ -285,7 +285,7 @@ def phrases_on_expert_masks(tiles: list[Labelled]) -> None:
 def main() -> None:
     """Print the figures of the parts asked for, or of all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=PARTS)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--cache", type=Path, help="folder that keeps the phantoms' candidates")
     arguments = parser.parse_args()
