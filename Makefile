@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test unit test-llm test-models chaos lint docs bench bench-filters bench-io bench-quality models parity verify
+.PHONY: quickstart test unit test-llm test-models chaos lint format docs bench bench-filters bench-io bench-quality models parity verify
 
 # Folder with index.jsonl to train on; without it models are trained on phantoms alone.
 TRAIN ?= ../shared/data/train
@@ -12,6 +12,8 @@ DATA := $(if $(wildcard $(TRAIN)/index.jsonl),--data $(TRAIN))
 
 # What a user needs: some gigabytes, most of them torch.
 $(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) > /dev/null || \
+	    { echo "There is no $(PYTHON) here: install it, or take another with make PYTHON=python3.12 …"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -c constraints.txt torch
 	$(BIN)/pip install -c constraints.txt -e .
@@ -38,9 +40,13 @@ chaos: $(READY)
 	$(BIN)/python -m pytest -m slow tests/miner
 
 lint: $(READY)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check . || { echo "make format repairs what can be repaired by a machine"; exit 1; }
+	$(BIN)/ruff format --check . || { echo "make format writes these as they should be"; exit 1; }
 	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
 
 # docs/configuration.md and docs/output.md, from the models, schemas and reasons of the code.
 docs: $(READY)
