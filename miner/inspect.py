@@ -76,7 +76,10 @@ def examine(path: str) -> dict[str, Any]:
         "rows": rows,
         "images": len(distinct),
         "missing": len(lacking),
-        "missing_names": [r.image for r in parse(sorted(first[lacking].tolist())[:NAMES_SHOWN])],
+        "missing_names": [
+            r.image or f"row {r.row} names none"
+            for r in parse(sorted(first[lacking].tolist())[:NAMES_SHOWN])
+        ],
         "unreadable": dict(sorted((str(k), n) for k, n in unreadable.items())),
         "problems": problems,
         "samples": [

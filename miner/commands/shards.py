@@ -45,10 +45,10 @@ def register(app: typer.Typer) -> None:
             raise Refused(f"--out {folder}: {error.strerror or error}") from None
         for text, count in done.losses.most_common():
             typer.echo(f"{count:>8}  {text}")
-        losses = counted(done.losses.total(), "loss", "losses")
+        losses = counted(done.losses.total(), "loss", "losses") + " listed in LOSSES.jsonl"
         typer.echo(
             f"{folder}: {to}, {done.written:,} of {counted(done.samples, 'sample')} written; "
-            f"{losses} listed in LOSSES.jsonl"
+            f"{losses if done.losses else 'nothing lost'}"
         )
 
     @app.command()

@@ -108,6 +108,14 @@ def test_every_layout_is_recognised_and_counted(tmp_path, kind):
     json.dumps(found)
 
 
+def test_a_row_that_names_no_picture_is_told_by_its_number(tmp_path):
+    table(tmp_path / "c")
+    with (tmp_path / "c" / "any.csv").open("a") as file:
+        file.write("\n,Fat.")
+    found = examine(str(tmp_path / "c"))
+    assert found["missing_names"] == ["5.jpg", "6.jpg", "row 7 names none"]
+
+
 def test_brackets_in_captions_are_shown_as_they_are(tmp_path, capsys):
     folder = tmp_path / "my [b] pictures"
     pairs(folder)

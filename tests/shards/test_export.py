@@ -116,6 +116,8 @@ def test_command_line(out: Path, tmp_path: Path) -> None:
     assert "raised to it" in done.output
     assert "kosmos2, 6 of 6 samples written; 13 losses listed" in done.output
     assert len(list((tmp_path / "g/val").glob("*.json"))) == 6
+    whole = run(app, ["export", str(out), "--to", "coco", "--out", str(tmp_path / "c")])
+    assert whole.output.endswith("coco, 36 of 36 samples written; nothing lost\n")
     again = run(app, ["export", str(out), "--to", "kosmos2", "--out", place])
     assert isinstance(again.exception, Refused)
     assert run(app, ["validate", str(out)]).exit_code == 0
