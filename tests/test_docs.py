@@ -149,7 +149,9 @@ def mined(place: Path) -> Path:
     from miner.demo import write_demo
     from tests.shards.build import build, sample
 
-    write_demo(place, captions=24, seed=3)
+    write_demo(place / "demo", captions=24, seed=3)  # it wants a folder of its own
+    for corpus in (place / "demo").iterdir():
+        corpus.rename(place / corpus.name)
     strata = [{"dimension": "organ", "value": "colon"}]
     build(place / "packed", samples=(sample(i, strata=strata) for i in range(20)))
     first = next(b for b in of_kind("sh") if b.page.name == "README.md" and "miner run" in b.text)
