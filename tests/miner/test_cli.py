@@ -62,6 +62,8 @@ def test_ctrl_c_while_libraries_load_is_one_line(tmp_path):
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
+        # Shells ignore the signal for what they start in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr.strip() == "miner: interrupted; the same command goes on from here"
