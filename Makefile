@@ -76,13 +76,13 @@ bench-quality: $(READY)
 
 # On two quiet cores training takes as long as the nuclear network: about 50 minutes.
 models: $(READY)
-	( $(BIN)/python -m segmenters.unet.train $(DATA) --net tissue && \
-	  $(BIN)/python -m segmenters.unet.train $(DATA) --net glomeruli && \
-	  $(BIN)/python -m filters.clip.training $(DATA) --out filters/clip/data/small_clip.safetensors ) & \
-	others=$$!; $(BIN)/python -m segmenters.unet.train $(DATA) --net nuclei && wait $$others
-	$(BIN)/python -m segmenters.unet.fit_kinds $(DATA)
-	$(if $(DATA),$(BIN)/python -m segmenters.stain.fit_support $(DATA))
-	$(BIN)/python -m segmenters.fit_confidence $(DATA)
+	( $(BIN)/python -m segmenters.training.train $(DATA) --net tissue && \
+	  $(BIN)/python -m segmenters.training.train $(DATA) --net glomeruli && \
+	  $(BIN)/python -m filters.training.clip $(DATA) --out filters/clip/data/small_clip.safetensors ) & \
+	others=$$!; $(BIN)/python -m segmenters.training.train $(DATA) --net nuclei && wait $$others
+	$(BIN)/python -m segmenters.training.fit_kinds $(DATA)
+	$(if $(DATA),$(BIN)/python -m segmenters.training.fit_support $(DATA))
+	$(BIN)/python -m segmenters.training.fit_confidence $(DATA)
 	$(BIN)/python -m filters.calibration.train $(DATA)
 
 # The LLM extractor against a real, small model behind `transformers serve`.

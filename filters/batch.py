@@ -47,7 +47,7 @@ class Batch:
 
 
 def read_batch(candidates: pa.Table) -> Batch:
-    """Turn a table (`miner.unit.CANDIDATES` and scores, in any order) into arrays."""
+    """Turn a table (`miner.core.unit.CANDIDATES` and scores, in any order) into arrays."""
     columns, damaged = _scores(candidates)
     image, concept, kind, segmenter, given = (
         np.array(candidates[name].to_pylist(), object)

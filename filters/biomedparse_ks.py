@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from scipy.special import betainc
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 MODALITY = "Pathology"
 Table = Mapping[str, np.ndarray]  # target -> float64 (4, 2): alpha and beta per feature

@@ -6,7 +6,7 @@ import pydantic
 
 from filters.clip.config import ClipConfig
 from filters.scores import SCORES
-from miner.settings import Settings
+from miner.core.settings import Settings
 
 
 class JudgeConfig(Settings):

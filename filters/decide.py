@@ -45,8 +45,8 @@ def decide(candidates: pa.Table, config: FilterConfig) -> pa.Table:
     """Give every candidate its verdict.
 
     Args:
-        candidates: `miner.unit.CANDIDATES` and the score columns, in any order; masks themselves
-            (`counts`, `instances`) are not needed. `reason` is the segmenter's.
+        candidates: `miner.core.unit.CANDIDATES` and the score columns, in any order; masks
+            themselves (`counts`, `instances`) are not needed. `reason` is the segmenter's.
         config: of the filters.
 
     Returns:

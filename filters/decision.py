@@ -17,7 +17,7 @@ import numpy as np
 
 from filters.files import read_json
 from filters.scores import SCORES
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 VERSION = 1
 EMBEDDED = Path(__file__).parent / "data" / "decision.json"

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from filters.config import DedupeConfig
 from filters.layout import describe
-from miner.corpora.images import decode
-from miner.errors import Refused
-from miner.unit import Unit
+from miner.core.errors import Refused
+from miner.core.pixels import decode
+from miner.core.unit import Unit
 
 
 class Embed:

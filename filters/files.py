@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 
 def read_json(file: Path, field: str, version: int) -> dict[str, Any]:

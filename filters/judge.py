@@ -21,7 +21,7 @@ import openai
 import pydantic
 
 from filters.config import JudgeConfig
-from miner.replies import Replies
+from miner.core.replies import Replies
 
 log = logging.getLogger(__name__)
 

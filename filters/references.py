@@ -18,7 +18,7 @@ import numpy as np
 from filters.distributions import Table
 from filters.features import FEATURES
 from filters.files import read_json
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 VERSION = 2
 EMBEDDED = Path(__file__).parent / "data" / "references.json"

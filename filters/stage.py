@@ -18,10 +18,10 @@ from filters.objects import Objects, components
 from filters.objects import measure as measure_objects
 from filters.references import load_references
 from filters.scores import CLIP, SCORES
-from miner.corpora.images import decode
-from miner.unit import Unit
+from miner.core.pixels import decode
+from miner.core.rle import decode_labels
+from miner.core.unit import Unit
 from ner.concepts import concepts
-from segmenters.rle import decode_labels
 
 log = logging.getLogger(__name__)
 

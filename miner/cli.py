@@ -11,7 +11,7 @@ with at_once():
     import typer
 
     from miner.commands import corpora, demo, filters, models, ner, run, segment, shards
-    from miner.errors import Refused
+    from miner.core.errors import Refused
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 # In the order in which the commands are met: `miner --help` lists them so.

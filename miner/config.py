@@ -10,9 +10,9 @@ from typing import Any
 import pydantic
 
 from filters.config import DedupeConfig, FilterConfig
+from miner.barrier.sampling import SamplingConfig
+from miner.core.settings import Settings
 from miner.corpora.config import CorpusConfig
-from miner.sampling import SamplingConfig
-from miner.settings import Settings
 from ner.config import NerConfig
 from segmenters.config import SegmentConfig
 from shards.config import ShardsConfig

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from miner.config import Config
-from miner.errors import Refused
-from miner.read_settings import apply_set, check, read_yaml
+from miner.core.errors import Refused
+from miner.core.read_settings import apply_set, check, read_yaml
 
 # One way of stating the quality replaces the other.
 RIVALS = {"filters.precision": "fdr", "filters.fdr": "precision"}

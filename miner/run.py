@@ -11,14 +11,14 @@ from importlib import metadata
 from typing import Any, Protocol
 
 from miner import __version__
+from miner.barrier.finish import finish, is_finished
+from miner.commits import marks as read_marks
 from miner.config import Config, difference
-from miner.errors import Refused
-from miner.finish import finish, is_finished
-from miner.layout import NOTEBOOK, RUN
-from miner.plan import Plan, UnitRef, make_plan
+from miner.core.errors import Refused
+from miner.core.layout import NOTEBOOK, RUN
+from miner.core.store import Store
+from miner.corpora.plan import Plan, UnitRef, make_plan
 from miner.stages import NAMES
-from miner.store import Store
-from miner.units import marks as read_marks
 from segmenters.registry import checksums
 
 PACKAGES = (

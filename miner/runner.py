@@ -22,10 +22,10 @@ import ray
 from ray.exceptions import RayTaskError
 
 from miner.config import Config
-from miner.errors import Refused
-from miner.plan import UnitRef
+from miner.core.errors import Refused
+from miner.core.threads import environment
+from miner.corpora.plan import UnitRef
 from miner.stages import groups
-from miner.threads import environment
 from miner.work import Worker
 
 # A worker that dies (out of memory, lost node) is started again and its unit tried again.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 from miner.config import Config, Resources
-from miner.store import Store
-from miner.unit import Stage
+from miner.core.store import Store
+from miner.core.unit import Stage
 
 Name = Literal["extract", "segment", "score", "embed"]
 NAMES: tuple[Name, ...] = get_args(Name)

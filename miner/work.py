@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 
 from filters.decide import decide
 from miner import stages
+from miner.commits import commit
 from miner.config import Config
-from miner.errors import Refused
-from miner.plan import UnitRef, load_unit
-from miner.store import Store
-from miner.threads import fix_threads
-from miner.unit import Stage, Unit
-from miner.units import commit
+from miner.core.errors import Refused
+from miner.core.store import Store
+from miner.core.threads import fix_threads
+from miner.core.unit import Stage, Unit
+from miner.corpora.plan import UnitRef, load_unit
 
 
 class Worker:
@@ -47,7 +47,7 @@ class Worker:
             passed: what the group before returned; None for the first, which reads the corpus.
 
         Returns:
-            What the next group is passed; after the last group, the mark of `miner.units.commit`
+            What the next group is passed; after the last group, the mark of `miner.commits.commit`
             with `accepted`, how many masks would be kept if this unit were all (the barrier
             decides for good).
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pydantic
 
-from miner.settings import Settings
+from miner.core.settings import Settings
 
 
 class LlmConfig(Settings):

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from miner.errors import Refused
-from miner.read_settings import apply_set, check
+from miner.core.errors import Refused
+from miner.core.read_settings import apply_set, check
 from ner.config import NerConfig
 from ner.extractor import Extractor
 

@@ -11,7 +11,7 @@ import importlib.metadata
 from collections.abc import Iterator
 from typing import Any
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 RELEASE = "https://s3-us-west-2.amazonaws.com/ai2-s2-scispacy/releases"
 VERSION = "0.5.4"  # the newest release of the models; they work with scispaCy 0.6

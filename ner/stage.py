@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from miner.unit import FACT, MENTION, Unit
+from miner.core.unit import FACT, MENTION, Unit
 from ner.config import NerConfig
 from ner.extractor import Extractor, Found
 from ner.mentions import Fact, Mention

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from ner.concepts import concepts
 from segmenters.config import ExportedConfig
 from segmenters.probability import to_region

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from segmenters.biomedparse.predict import check_device
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from ner.concepts import concepts
 from segmenters.config import MaskFilesConfig
 from segmenters.protocol import Candidate, Prompt

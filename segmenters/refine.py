@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from miner.core.masks import bbox
 from segmenters.config import RefineConfig
 from segmenters.ensemble import iou
 from segmenters.protocol import Candidate
-from segmenters.regions import bbox
 from segmenters.sam import SamBoxes, SamFeatures, label_map
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from segmenters.config import SegmentConfig
 from segmenters.protocol import Segmenter
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from miner.corpora.images import decode
-from miner.unit import ASK, CANDIDATES, Unit
+from miner.core.masks import bbox, encode
+from miner.core.pixels import decode
+from miner.core.rle import encode_labels
+from miner.core.unit import ASK, CANDIDATES, Unit
 from segmenters import registry
 from segmenters.asks import asks
 from segmenters.config import RefineConfig, SegmentConfig
 from segmenters.ensemble import with_agreement
 from segmenters.protocol import Candidate, Prompt, Segmenter
-from segmenters.regions import bbox, encode
-from segmenters.rle import encode_labels
 
 if TYPE_CHECKING:
     from segmenters.refine import Refiner

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from miner.store import Store
+from miner.core.store import Store
 from shards.croissant import croissant
 from shards.pack import FOLDER, ShardInfo, read_parquet
 from shards.sample import json_schema

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from segmenters.rle import run_lengths
+from miner.core.rle import run_lengths
 from shards.decode import decode_image
 
 

@@ -2,7 +2,7 @@
 
 import pydantic
 
-from miner.settings import Settings
+from miner.core.settings import Settings
 
 
 class ShardsConfig(Settings):

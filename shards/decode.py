@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from miner.corpora.images import decode
+from miner.core.pixels import decode
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 

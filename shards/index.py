@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from miner.errors import Refused
-from miner.layout import MANIFEST
-from miner.store import Store
+from miner.core.errors import Refused
+from miner.core.layout import MANIFEST
+from miner.core.store import Store
 from shards.pack import INDEX, index_name, manifest_bytes
 
 

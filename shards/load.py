@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from miner.store import Store
-from segmenters.rle import decode_masks
+from miner.core.rle import decode_masks
+from miner.core.store import Store
 from shards.batch import stacked
 from shards.decode import decode_image
 from shards.index import Damaged, column, integers, read_index, select

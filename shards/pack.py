@@ -21,8 +21,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from miner.layout import MANIFEST
-from miner.store import Store
+from miner.core.layout import MANIFEST
+from miner.core.store import Store
 from shards.config import ShardsConfig
 from shards.sample import IMAGE_FORMATS, KEY, dump
 from shards.tar import BLOCK, END, header, padding

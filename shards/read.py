@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from miner.store import Store
+from miner.core.store import Store
 from shards.index import Damaged
 from shards.pack import FOLDER
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pydantic
 
 from filters.scores import SCORES
-from miner.strata import DIMENSIONS, UNKNOWN
+from ner.strata import DIMENSIONS, UNKNOWN
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
 IMAGE_FORMATS = ("jpg", "png")
@@ -294,7 +294,7 @@ def strata(corpus: str, found: Sequence[Mapping[str, Any]]) -> list[str]:
 
     Args:
         corpus: name of the corpus.
-        found: rows of `miner.strata.STRATUM`; what they do not say is `unknown`.
+        found: rows of `miner.core.unit.STRATUM`; what they do not say is `unknown`.
     """
     said = {s["dimension"]: s["value"] for s in found}
     names = [f"{dimension}={said.get(dimension) or UNKNOWN}" for dimension in DIMENSIONS]

@@ -16,7 +16,7 @@ import torch
 import webdataset as wds
 from webdataset.compat import FluidInterface
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from shards.batch import PIXELS, from_one, keep_memory, to_one
 from shards.index import integers
 from shards.load import GroundedCaptions, collate

@@ -17,10 +17,10 @@ from typing import Any
 import pyarrow as pa
 import pydantic
 
-from miner.errors import Refused
-from miner.layout import FINISHED, MANIFEST, check_out
-from miner.store import Store
-from miner.unit import STATUSES
+from miner.core.errors import Refused
+from miner.core.layout import FINISHED, MANIFEST, check_out
+from miner.core.store import Store
+from miner.core.unit import STATUSES
 from shards.check import sample_faults
 from shards.index import Damaged, read_manifest
 from shards.pack import FOLDER, index_name, read_parquet

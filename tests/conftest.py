@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from miner.threads import VARIABLES
+from miner.core.threads import VARIABLES
 from tests.llm_server import Serve, servers
 
 # Before numpy and torch load: on few cores their threads mostly wait for each other.

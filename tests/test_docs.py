@@ -227,15 +227,15 @@ def test_files_settings_and_names_in_running_text_exist(page, mined):
 def test_the_files_of_a_run_are_those_of_the_reference(mined):
     import pyarrow.parquet as pq
 
-    from miner.layout import FIELDS
+    from miner.core.layout import FIELDS
 
     text = (ROOT / "docs/output.md").read_text(encoding="utf-8")
     out = mined / "mined"
     for name, fields in FIELDS.items():
         files = sorted(out.glob(re.sub(r"{\w+}", "*", name)))
-        assert files, f"{name} is not in OUT; see FIELDS in miner/layout.py"
+        assert files, f"{name} is not in OUT; see FIELDS in miner/core/layout.py"
         written = yaml.safe_load(files[0].read_text(encoding="utf-8"))
-        assert set(written) == set(fields), f"{name}: bring FIELDS of miner/layout.py up to date"
+        assert set(written) == set(fields), f"{name}: FIELDS of miner/core/layout.py"
     for name in re.findall(r"^### `([\w/{}-]+\.parquet)`", text, re.MULTILINE):
         section = text.split(f"### `{name}`", 1)[1].split("\n##", 1)[0]
         listed = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))

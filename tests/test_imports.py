@@ -54,6 +54,32 @@ def test_a_room_needs_no_later_one(room):
     assert not wrong, wrong[0]
 
 
+def test_the_ground_needs_no_room():
+    wrong = [
+        f"{module} imports {name}"
+        for module in SOURCES
+        if module.startswith("miner.core")
+        for name in IMPORTS[module]
+        if name in SOURCES and not name.startswith("miner.core")
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", PIPELINE)
+def test_of_miner_a_room_needs_the_ground_alone(room):
+    """What trains and fits may draw phantoms, too."""
+    training = (f"{room}.training", "filters.calibration")
+    wrong = [
+        f"{module} imports {name}"
+        for module in SOURCES
+        if module.split(".")[0] == room
+        for name in IMPORTS[module]
+        if name.split(".")[0] == "miner" and not name.startswith("miner.core")
+        if not (name.startswith("miner.demo") and module.startswith(training))
+    ]
+    assert not wrong
+
+
 def test_no_imports_go_in_a_circle():
     circles = [" imports ".join(found[m]) for m in SOURCES if m in (found := ways(m))]
     assert not circles, min(circles, key=len)

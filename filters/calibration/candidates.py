@@ -15,12 +15,12 @@ import pyarrow as pa
 from filters.calibration.labelled import Labelled, phantom_concepts
 from filters.calibration.planting import RIGHT_IOU, Planted, iou, plants
 from filters.stage import Score
-from miner.unit import CANDIDATES
+from miner.core.masks import bbox, encode
+from miner.core.rle import encode_labels
+from miner.core.unit import CANDIDATES
 from ner.concepts import concepts
 from ner.families import related
 from segmenters.protocol import Prompt, Segmenter
-from segmenters.regions import bbox, encode
-from segmenters.rle import encode_labels
 
 MAX_INSTANCES = 400
 

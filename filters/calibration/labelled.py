@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from ner.concepts import concepts
 
 FOLDS = 5
@@ -158,7 +158,7 @@ def phantom_concepts() -> frozenset[str]:
 
 
 def _indexed(root: Path) -> Iterator[Labelled]:
-    from segmenters.unet.data import kept_apart
+    from segmenters.training.data import kept_apart
 
     for line in (root / "index.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)

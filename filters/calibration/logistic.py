@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from filters.decision import Model, expand
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 RIDGE = 12.0  # of the penalty on squared weights; 6 to 25 give the same AUROC to .002
 

@@ -18,7 +18,7 @@ from filters.calibration.train import summary, weights_of, write
 from filters.config import FilterConfig
 from filters.references import References
 from filters.stage import Score
-from miner.errors import Refused
+from miner.core.errors import Refused
 from segmenters import registry
 from segmenters.config import SegmentConfig
 

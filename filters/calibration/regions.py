@@ -14,7 +14,7 @@ from filters.distributions import Table
 from filters.features import Pixels, evenly
 from filters.objects import measure
 from filters.references import HELDOUT, Reference, References
-from miner.errors import Refused
+from miner.core.errors import Refused
 from ner.concepts import concepts
 
 LEVELS = 33  # quantiles per feature; D moves by under 0.01 beyond

@@ -31,7 +31,7 @@ from filters.calibration.planting import PLANTED
 from filters.calibration.regions import Collected, fit_references, phantom_regions
 from filters.config import FilterConfig
 from filters.stage import Score
-from miner.threads import fix_threads
+from miner.core.threads import fix_threads
 from segmenters.protocol import Segmenter
 
 REFERENCE_SEED, DECISION_SEED = 7_101, 7_202

@@ -21,7 +21,7 @@ from filters.clip.towers import (
     Tokenize,
     Towers,
 )
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 FIELD = "filters.clip.model"
 CLIP_VOCABULARY = 49408

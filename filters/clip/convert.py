@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from filters.clip.preprocess import INTERPOLATION
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 HEAD_WIDTH = 64  # of every published ViT of these families
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)

@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from filters.clip.network import MULTIPLE, SmallClip, fused
 from filters.clip.phrases import ancestors
 from filters.clip.regions import RING_CELLS, grid_weights, ring
-from miner.bfloat16 import autocast
+from miner.core.bfloat16 import autocast
 
 LONG_SIDE_PX = 640
 CROP_PX = 128

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 # open_clip names the interpolation, transformers gives Pillow's number.
 INTERPOLATION: Mapping[str, int] = {"nearest": 0, "bilinear": 2, "bicubic": 3}

@@ -19,9 +19,9 @@ def plan(
     from rich.console import Console
     from rich.table import Table
 
+    from miner.core.store import Store
+    from miner.corpora.plan import make_plan
     from miner.load_config import load_config
-    from miner.plan import make_plan
-    from miner.store import Store
 
     settings = load_config(config, set_ or [], corpus or [], out)
     made = make_plan(settings.corpora, settings.runner.unit_rows, Store(settings.out))
@@ -45,7 +45,7 @@ def inspect(
 
     from rich.console import Console
 
-    from miner.inspect import examine, show
+    from miner.corpora.inspect import examine, show
 
     for path in paths:
         found = examine(path)

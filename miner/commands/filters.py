@@ -18,7 +18,7 @@ def refilter(
     from rich.console import Console
     from rich.table import Table
 
-    from miner.refilter import refilter as judge
+    from miner.barrier.refilter import refilter as judge
     from miner.run import write_report
 
     changes = judge(out, set_ or [], write_report)
@@ -42,9 +42,9 @@ def show(
     from rich.console import Console
     from rich.table import Table
 
-    from miner.errors import Refused
-    from miner.show import chain, find, overlay
-    from miner.store import Store
+    from miner.core.errors import Refused
+    from miner.core.store import Store
+    from miner.report.show import chain, find, overlay
 
     shown = find(Store(out), key)
     console = Console()
@@ -86,7 +86,7 @@ def calibrate(
     """Refit the reference distributions and the decision on labelled tiles."""
     from filters.calibration.refit import refit
     from filters.config import FilterConfig
-    from miner.errors import Refused
+    from miner.core.errors import Refused
     from miner.load_config import load_config
     from segmenters.config import SegmentConfig
 

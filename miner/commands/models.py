@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Convert a CLIP checkpoint of open_clip, CONCH or BiomedCLIP for the filters."""
         from filters.clip.convert import convert as run
-        from miner.errors import Refused
+        from miner.core.errors import Refused
 
         if activation not in (None, "gelu", "quick_gelu"):
             raise Refused(f"--activation: {activation!r} is neither gelu nor quick_gelu")

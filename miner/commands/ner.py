@@ -22,7 +22,7 @@ def ner(
 
     from rich.console import Console
 
-    from miner.errors import Refused
+    from miner.core.errors import Refused
     from ner.extractor import Extractor
     from ner.files import config_of, rows_of, write_rows
     from ner.show import show

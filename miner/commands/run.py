@@ -29,18 +29,18 @@ def run(
     from miner.interrupts import EXIT, LINE, at_once
 
     with at_once():
+        from miner.core.threads import environment
         from miner.load_config import load_config
-        from miner.threads import environment
 
         settings = load_config(config, set_ or [], corpus or [], out, workers)
         os.environ.update(environment(settings.runner.threads))  # before numpy and torch load
 
         from rich.console import Console
 
-        from miner.layout import REPORT
+        from miner.core.layout import REPORT
         from miner.progress import reporting
+        from miner.report.summary import print_summary
         from miner.run import run as mine
-        from miner.summary import print_summary
 
     try:
         with reporting(Console(stderr=True)) as progress:
@@ -67,9 +67,9 @@ def status(out: Annotated[str, typer.Argument(help="output folder or URL of a ru
     """Say how far a run is, from its files alone."""
     from rich.console import Console
 
-    from miner.layout import RUN, check_out
-    from miner.store import Store
-    from miner.summary import print_status
+    from miner.core.layout import RUN, check_out
+    from miner.core.store import Store
+    from miner.report.summary import print_status
 
     store = Store(out)
     check_out(store)
@@ -90,8 +90,8 @@ def evaluate(
     from rich.console import Console
     from rich.table import Table
 
-    from miner.evaluate import evaluate as compare
-    from miner.store import Store
+    from miner.core.store import Store
+    from miner.report.evaluate import evaluate as compare
 
     found = compare(Store(out), masks)
     if json_file is not None:

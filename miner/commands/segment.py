@@ -23,10 +23,10 @@ def segment(
     """Segment phrases in one picture and draw them over it."""
     from pathlib import Path
 
-    from miner.corpora.images import decode
-    from miner.errors import Refused
+    from miner.core.errors import Refused
+    from miner.core.pixels import decode
+    from miner.core.threads import fix_threads
     from miner.load_config import load_config
-    from miner.threads import fix_threads
     from segmenters.ask import answers, to_prompt
     from segmenters.overlay import describe, draw
 

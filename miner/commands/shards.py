@@ -24,9 +24,9 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """Render a run in the dialect of a consumer."""
-        from miner.errors import Refused
-        from miner.store import Store
-        from miner.wording import counted
+        from miner.core.errors import Refused
+        from miner.core.store import Store
+        from miner.core.wording import counted
         from shards.export.options import read_options
         from shards.export.run import dialect, samples
         from shards.export.run import export as run
@@ -57,8 +57,8 @@ def register(app: typer.Typer) -> None:
         most: Annotated[int, typer.Option(help="faults to print")] = 40,
     ) -> None:
         """Check every byte, sample and sum of a finished run."""
-        from miner.store import Store
-        from miner.wording import counted
+        from miner.core.store import Store
+        from miner.core.wording import counted
         from shards.validate import validate as check
 
         report = check(Store(out))

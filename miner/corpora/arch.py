@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from miner.core.errors import Refused
+from miner.core.store import Store
 from miner.corpora.config import ArchConfig, corpus_name
 from miner.corpora.files import Folder, corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
 from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
 from miner.corpora.tables import table_fingerprints
-from miner.errors import Refused
-from miner.store import Store
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 

@@ -14,10 +14,10 @@ from typing import IO
 
 import numpy as np
 
+from miner.core.errors import Refused
+from miner.core.store import Store
 from miner.corpora.files import Folder
 from miner.corpora.rows import hash64
-from miner.errors import Refused
-from miner.store import Store
 
 INDEX = np.dtype(
     [

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from miner.settings import Settings
+from miner.core.settings import Settings
 
 UNKNOWN_TERMS = "unknown; see the publisher's terms"
 TERMS = "research-only or non-commercial; see the publisher's terms"

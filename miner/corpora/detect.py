@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pydantic
 
+from miner.core.errors import Refused
 from miner.corpora.config import AnyCorpus, CorpusConfig
 from miner.corpora.files import Folder, corpus_folder
 from miner.corpora.pairs import SUFFIXES
 from miner.corpora.records import NotAList, csv_header, json_records, jsonl_records
-from miner.errors import Refused
 
 KNOWN = (
     "a folder, file or URL of QUILT-1M (quilt_1M_lookup.csv), PathCap (data.json), "

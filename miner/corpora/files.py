@@ -10,7 +10,7 @@ from typing import IO, Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 
 class Folder:

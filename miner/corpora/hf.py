@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+from miner.core.errors import Refused
+from miner.core.store import Store
 from miner.corpora.config import HfConfig, corpus_name
 from miner.corpora.files import Folder
 from miner.corpora.images import check
 from miner.corpora.parquet import parquet_columns, parquet_rows, parquet_scan
 from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64, scalars
 from miner.corpora.tables import checked, table_fingerprints
-from miner.errors import Refused
-from miner.store import Store
 
 _MAGIC = {b"\xff\xd8": "jpg", b"\x89P": "png", b"II": "tif", b"MM": "tif", b"RI": "webp"}
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from miner.core.store import Store
+from miner.core.unit import IMAGES, SAMPLES, Unit
 from miner.corpora.config import AnyCorpus
 from miner.corpora.rows import Picture, Place, Reader, Row, clean, sample_id
-from miner.store import Store
-from miner.strata import strata_column
-from miner.unit import IMAGES, SAMPLES, Unit
+from ner.strata import strata_column
 
 
 def build_unit(

@@ -7,10 +7,10 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 
+from miner.core.errors import Refused
+from miner.core.store import Store
 from miner.corpora import archive
 from miner.corpora.files import Folder
-from miner.errors import Refused
-from miner.store import Store
 
 # A picture file larger than this is no picture a caption corpus has.
 MAX_FILE_BYTES = 1 << 28

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+from miner.core.errors import Refused
+from miner.core.store import Store
 from miner.corpora.config import PairsConfig, corpus_name
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
-from miner.errors import Refused
-from miner.store import Store
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 

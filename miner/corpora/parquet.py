@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from miner.core.errors import Refused
 from miner.corpora.files import Folder
 from miner.corpora.rows import Place
-from miner.errors import Refused
 
 # What Arrow raises on damaged files; UnicodeDecodeError is a ValueError.
 _DAMAGE = (pa.ArrowException, OSError, ValueError)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from miner.core.store import Store
 from miner.corpora.config import PathCapConfig, corpus_name
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
@@ -19,7 +20,6 @@ from miner.corpora.tables import (
     pictures_of,
     table_fingerprints,
 )
-from miner.store import Store
 
 _PANEL = re.compile(r"_(\d{1,3})$")
 _PMID = re.compile(r"(?:PMC)?\d{4,}")

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from miner.core.errors import Refused
+from miner.core.pixels import decode, encode
+from miner.core.store import Store
 from miner.corpora.config import PathGenConfig, corpus_name
 from miner.corpora.files import Folder, corpus_folder
-from miner.corpora.images import check, decode, encode
+from miner.corpora.images import check
 from miner.corpora.locations import Locations
 from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
 from miner.corpora.slides import Slide, find_slide
 from miner.corpora.tables import ByteRanges, find_tables, list_records, table_fingerprints
-from miner.errors import Refused
-from miner.store import Store
 
 _PATIENT = re.compile(r"TCGA-\w\w-\w{4}")
 _WHITE = 220

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from miner.core.errors import Refused
+from miner.core.store import Store
 from miner.corpora.config import QuiltConfig, corpus_name
 from miner.corpora.files import Folder, corpus_folder
 from miner.corpora.images import check
@@ -15,8 +17,6 @@ from miner.corpora.locations import Locations
 from miner.corpora.records import csv_header, csv_records
 from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
 from miner.corpora.tables import ByteRanges, checked, find_tables, pictures_of, table_fingerprints
-from miner.errors import Refused
-from miner.store import Store
 
 MAGNIFICATION = {0: "low", 1: "medium", 2: "high"}
 # Side cells larger than this, or nested deeper than a list of lists of dicts, are not parsed.

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
+from miner.core.store import Store
 from miner.corpora.files import Folder
-from miner.store import Store
 
 # Longer side columns are not carried into samples.
 MAX_SIDE_CHARS = 2000

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from miner.core.errors import Refused
+from miner.core.store import Store
 from miner.corpora.config import TableConfig, corpus_name
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
@@ -20,8 +22,6 @@ from miner.corpora.tables import (
     pictures_of,
     table_fingerprints,
 )
-from miner.errors import Refused
-from miner.store import Store
 
 PATTERNS = ("*.csv", "*.tsv", "*.jsonl", "*.ndjson", "*.json", "*.parquet")
 

@@ -8,12 +8,12 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from miner.core.errors import Refused
+from miner.core.store import Store
 from miner.corpora.files import Folder
 from miner.corpora.locations import Locations
 from miner.corpora.records import NotAList, Record, csv_records, json_records
 from miner.corpora.rows import Picture, Place, Row
-from miner.errors import Refused
-from miner.store import Store
 
 # Gaps between wanted byte ranges smaller than this are read along.
 _GAP_BYTES = 1 << 16

@@ -8,12 +8,12 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any
 
+from miner.core.store import Store
 from miner.corpora.config import WebDatasetConfig, corpus_name
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
 from miner.corpora.tables import find_tables, table_fingerprints
-from miner.store import Store
 
 _SUFFIXES = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp")
 

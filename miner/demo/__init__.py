@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 SHARES = {"pathcap": 0.3, "pathgen": 0.18}  # of the captions; the rest is quilt's
 

@@ -15,8 +15,8 @@ import pydantic
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
+from miner.core.settings import Settings
 from miner.reference.markdown import table
-from miner.settings import Settings
 
 NAMES: Mapping[Any, str] = {
     bool: "true or false",

@@ -10,14 +10,15 @@ import pyarrow as pa
 from filters.config import FilterConfig
 from filters.decide import decide
 from filters.scores import SCORES, VERDICT
-from miner import layout, ledger, strata, unit
+from miner.barrier import ledger
+from miner.barrier.refilter import ALLOWED
 from miner.config import Config
+from miner.core import layout, unit
+from miner.core.unit import STATUSES
 from miner.reference.columns import columns, comments, described
 from miner.reference.markdown import table
 from miner.reference.models import fields, sections, summary
-from miner.refilter import ALLOWED
 from miner.report.words import REASONS, STATUS
-from miner.unit import STATUSES
 from shards import pack, sample
 from shards.export.options import Options
 from shards.instruct.mix import Mix
@@ -106,7 +107,7 @@ def output() -> str:
         "### An entry of `asks`",
         columns(unit, "ASK"),
         "### An entry of `strata`",
-        columns(strata, "STRATUM"),
+        columns(unit, "STRATUM"),
         "### `shards/{split}-{n}.parquet`",
         "The index of a tar: a row per sample.",
         columns(pack, "INDEX"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from miner.store import Store
+from miner.core.store import Store
 
 
 def write_report(store: Store) -> None:
@@ -11,7 +11,7 @@ def write_report(store: Store) -> None:
     Args:
         store: OUT with run.json, ledger, shards and units.
     """
-    from miner.layout import NOTEBOOK, REPORT
+    from miner.core.layout import NOTEBOOK, REPORT
     from miner.report.calibration import CALIBRATION, calibration_facts
     from miner.report.notebook import audit_notebook
     from miner.report.page import render

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from miner.layout import RUN
+from miner.commits import light_candidates, marks
+from miner.core.layout import RUN
+from miner.core.store import Store
 from miner.report import charts
-from miner.store import Store
-from miner.units import light_candidates, marks
 
 CALIBRATION = "report/calibration.json"
 PALETTE = (charts.KEPT, "#d0568a", "#1f8a8a", "#d98a1f", "#4f6bd6", "#7a7f3a")

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup, escape
 
-from miner.corpora.images import decode as decode_image
-from miner.outlines import COLOURS, draw
-from miner.store import Store
-from miner.units import marks, read_table
-from segmenters.regions import decode
+from miner.commits import marks, read_table
+from miner.core.masks import decode
+from miner.core.pixels import decode as decode_image
+from miner.core.store import Store
+from miner.report.outlines import COLOURS, draw
 
 QUALITY = 82
 OBJECTS_ACROSS = 14  # objects this many to the side of a picture can still be seen

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from miner.layout import RUN, SAMPLING
+from miner.core.layout import RUN, SAMPLING
+from miner.core.store import Store
+from miner.core.unit import STATUSES
+from miner.report.summary import ledger_table
 from miner.report.words import SHOWN
-from miner.store import Store
-from miner.summary import ledger_table
-from miner.unit import STATUSES
 
 BINS = 24
 

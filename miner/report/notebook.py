@@ -5,8 +5,8 @@ from __future__ import annotations
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from miner.layout import SAMPLING
-from miner.store import Store
+from miner.core.layout import SAMPLING
+from miner.core.store import Store
 
 INTRO = """# Audit of a Histomine run
 
@@ -21,9 +21,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from miner.outlines import draw
+from miner.report.outlines import draw
 from miner.report import gather
-from miner.store import Store
+from miner.core.store import Store
 
 OUT = Path(os.environ.get("HISTOMINE_OUT", ".."))  # the notebook lies in OUT/report
 MASKS = os.environ.get("HISTOMINE_MASKS")  # folder of expert label maps, or None
@@ -66,7 +66,7 @@ plt.tight_layout()
 plt.show()"""
 
 TRUTH = """if MASKS:
-    from miner.evaluate import evaluate
+    from miner.report.evaluate import evaluate
 
     found = evaluate(store, Path(MASKS))
     for name, row in [*found["concepts"].items(), ("all", found["all"])]:

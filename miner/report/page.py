@@ -6,11 +6,11 @@ from typing import Any
 
 import jinja2
 
-from miner.layout import CHANGES
+from miner.core.layout import CHANGES
+from miner.core.store import Store
 from miner.report import charts, gallery, gather
 from miner.report.calibration import calibration_charts, level_colours
 from miner.report.words import STATUS, asked, expected, explain
-from miner.store import Store
 
 
 def render(store: Store, calibration: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from miner.wording import counted
+from miner.core.wording import counted
 
 STATUS = {
     "written": "in the shards, with at least one mask or a confirmed negative",

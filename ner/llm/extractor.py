@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from miner.errors import Refused
-from miner.replies import Replies
+from miner.core.errors import Refused
+from miner.core.replies import Replies
 from ner.config import LlmConfig
 from ner.llm.budget import Budget
 from ner.llm.prompt import SYSTEM, VERSION, messages, response_format

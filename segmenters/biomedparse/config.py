@@ -7,7 +7,7 @@ from typing import Any
 
 import pydantic
 
-from miner.settings import Settings
+from miner.core.settings import Settings
 
 
 class Sizes(Settings):

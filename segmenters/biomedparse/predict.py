@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from segmenters.biomedparse import weights
 from segmenters.biomedparse.config import Sizes
 from segmenters.biomedparse.decoder import Memory

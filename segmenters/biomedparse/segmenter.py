@@ -10,7 +10,7 @@ import numpy as np
 import pydantic
 import yaml
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from ner.concepts import concepts
 from segmenters.biomedparse.config import Sizes
 from segmenters.biomedparse.predict import BiomedParse, Features

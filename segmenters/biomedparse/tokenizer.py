@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 START, END = 49406, 49407
 

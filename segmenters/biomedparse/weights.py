@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from segmenters.biomedparse.config import Sizes
 from segmenters.biomedparse.model import Network
 

@@ -1,4 +1,4 @@
-"""Glomeruli in PAS: crops to learn them from, and single ones from the network's map."""
+"""Single glomeruli in PAS from the network's map."""
 
 from __future__ import annotations
 
@@ -6,32 +6,10 @@ import cv2
 import numpy as np
 
 from segmenters.stain.nuclei import drop_small, fill_small_holes
-from segmenters.unet import augment, targets, tissue
-from segmenters.unet.data import Tile
 
 THRESHOLD = 0.5
 # Pieces cut by the border of a picture are kept down to a tenth of a glomerulus.
 MIN_AREA_UM2 = 2000.0
-# Log of the factor by which the optical density of a channel is changed.
-CHANNEL_SPREAD = 0.15
-
-
-def crop(tile: Tile, size: int, rng: np.random.Generator) -> tissue.Crop:
-    """A random view of a tile with its targets, shaped as those of the tissue network.
-
-    Args:
-        tile: the tile.
-        size: side of the crop in pixels.
-        rng: source of chance.
-    """
-    image, labels = tissue.cut(tile, size, rng)
-    density = np.log(256.0) - np.log(image.astype(np.float32) + 1)
-    density *= np.exp(rng.normal(0, CHANNEL_SPREAD, 3)).astype(np.float32)
-    density *= np.float32(np.exp(rng.normal(0, 0.25)))
-    image = np.clip(256 * np.exp(-density) - 1, 0, 255).astype(np.uint8)
-    image = augment.degrade(augment.recolour(image, rng), rng)
-    maps = (labels["glomerulus"] > 0).astype(np.float32)[None]
-    return image, maps, np.ones_like(maps), np.full((size, size), targets.IGNORE, np.uint8)
 
 
 def find(probability: np.ndarray, mpp: float) -> np.ndarray:

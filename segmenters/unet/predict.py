@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from miner.bfloat16 import autocast
+from miner.core.bfloat16 import autocast
 from segmenters.unet.model import Unet
 from segmenters.unet.outputs import Head
 

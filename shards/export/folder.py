@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import IO, Any
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from segmenters.regions import decode
+from miner.core.masks import decode
 from shards.polygons import Ring, polygons, rings
 
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import pydantic
 
-from miner.read_settings import apply_set, check
-from miner.settings import Settings
+from miner.core.read_settings import apply_set, check
+from miner.core.settings import Settings
 
 
 class Options(Settings):

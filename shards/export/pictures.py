@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from PIL import Image
 
-from miner.corpora.images import encode
+from miner.core.pixels import encode
 from shards.decode import decode_image, png_chunks
 from shards.export.folder import Folder, Sample
 from shards.index import Damaged

@@ -9,8 +9,8 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from miner.errors import Refused
-from miner.store import Store
+from miner.core.errors import Refused
+from miner.core.store import Store
 from shards.export.boxed import kosmos2, llava, qwen
 from shards.export.folder import Folder, Sample
 from shards.export.grandf import grandf, sa2va_gcg, xsam

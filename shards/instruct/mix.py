@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pydantic
 
-from miner.read_settings import check, read_yaml
-from miner.settings import Settings
+from miner.core.read_settings import check, read_yaml
+from miner.core.settings import Settings
 from shards.instruct.tasks import TASKS
 
 

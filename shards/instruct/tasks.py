@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from miner.core.masks import decode
 from ner.concepts import concepts
-from segmenters.regions import decode
 from shards.export.masks import box_of
 from shards.instruct.wordings import THINK, pick
 

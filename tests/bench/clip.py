@@ -21,9 +21,9 @@ from filters.calibration.labelled import Labelled, phantoms, read_folder
 from filters.clip import ClipAgreement, ClipConfig
 from filters.clip.phrases import related
 from filters.clip.regions import shift
-from filters.clip.training.measure import auroc
-from filters.clip.training.vocabulary import unsure
 from filters.layout import THRESHOLD, describe
+from filters.training.clip.measure import auroc
+from filters.training.clip.vocabulary import unsure
 from ner.concepts import concepts
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

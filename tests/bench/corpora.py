@@ -26,8 +26,8 @@ from tests.bench.published_size import write_pathgen, write_quilt, write_zip
 
 
 def _plan(kind: str, folder: Path) -> dict[str, Any]:
-    from miner.plan import make_plan
-    from miner.store import Store
+    from miner.core.store import Store
+    from miner.corpora.plan import make_plan
     from tests.miner.corpora.layouts import config
 
     store = Store(str(folder / "out" / kind))
@@ -54,9 +54,9 @@ def pathgen(folder: Path) -> dict[str, Any]:
 
 
 def index(folder: Path) -> dict[str, Any]:
+    from miner.core.store import Store
     from miner.corpora.files import Folder
     from miner.corpora.locations import Locations
-    from miner.store import Store
 
     place = folder / "zips"
     store = Store(str(folder / "out" / "zip"))
@@ -76,8 +76,8 @@ def patches(folder: Path) -> dict[str, Any]:
     """Patches of one slide against a bare OpenSlide loop, interleaved."""
     import openslide
 
+    from miner.core.pixels import encode
     from miner.corpora.files import Folder
-    from miner.corpora.images import encode
     from miner.corpora.pathgen import PathGen
     from miner.corpora.slides import Slide
     from miner.demo.slides import write_slide
@@ -128,7 +128,7 @@ def patches(folder: Path) -> dict[str, Any]:
 
 
 def inspect(folder: Path) -> dict[str, Any]:
-    from miner.inspect import examine
+    from miner.corpora.inspect import examine
 
     started, cpu = time.monotonic(), time.process_time()
     found = examine(str(folder / "quilt"))

@@ -27,7 +27,7 @@ from filters.calibration.regions import Collected, fit_references, phantom_regio
 from filters.config import FilterConfig
 from filters.decide import decide
 from filters.stage import Score
-from miner.threads import fix_threads
+from miner.core.threads import fix_threads
 from ner.concepts import concepts
 from tests.bench import clip, filters_cost
 

@@ -20,9 +20,9 @@ from filters.calibration.labelled import phantoms
 from filters.clip.config import ClipConfig
 from filters.config import FilterConfig
 from filters.stage import Score
+from miner.core.masks import bbox, encode
+from miner.core.rle import encode_labels
 from ner.concepts import concepts
-from segmenters.regions import bbox, encode
-from segmenters.rle import encode_labels
 from segmenters.stain import StainSegmenter
 from tests.bench.clip_cost import biomedparse, vit
 

@@ -32,9 +32,9 @@ import torch
 import webdataset as wds
 from pycocotools import mask as coco
 
-from miner.store import Store
-from segmenters.regions import encode
-from segmenters.rle import decode_masks
+from miner.core.masks import encode
+from miner.core.rle import decode_masks
+from miner.core.store import Store
 from shards.config import ShardsConfig
 from shards.decode import decode_image
 from shards.export.folder import Sample

@@ -21,7 +21,7 @@ from segmenters.protocol import Candidate, Prompt
 from segmenters.routes import ROUTES
 from segmenters.stain import StainSegmenter, support
 from segmenters.stain.scale import resize_to
-from segmenters.unet.augment import restain
+from segmenters.training.augment import restain
 from tests.bench import overlap, sheets, tiles
 from tests.bench.baselines import BASELINES
 

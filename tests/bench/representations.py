@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from miner.core.masks import decode, encode
 from miner.demo import render
 from miner.demo.stains import encode_jpeg
-from segmenters.regions import decode, encode
 
 TILES = 24
 SIDE = 512

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from miner.config import Config
+from miner.core.store import Store
+from miner.corpora.plan import UnitRef, make_plan
 from miner.load_config import load_config
-from miner.plan import UnitRef, make_plan
 from miner.stages import NAMES
-from miner.store import Store
 
 WORKERS = 2
 WARM_UP = 1  # units per worker before the clock starts

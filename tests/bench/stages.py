@@ -29,7 +29,8 @@ in_one_process(sys.argv[1], sys.argv[2])
 
 def in_one_process(corpora: str, out: str) -> None:
     """Mine without Ray in this process and print a line per stage: name, processor seconds."""
-    from miner import finish, run, work
+    from miner import run, work
+    from miner.barrier import finish
     from miner.config import Config
     from miner.load_config import load_config
     from miner.progress import Lines

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from miner.demo import render
-from segmenters.unet import data
+from segmenters.training import data
 
 HELD_OUT_SEED = 9_000_000
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from filters import biomedparse_ks as bp
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 PARAMETERS = st.tuples(st.floats(0.5, 60), st.floats(0.5, 60))
 

@@ -14,7 +14,7 @@ from filters.calibration.regions import Collected, fit_references
 from filters.config import FilterConfig
 from filters.decision import load_decision
 from filters.references import load_references
-from miner.errors import Refused
+from miner.core.errors import Refused
 from segmenters.config import SegmentConfig
 from segmenters.protocol import Candidate
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from filters.clip.checkpoint import load_towers
 from filters.clip.convert import convert
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 WIDTH, HEADS, SIDE, PATCH, DIM = 128, 2, 32, 8, 24
 WORDS = [f"w{i}" for i in range(30)]

@@ -13,7 +13,7 @@ from filters.clip.embedded import WEIGHTS, EmbeddedClip, fit, read, write
 from filters.clip.network import SmallClip, word_ids
 from filters.clip.preprocess import from_files
 from filters.layout import THRESHOLD, describe
-from miner.errors import Refused
+from miner.core.errors import Refused
 from tests.filters.tiny_clip import SIZES, write_clip, write_preprocessor
 
 

@@ -7,7 +7,7 @@ import pytest
 from filters.config import FilterConfig
 from filters.decide import decide
 from filters.scores import SCORES
-from miner.unit import CANDIDATES
+from miner.core.unit import CANDIDATES
 
 GOOD = {
     "confidence": 0.9,

@@ -7,8 +7,8 @@ from PIL import Image
 
 from filters.config import DedupeConfig
 from filters.embed import Embed
-from miner.errors import Refused
-from miner.unit import SAMPLES, Unit
+from miner.core.errors import Refused
+from miner.core.unit import SAMPLES, Unit
 
 
 def picture(seed: int) -> bytes:

@@ -8,8 +8,8 @@ from filters import geometry
 from filters.config import GeometryConfig
 from filters.objects import components, measure
 from filters.scores import GEOMETRY
+from miner.core.masks import encode
 from ner.concepts import concepts
-from segmenters.regions import encode
 
 MPP = 0.5
 

@@ -7,7 +7,7 @@ import pytest
 
 from filters import decision, references
 from filters.features import FEATURES
-from miner.errors import Refused
+from miner.core.errors import Refused
 from ner.concepts import concepts
 
 MODULES = {"references": references, "decision": decision}

@@ -11,10 +11,10 @@ from filters.config import FilterConfig
 from filters.decide import decide
 from filters.scores import CLIP, GEOMETRY, SCORES
 from filters.stage import Score
-from miner.errors import Refused
-from miner.unit import CANDIDATES, IMAGES, SAMPLES, Unit
-from segmenters.regions import bbox, encode
-from segmenters.rle import encode_labels
+from miner.core.errors import Refused
+from miner.core.masks import bbox, encode
+from miner.core.rle import encode_labels
+from miner.core.unit import CANDIDATES, IMAGES, SAMPLES, Unit
 
 SIDE = 96
 

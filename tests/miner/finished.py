@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from filters.scores import SCORES
+from miner.barrier.finish import finish
+from miner.commits import commit, marks
 from miner.config import Config
+from miner.core.layout import RUN
+from miner.core.masks import bbox, encode
+from miner.core.store import Store
+from miner.core.unit import CANDIDATES, FACT, IMAGES, MENTION, SAMPLES, Unit
 from miner.demo import render, stains
-from miner.finish import finish
-from miner.layout import RUN
 from miner.load_config import check_config
-from miner.store import Store
-from miner.unit import CANDIDATES, FACT, IMAGES, MENTION, SAMPLES, Unit
-from miner.units import commit, marks
-from segmenters.regions import bbox, encode
 
 ROWS = 7  # captions per unit
 NAMED = ("nucleus", "stroma", "lymphocyte", "epithelium", "red blood cell")

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from miner import cli
-from miner.errors import Refused
-from miner.store import Store
+from miner.core.errors import Refused
+from miner.core.store import Store
 
 
 def test_a_full_disk_is_one_line_that_names_the_file(monkeypatch, capsys, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from miner.config import difference
-from miner.errors import Refused
+from miner.core.errors import Refused
 from miner.load_config import check_config, load_config
 
 QUILT = {"kind": "quilt", "path": "a/quilt"}

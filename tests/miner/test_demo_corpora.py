@@ -14,10 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from miner.cli import app
+from miner.core.errors import Refused
 from miner.demo import captions, render, write_demo
 from miner.demo.corpora import QUILT_COLUMNS
 from miner.demo.words import WORDS
-from miner.errors import Refused
 
 pytestmark = pytest.mark.whole
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from miner.core.unit import STATUSES
 from miner.reference.pages import PAGES
 from miner.report.words import REASONS, STATUS, explain
-from miner.unit import STATUSES
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("miner", "ner", "segmenters", "filters")

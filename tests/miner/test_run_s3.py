@@ -11,7 +11,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from miner.store import Store
+from miner.core.store import Store
 
 pytestmark = pytest.mark.whole
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from miner.load_config import check_config
 from tests.miner.corpora.layouts import write_images
 

@@ -4,9 +4,9 @@ import cv2
 import pyarrow as pa
 
 from miner.config import Config
+from miner.core.unit import CANDIDATES_ADDED, IMAGES, IMAGES_ADDED, SAMPLES, SAMPLES_ADDED, Unit
 from miner.demo import render
 from miner.stages import BUILD, NAMES
-from miner.unit import CANDIDATES_ADDED, IMAGES, IMAGES_ADDED, SAMPLES, SAMPLES_ADDED, Unit
 
 TABLES = ("samples", "images", "candidates")
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from miner.cli import app
-from miner.errors import Refused
+from miner.core.errors import Refused
 
 run = CliRunner()
 

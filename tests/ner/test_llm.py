@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from ner.config import LlmConfig, NerConfig
 from ner.extractor import Extractor
 from ner.llm.extractor import LlmExtractor

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from ner.config import NerConfig
 from ner.extractor import Extractor
 from ner.models import RELEASE, ModelExtractor, install_line, installed_version

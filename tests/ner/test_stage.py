@@ -1,6 +1,6 @@
 import pyarrow as pa
 
-from miner.unit import IMAGES, SAMPLES, Unit
+from miner.core.unit import IMAGES, SAMPLES, Unit
 from ner.config import NerConfig
 from ner.stage import ExtractMentions
 

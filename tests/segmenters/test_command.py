@@ -6,7 +6,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from miner.cli import app
-from miner.errors import Refused
+from miner.core.errors import Refused
 from segmenters.ask import to_prompt
 from segmenters.overlay import COLOURS, describe, draw
 from segmenters.protocol import Candidate

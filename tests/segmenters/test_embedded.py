@@ -9,7 +9,8 @@ from ner.concepts import concepts
 from segmenters import confidence, routes
 from segmenters.embedded import EmbeddedSegmenter
 from segmenters.protocol import Prompt
-from segmenters.unet import data, weights
+from segmenters.training import data
+from segmenters.unet import weights
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from segmenters.config import ExportedConfig, RegionConfig
 from segmenters.exported import ExportedSegmenter
 from segmenters.protocol import Prompt

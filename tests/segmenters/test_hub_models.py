@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from segmenters import clipseg, grounding_dino, sam
 from segmenters.config import (
     ClipSegConfig,

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from segmenters.config import MaskFilesConfig
 from segmenters.mask_files import MaskFilesSegmenter
 from segmenters.protocol import Prompt

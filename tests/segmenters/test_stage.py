@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from miner.errors import Refused
-from miner.unit import CANDIDATES, FACT, IMAGES, MENTION, SAMPLES, Unit
+from miner.core.errors import Refused
+from miner.core.masks import decode
+from miner.core.unit import CANDIDATES, FACT, IMAGES, MENTION, SAMPLES, Unit
 from segmenters import registry
 from segmenters.config import SegmentConfig, StainConfig, UnetConfig
 from segmenters.protocol import Candidate
-from segmenters.regions import decode
 from segmenters.stage import Segment
 
 

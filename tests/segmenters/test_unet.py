@@ -8,19 +8,9 @@ import pytest
 import torch
 
 from segmenters.stain import colour
-from segmenters.unet import (
-    augment,
-    darkness,
-    data,
-    fit_kinds,
-    glomeruli,
-    objects,
-    predict,
-    targets,
-    tissue,
-    train,
-    weights,
-)
+from segmenters.training import augment, data, fit_kinds, targets, tissue, train
+from segmenters.training import glomeruli as glomeruli_crops
+from segmenters.unet import darkness, glomeruli, objects, predict, weights
 from segmenters.unet.model import Unet
 from segmenters.unet.outputs import HEADS, NUCLEI
 
@@ -152,7 +142,7 @@ def crop(net: str) -> tuple:
     if net == "nuclei":
         return data.crop(tile(net), 64, rng)
     if net == "glomeruli":
-        return glomeruli.crop(tile(net), 64, rng)
+        return glomeruli_crops.crop(tile(net), 64, rng)
     return tissue.crop(lambda: tile(net), 64, tissue.Looks(), rng)
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from miner.demo import render
-from segmenters.unet import fit_kinds, kinds
-from segmenters.unet.targets import IGNORE
+from segmenters.training import fit_kinds
+from segmenters.training.targets import IGNORE
+from segmenters.unet import kinds
 
 NEUTROPHIL = kinds.KINDS.index("neutrophil")
 

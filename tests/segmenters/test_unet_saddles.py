@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from segmenters.unet import glands, saddles, targets
+from segmenters.training import targets
+from segmenters.unet import glands, saddles
 from segmenters.unet.outputs import TISSUE
 
 STAINED = (130, 90, 170)

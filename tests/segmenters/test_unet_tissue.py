@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from segmenters.stain import regions
-from segmenters.unet import glands, styles, tissue
-from segmenters.unet.data import Tile
+from segmenters.training import styles, tissue
+from segmenters.training.data import Tile
+from segmenters.unet import glands
 from segmenters.unet.outputs import TISSUE
 
 GLAND = TISSUE.sigmoid.index("gland")

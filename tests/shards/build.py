@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from filters.config import FilterConfig
-from miner.store import Store
-from segmenters.regions import bbox, encode
+from miner.core.masks import bbox, encode
+from miner.core.store import Store
 from shards.card import write_card
 from shards.config import ShardsConfig
 from shards.pack import pack, write_manifest

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from segmenters.regions import decode
+from miner.core.masks import decode
 from shards.export.boxed import square_box
 from shards.export.folder import Sample
 from shards.export.masks import boxes

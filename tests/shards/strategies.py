@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from hypothesis import strategies as st
 
-from segmenters.regions import bbox, encode
+from miner.core.masks import bbox, encode
 from shards.export.folder import Sample
 from shards.sample import grounded_sample
 from tests.shards.build import candidate

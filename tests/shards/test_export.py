@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from miner.cli import app
-from miner.errors import Refused
-from miner.store import Store
+from miner.core.errors import Refused
+from miner.core.store import Store
 from shards.export.folder import Folder, Sample
 from shards.export.options import Options, read_options
 from shards.export.phrases import token_cut

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miner.errors import Refused
-from segmenters.regions import decode
+from miner.core.errors import Refused
+from miner.core.masks import decode
 from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.run import export

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from miner.errors import Refused
-from miner.store import Store
-from segmenters.regions import decode
+from miner.core.errors import Refused
+from miner.core.masks import decode
+from miner.core.store import Store
 from shards import GroundedCaptions, GroundedStream, StreamLoader, collate
 from shards.config import ShardsConfig
 from shards.index import Damaged

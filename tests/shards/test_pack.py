@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from miner.store import Store
+from miner.core.store import Store
 from shards.config import ShardsConfig
 from shards.index import read_index, read_manifest
 from shards.pack import pack, write_manifest

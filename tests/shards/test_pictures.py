@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from miner.corpora.images import decode
+from miner.core.pixels import decode
 from shards import GroundedCaptions
 from shards.config import ShardsConfig
 from shards.decode import decode_image

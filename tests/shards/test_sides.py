@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import webdataset as wds
 
-from miner.store import Store
+from miner.core.store import Store
 from shards import GroundedCaptions, GroundedStream, StreamLoader
 from shards.sides import side_files
 from shards.validate import validate

@@ -16,9 +16,9 @@ from hypothesis.extra.numpy import arrays
 from typer.testing import CliRunner
 
 from miner.cli import app
-from miner.errors import Refused
-from miner.store import Store
-from segmenters.regions import encode
+from miner.core.errors import Refused
+from miner.core.masks import encode
+from miner.core.store import Store
 from shards.check import sound_rle
 from shards.config import ShardsConfig
 from shards.pack import manifest_bytes, pack, write_manifest

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from miner.evaluate import evaluate
-from miner.store import Store
-from miner.unit import STATUSES
+from miner.core.store import Store
+from miner.core.unit import STATUSES
+from miner.report.evaluate import evaluate
 from shards.export.folder import Sample
 from shards.export.run import DIALECTS, samples
 from tests.shards.read_back import read_back

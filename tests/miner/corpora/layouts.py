@@ -17,9 +17,9 @@ import pydantic
 import tifffile
 from PIL import Image
 
+from miner.core.store import Store
 from miner.corpora.config import AnyCorpus, CorpusConfig
-from miner.plan import load_unit, make_plan
-from miner.store import Store
+from miner.corpora.plan import load_unit, make_plan
 
 QUILT_COLUMNS = (
     ",caption,image_path,subset,split,pathology,roi_text,noisy_text,corrected_text,med_umls_ids,"

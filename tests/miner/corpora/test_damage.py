@@ -9,7 +9,7 @@ import tarfile
 import pyarrow.parquet as pq
 import pytest
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from tests.miner.corpora.layouts import (
     config,
     fates,

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from miner.corpora.images import check, decode
+from miner.core.pixels import decode
+from miner.corpora.images import check
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 255, (24, 36, 3), dtype=np.uint8)

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
+from miner.core.errors import Refused
+from miner.core.store import Store
 from miner.corpora.pathcap import figure_of
-from miner.errors import Refused
-from miner.plan import make_plan
-from miner.store import Store
+from miner.corpora.plan import make_plan
 from tests.miner.corpora.layouts import (
     config,
     fates,

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from miner.core.errors import Refused
+from miner.core.pixels import decode
 from miner.corpora import slides
-from miner.corpora.images import decode
 from miner.corpora.slides import slide_mpp
-from miner.errors import Refused
 from tests.miner.corpora.layouts import (
     config,
     fates,

@@ -4,9 +4,9 @@ import zipfile
 
 import pytest
 
+from miner.core.errors import Refused
+from miner.core.store import Store
 from miner.corpora.quilt import MAX_REPR_CHARS, parse_repr
-from miner.errors import Refused
-from miner.store import Store
 from tests.miner.corpora.layouts import (
     QUILT_COLUMNS,
     config,

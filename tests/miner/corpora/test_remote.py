@@ -6,9 +6,9 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from miner.errors import Refused
-from miner.plan import make_plan
-from miner.store import Store
+from miner.core.errors import Refused
+from miner.core.store import Store
+from miner.corpora.plan import make_plan
 from tests.miner.corpora.layouts import (
     config,
     fates,

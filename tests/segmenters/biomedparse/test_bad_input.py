@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from miner.errors import Refused
+from miner.core.errors import Refused
 from segmenters.biomedparse import BiomedParse, Sizes, weights
 from segmenters.biomedparse.segmenter import build, phrases
 from segmenters.biomedparse.tokenizer import END, START, Tokenizer

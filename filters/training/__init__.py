@@ -1,0 +1,1 @@
+"""Trains what the filters ship; nothing here runs in a mining job."""

@@ -1,0 +1,1 @@
+"""What needs all units at once: verdicts, duplicates, caps, splits, shards, ledger."""

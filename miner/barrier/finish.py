@@ -1,0 +1,305 @@
+"""After the last unit: verdicts, duplicates, caps, splits, shards, ledger.
+
+Everything here is a pure function of the committed units and the configuration, so it can be
+repeated with other thresholds (`miner refilter`) and gives the same bytes after any interruption.
+The manifest of the shards goes first and comes back last.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from filters.decide import decide
+from filters.dedupe import duplicates
+from filters.splits import split_of
+from miner.barrier import ledger
+from miner.barrier.negatives import negatives
+from miner.barrier.sampling import before_after, choose, coverage
+from miner.barrier.verdicts import RowState, row_states
+from miner.commits import MASKS, light_candidates, read_table
+from miner.config import Config
+from miner.core.layout import FINISHED, MANIFEST, SAMPLING
+from miner.core.store import Store
+from miner.corpora.config import corpus_name
+from shards.card import write_card
+from shards.pack import Item, ShardInfo, pack, write_manifest
+from shards.sample import grounded_sample
+from shards.sides import side_files
+
+ROW_COLUMNS = ("sample_id", "corpus", "row", "image", "image_id", "group")
+
+
+@dataclasses.dataclass(slots=True)
+class _Row:
+    """One caption row at the barrier; what is large is read again where it is needed."""
+
+    sample_id: str
+    corpus: str
+    row: int
+    image: str
+    image_id: str
+    group: str
+    state: RowState
+    split: str | None = None
+    duplicate_of: str | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+def digest(config: Config, marks: dict[str, dict[str, Any]]) -> str:
+    """What the finished output depends on: the configuration and the bytes of all units."""
+    units = {u: [t["sha256"] for t in m["tables"].values()] for u, m in sorted(marks.items())}
+    return hashlib.sha256(json.dumps([config.digest(), units]).encode()).hexdigest()
+
+
+def is_finished(store: Store, config: Config, marks: dict[str, dict[str, Any]]) -> bool:
+    """Whether shards and ledger are those of this configuration and these units."""
+    if not (store.exists(FINISHED) and store.exists(MANIFEST)):
+        return False
+    return store.read_json(FINISHED)["digest"] == digest(config, marks)
+
+
+def finish(store: Store, config: Config, marks: dict[str, dict[str, Any]]) -> None:
+    """Write shards and ledger from committed units.
+
+    Args:
+        store: OUT.
+        config: of the run; only `filters`, `dedupe`, `sampling`, `shards` and `seed` matter here.
+        marks: of every unit, by unit_id.
+    """
+    store.sweep()
+    store.remove(FINISHED)
+    store.remove(MANIFEST)
+    for name in [*store.names("shards"), *store.names("ledger/samples")]:
+        store.remove(name)
+    for name in store.names("ledger/candidates"):
+        store.remove(name)
+
+    unit_ids = sorted(marks)
+    verdicts = _verdicts(store, config, unit_ids)
+    rows = {u: _rows(store, config, u, verdicts[u]) for u in unit_ids}
+    _drop_duplicates(store, config, rows)
+    _sample(store, config, rows, verdicts)
+    infos = [
+        info
+        for split in config.shards.splits
+        for info in pack(
+            _packed(store, config, rows, verdicts, split),
+            store,
+            split,
+            config.shards,
+        )
+    ]
+    shard_of = _shard_of(store, infos)
+    _write_ledger(store, rows, verdicts, shard_of)
+    write_card(store, infos, config)
+    write_manifest(store, infos, config.digest())
+    store.write_json(FINISHED, {"digest": digest(config, marks)})
+
+
+def _verdicts(store: Store, config: Config, unit_ids: Sequence[str]) -> dict[str, pa.Table]:
+    """Candidates of every unit with verdicts, without their masks."""
+    tables = [light_candidates(store, unit_id) for unit_id in unit_ids]
+    lengths = [t.num_rows for t in tables]
+    judged = decide(pa.concat_tables(tables, promote_options="default"), config.filters)
+    ends = np.cumsum(lengths)
+    return {
+        unit_id: judged.slice(int(end) - n, n)
+        for unit_id, end, n in zip(unit_ids, ends, lengths, strict=True)
+    }
+
+
+def _rows(store: Store, config: Config, unit_id: str, verdicts: pa.Table) -> list[_Row]:
+    samples = read_table(store, unit_id, "samples").to_pylist()
+    states = row_states(samples, verdicts.to_pylist(), config.shards.keep_negatives)
+    return [
+        _Row(
+            **{name: sample[name] for name in ROW_COLUMNS},
+            state=state,
+            notes=sample["notes"] or [],
+        )
+        for sample, state in zip(samples, states, strict=True)
+    ]
+
+
+def _written(rows: dict[str, list[_Row]]) -> Iterator[tuple[str, _Row]]:
+    for unit_id, unit_rows in rows.items():
+        for row in unit_rows:
+            if row.state.status == "written":
+                yield unit_id, row
+
+
+def _drop_duplicates(store: Store, config: Config, rows: dict[str, list[_Row]]) -> None:
+    """Of pictures that are the same, only the best grounded copy stays written."""
+    by_image: dict[str, list[_Row]] = defaultdict(list)
+    units = set()
+    for unit_id, row in _written(rows):
+        by_image[row.image_id].append(row)
+        units.add(unit_id)
+    columns = ["image_id", "sha256", "embedding"]
+    hashes: dict[str, str] = {}
+    vectors: dict[str, np.ndarray] = {}
+    for unit_id in sorted(units):
+        for image in read_table(store, unit_id, "images", columns).to_pylist():
+            if image["image_id"] in by_image:
+                hashes[image["image_id"]] = image["sha256"]
+                vectors[image["image_id"]] = np.asarray(image["embedding"], dtype=np.float32)
+    ids = sorted(by_image)
+    if not ids:
+        return
+    ranks = [
+        (
+            -max(len(r.state.kept) for r in by_image[i]),
+            -max(r.state.score for r in by_image[i]),
+        )
+        for i in ids
+    ]
+    dropped = duplicates(
+        ids,
+        [hashes[i] for i in ids],
+        ranks,
+        np.stack([vectors[i] for i in ids]) if config.dedupe.semantic else None,
+        config.dedupe.threshold,
+    )
+    for image_id, (keeper, how) in dropped.items():
+        for row in by_image[image_id]:
+            row.state = dataclasses.replace(row.state, status="duplicate", reason=how)
+            row.duplicate_of = keeper
+
+
+def _sample(
+    store: Store, config: Config, rows: dict[str, list[_Row]], verdicts: dict[str, pa.Table]
+) -> None:
+    """Apply caps and targets, then give every written row its split."""
+    written = [row for _, row in _written(rows)]
+    table = _could_be_written(store, rows, verdicts)
+    keep, reasons = choose(table, config.sampling, config.seed)
+    for row, reason in zip(written, reasons.to_pylist(), strict=True):
+        if reason is not None:
+            row.state = dataclasses.replace(row.state, status="excluded", reason=reason)
+        else:
+            row.split = split_of(row.group, config.shards.splits, config.seed)
+    concepts, organs, cells = coverage(table, keep.to_pylist())
+    store.write_json(
+        SAMPLING,
+        {
+            "before_after": before_after(table, keep.to_pylist()),
+            "coverage": {"concepts": concepts, "organs": organs, "samples": cells},
+        },
+    )
+
+
+def _could_be_written(
+    store: Store, rows: dict[str, list[_Row]], verdicts: dict[str, pa.Table]
+) -> pa.Table:
+    """What `choose` looks at, for all rows that are written so far, in their order."""
+    columns = ["sample_id", "corpus", "source", "group", "image_id", "strata"]
+    parts = []
+    for unit_id, unit_rows in rows.items():
+        written = [row.state.status == "written" for row in unit_rows]
+        concept = verdicts[unit_id]["concept"].to_pylist()
+        grounded = [[concept[i] for i in row.state.kept] for row in unit_rows]
+        samples = read_table(store, unit_id, "samples", columns)
+        samples = samples.append_column("concepts", pa.array(grounded, pa.list_(pa.string())))
+        parts.append(samples.filter(pa.array(written, pa.bool_())))
+    return pa.concat_tables(parts, promote_options="default")
+
+
+def _packed(
+    store: Store,
+    config: Config,
+    rows: dict[str, list[_Row]],
+    verdicts: dict[str, pa.Table],
+    split: str,
+) -> Iterator[Item]:
+    """Samples of a split with the bytes of their pictures, in the order of the plan."""
+    corpora = {corpus_name(c): c for c in config.corpora}
+    absent_below = config.filters.absent_below
+    for unit_id, unit_rows in rows.items():
+        if all(row.split != split for row in unit_rows):
+            continue
+        images = {i["image_id"]: i for i in read_table(store, unit_id, "images").to_pylist()}
+        masks = read_table(store, unit_id, "candidates", MASKS).to_pylist()
+        candidates = [
+            {**verdict, **mask}
+            for verdict, mask in zip(verdicts[unit_id].to_pylist(), masks, strict=True)
+        ]
+        by_image = defaultdict(list)
+        for candidate in candidates:
+            by_image[candidate["image_id"]].append(candidate)
+        samples = read_table(store, unit_id, "samples").to_pylist()
+        for row, sample in zip(unit_rows, samples, strict=True):
+            if row.split != split:
+                continue
+            image = images[row.image_id]
+            corpus = corpora[sample["corpus"]]
+            sides = side_files(sample, corpus.side_paths, corpus.path)
+            grounded = grounded_sample(
+                sample,
+                image,
+                [candidates[i] for i in row.state.kept],
+                split,
+                negatives(sample["mentions"] or [], by_image[row.image_id], absent_below),
+                sorted(sides),
+            )
+            yield grounded, image["data"], image["format"], sides
+
+
+def _shard_of(store: Store, infos: Sequence[ShardInfo]) -> dict[str, str]:
+    """Tar file name of every key."""
+    result = {}
+    for info in infos:
+        index = store.read_table(info.index, columns=["key"])
+        result.update(dict.fromkeys(index["key"].to_pylist(), info.name.rsplit("/", 1)[-1]))
+    return result
+
+
+def _write_ledger(
+    store: Store,
+    rows: dict[str, list[_Row]],
+    verdicts: dict[str, pa.Table],
+    shard_of: dict[str, str],
+) -> None:
+    units: dict[str, list[str]] = defaultdict(list)
+    for unit_id, unit_rows in rows.items():
+        units[unit_rows[0].corpus].append(unit_id)
+    schema = ledger.candidate_schema(next(iter(verdicts.values())).schema)
+    for corpus, unit_ids in units.items():
+        with ledger.table_writer(
+            store, f"ledger/samples/{corpus}.parquet", ledger.SAMPLE_ROWS
+        ) as out:
+            for unit_id in unit_ids:
+                out.write_table(_sample_rows(rows[unit_id], shard_of))
+        with ledger.table_writer(store, f"ledger/candidates/{corpus}.parquet", schema) as out:
+            for unit_id in unit_ids:
+                columns = ["sample_id", "image_id", "mentions"]
+                samples = read_table(store, unit_id, "samples", columns).to_pylist()
+                out.write_table(ledger.candidate_rows(samples, verdicts[unit_id], schema))
+
+
+def _sample_rows(rows: Sequence[_Row], shard_of: dict[str, str]) -> pa.Table:
+    values = []
+    for row in rows:
+        written = row.state.status == "written"
+        key = row.sample_id if written else None
+        values.append(
+            {
+                **{k: getattr(row, k) for k in ROW_COLUMNS if k != "image_id"},
+                "split": row.split,
+                "status": row.state.status,
+                "reason": row.state.reason,
+                "shard": shard_of[key] if key else None,
+                "key": key,
+                "duplicate_of": row.duplicate_of,
+                "regions": len(row.state.kept),
+                "notes": row.notes,
+            }
+        )
+    return pa.Table.from_pylist(values, schema=ledger.SAMPLE_ROWS)

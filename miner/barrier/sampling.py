@@ -1,0 +1,256 @@
+"""Which accepted samples are written: caps and targets per stratum and per concept.
+
+Rows are taken in the order of a hash of seed and sample_id, so the choice depends on neither
+workers nor the order of files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pydantic
+
+from miner.core.errors import Refused
+from miner.core.settings import Settings
+from ner.strata import COLUMNS, DIMENSIONS, UNKNOWN
+
+
+class Cap(Settings):
+    """At most so many samples of a stratum.
+
+    Attributes:
+        by: dimensions that make up the stratum: organ, system, stain, magnification, specimen,
+            subtype, grade, stage, age, sex, scanner, corpus, source, group, image_id.
+        value: the one stratum it is for (values joined by `/`); empty means each.
+        max_samples: largest number of samples.
+    """
+
+    by: tuple[str, ...] = pydantic.Field(min_length=1)
+    value: str = ""
+    max_samples: int = pydantic.Field(ge=0)
+
+    @pydantic.field_validator("by")
+    @classmethod
+    def _known(cls, by: tuple[str, ...]) -> tuple[str, ...]:
+        return _known(by)
+
+
+class ConceptCap(Settings):
+    """At most so many samples with a concept.
+
+    A sample goes only when every concept it grounds is full: a rare one is not lost to the nuclei
+    around it.
+
+    Attributes:
+        concept: the one concept it is for; empty means each.
+        max_samples: largest number of samples.
+    """
+
+    concept: str = ""
+    max_samples: int = pydantic.Field(ge=0)
+
+
+class Target(Settings):
+    """Caps take nothing from a stratum or concept that has not got so many samples.
+
+    Attributes:
+        by: dimensions of the stratum; empty when `concept` is given.
+        value: the one stratum it is for (values joined by `/`); empty means each.
+        concept: the concept it is for.
+        min_samples: number of samples wanted.
+    """
+
+    by: tuple[str, ...] = ()
+    value: str = ""
+    concept: str = ""
+    min_samples: int = pydantic.Field(ge=1)
+
+    @pydantic.field_validator("by")
+    @classmethod
+    def _known(cls, by: tuple[str, ...]) -> tuple[str, ...]:
+        return _known(by)
+
+    @pydantic.model_validator(mode="after")
+    def _one_of(self) -> Target:
+        if bool(self.by) == bool(self.concept):
+            raise ValueError("a target needs either `by` or `concept`")
+        return self
+
+
+class SamplingConfig(Settings):
+    """Caps on what is written; nothing is capped by default.
+
+    Attributes:
+        caps: per stratum.
+        concept_caps: per concept.
+        targets: strata and concepts that caps spare.
+    """
+
+    caps: tuple[Cap, ...] = ()
+    concept_caps: tuple[ConceptCap, ...] = ()
+    targets: tuple[Target, ...] = ()
+
+
+def _known(by: tuple[str, ...]) -> tuple[str, ...]:
+    for dimension in by:
+        if dimension not in (*DIMENSIONS, *COLUMNS):
+            known = ", ".join((*DIMENSIONS, *COLUMNS))
+            raise ValueError(f"unknown dimension {dimension!r}; known: {known}")
+    return by
+
+
+def choose(
+    samples: pa.Table, config: SamplingConfig, seed: int
+) -> tuple[pa.BooleanArray, pa.StringArray]:
+    """Choose among samples that could be written.
+
+    Args:
+        samples: columns `sample_id`, `concepts` (list of the concepts it grounds), `strata`
+            (list<miner.core.unit.STRATUM>) and those of `ner.strata.COLUMNS` that caps name.
+        config: caps and targets.
+        seed: of the run.
+
+    Returns:
+        Per row: whether it is kept; why not (`cap:organ=colon`, `cap:concept=nucleus`), else null.
+
+    Raises:
+        Refused: a cap names a column that `samples` lacks.
+    """
+    n = samples.num_rows
+    if not (config.caps or config.concept_caps):
+        return pa.array([True] * n, pa.bool_()), pa.nulls(n, pa.string())
+    ids = samples["sample_id"].to_pylist()
+    order = sorted(range(n), key=lambda i: _rank(seed, ids[i]))
+    columns = {name: stratum_values(samples, name) for name in _dimensions(config)}
+    concepts = [sorted(set(c or ())) for c in samples["concepts"].to_pylist()]
+    keep = [False] * n
+    reasons: list[str | None] = [None] * n
+    counts: Counter[tuple[Any, ...]] = Counter()
+
+    rules: tuple[Cap | Target, ...] = (*config.caps, *config.targets)
+
+    def take(i: int) -> None:
+        keep[i] = True
+        counts.update(
+            {(rule.by, "/".join(columns[d][i] for d in rule.by)) for rule in rules if rule.by}
+        )
+        counts.update(("concept", c) for c in concepts[i])
+
+    for i in order:
+        for target in config.targets:
+            if target.concept:
+                key: tuple[Any, ...] = ("concept", target.concept)
+                wanted = target.concept in concepts[i]
+            else:
+                value = "/".join(columns[d][i] for d in target.by)
+                key = (target.by, value)
+                wanted = target.value in ("", value)
+            if wanted and counts[key] < target.min_samples:
+                take(i)
+                break
+    for i in order:
+        if not keep[i]:
+            reasons[i] = _full(i, config, columns, concepts[i], counts)
+            if reasons[i] is None:
+                take(i)
+    return pa.array(keep, pa.bool_()), pa.array(reasons, pa.string())
+
+
+def _full(
+    i: int,
+    config: SamplingConfig,
+    columns: Mapping[str, Sequence[str]],
+    concepts: Sequence[str],
+    counts: Mapping[tuple[Any, ...], int],
+) -> str | None:
+    """The first cap that has no room for row i."""
+    for cap in config.caps:
+        value = "/".join(columns[d][i] for d in cap.by)
+        if cap.value in ("", value) and counts[(cap.by, value)] >= cap.max_samples:
+            return f"cap:{'/'.join(cap.by)}={value}"
+    if not config.concept_caps or not concepts:
+        return None
+    limits = [
+        min(
+            (c.max_samples for c in config.concept_caps if c.concept in ("", concept)),
+            default=None,
+        )
+        for concept in concepts
+    ]
+    over = [
+        concept
+        for concept, limit in zip(concepts, limits, strict=True)
+        if limit is not None and counts[("concept", concept)] >= limit
+    ]
+    return f"cap:concept={over[0]}" if len(over) == len(concepts) else None
+
+
+def _rank(seed: int, sample_id: str) -> bytes:
+    return hashlib.sha256(f"{seed}\0{sample_id}".encode()).digest()
+
+
+def _dimensions(config: SamplingConfig) -> list[str]:
+    rules: tuple[Cap | Target, ...] = (*config.caps, *config.targets)
+    return sorted({d for rule in rules for d in rule.by})
+
+
+def stratum_values(samples: pa.Table, dimension: str) -> list[str]:
+    """Value of a dimension for every row; `unknown` where nothing says it.
+
+    Raises:
+        Refused: the dimension is a column that `samples` lacks.
+    """
+    if dimension in COLUMNS:
+        if dimension not in samples.column_names:
+            raise Refused(f"sampling: the samples have no column {dimension}")
+        return [v or UNKNOWN for v in samples[dimension].to_pylist()]
+    values = []
+    for strata in samples["strata"].to_pylist():
+        value = next((s["value"] for s in strata or () if s["dimension"] == dimension), UNKNOWN)
+        values.append(value)
+    return values
+
+
+def before_after(samples: pa.Table, keep: Sequence[bool]) -> dict[str, list[tuple[str, int, int]]]:
+    """Per dimension: (value, samples before, samples after), the largest first.
+
+    Args:
+        samples: as for `choose`.
+        keep: what `choose` returned, as a list.
+    """
+    tables = {}
+    for dimension in DIMENSIONS:
+        values = stratum_values(samples, dimension)
+        before = Counter(values)
+        after = Counter(v for v, kept in zip(values, keep, strict=True) if kept)
+        ranked = sorted(before.items(), key=lambda item: (-item[1], item[0]))
+        tables[dimension] = [(value, n, after[value]) for value, n in ranked]
+    return tables
+
+
+def coverage(
+    samples: pa.Table, keep: Sequence[bool]
+) -> tuple[list[str], list[str], list[list[int]]]:
+    """How many kept samples ground a concept in an organ.
+
+    Returns:
+        Concepts and organs, each the most frequent first, and counts by concept and organ. A cell
+        of 0 is a gap in the data set.
+    """
+    cells: Counter[tuple[str, str]] = Counter()
+    values = stratum_values(samples, "organ")
+    for concepts, value, kept in zip(samples["concepts"].to_pylist(), values, keep, strict=True):
+        if kept:
+            cells.update((concept, value) for concept in set(concepts or ()))
+    by_concept: Counter[str] = Counter()
+    by_value: Counter[str] = Counter()
+    for (concept, value), n in cells.items():
+        by_concept[concept] += n
+        by_value[value] += n
+    rows = sorted(by_concept, key=lambda c: (-by_concept[c], c))
+    columns = sorted(by_value, key=lambda v: (-by_value[v], v))
+    return rows, columns, [[cells[(r, c)] for c in columns] for r in rows]

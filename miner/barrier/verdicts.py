@@ -1,0 +1,77 @@
+"""From verdicts on masks to the state of each caption row, before duplicates and caps."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from miner.core.unit import SILENT_REASONS
+
+
+@dataclasses.dataclass(frozen=True)
+class RowState:
+    """Where one caption row stands.
+
+    Attributes:
+        status: one of `miner.core.unit.STATUSES`.
+        reason: why, None for written rows.
+        kept: rows of the unit's candidates that become regions of this sample, in order.
+        score: sum of the scores of the kept masks.
+    """
+
+    status: str
+    reason: str | None
+    kept: tuple[int, ...] = ()
+    score: float = 0.0
+
+
+def row_states(
+    samples: Sequence[Mapping[str, Any]],
+    candidates: Sequence[Mapping[str, Any]],
+    keep_negatives: bool,
+) -> list[RowState]:
+    """State of every caption row of a unit.
+
+    Args:
+        samples: rows with sample_id, image_id, mentions, status, reason.
+        candidates: rows with image_id, concept, keep, reason, score, counts present or not.
+        keep_negatives: write rows that only name what is not there.
+    """
+    by_image: dict[str, dict[str, list[int]]] = {}
+    for i, candidate in enumerate(candidates):
+        concepts = by_image.setdefault(candidate["image_id"], {})
+        concepts.setdefault(candidate["concept"], []).append(i)
+    return [
+        _row_state(sample, by_image.get(sample["image_id"], {}), candidates, keep_negatives)
+        for sample in samples
+    ]
+
+
+def grounded_concepts(mentions: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Concepts of the affirmed, groundable mentions, each once, in order of appearance."""
+    wanted = (m for m in mentions if m["polarity"] == "affirmed" and m["groundable"])
+    return list(dict.fromkeys(m["concept"] for m in wanted))
+
+
+def _row_state(
+    sample: Mapping[str, Any],
+    by_concept: Mapping[str, Sequence[int]],
+    candidates: Sequence[Mapping[str, Any]],
+    keep_negatives: bool,
+) -> RowState:
+    if sample["status"] is not None:
+        silent = sample["status"] == "no_entity" and sample["reason"] in SILENT_REASONS
+        if silent and keep_negatives:
+            return RowState("written", None)
+        return RowState(sample["status"], sample["reason"])
+    asked = [i for c in grounded_concepts(sample["mentions"] or ()) for i in by_concept.get(c, ())]
+    kept = tuple(i for i in asked if candidates[i]["keep"])
+    if kept:
+        return RowState("written", None, kept, sum(candidates[i]["score"] or 0.0 for i in kept))
+    masked = [i for i in asked if candidates[i]["area_px"]]
+    if not masked:
+        reasons = [candidates[i]["reason"] for i in asked]
+        return RowState("no_mask", reasons[0] if reasons else "not_asked")
+    best = max(masked, key=lambda i: (candidates[i]["score"] or 0.0, -i))
+    return RowState("rejected", candidates[best]["reason"])

@@ -1,0 +1,119 @@
+"""Committed units: `units/{unit_id}/*.parquet` and, last, the mark `units/{unit_id}.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from miner.core.errors import Refused
+from miner.core.store import Store
+from miner.core.unit import SILENT_REASONS, Unit
+
+TABLES = ("samples", "images", "candidates")
+MASKS = ["counts", "instances"]  # columns of candidates too large to hold for a whole run
+
+
+def commit(
+    store: Store,
+    unit_id: str,
+    unit: Unit,
+    counts: Mapping[str, int] | None = None,
+    missing: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Write a unit whole; the mark comes last and makes it count.
+
+    Floats are rounded to 6 decimals. Of the pictures, only those with a mask (or a row that may
+    be written without one) keep their bytes.
+
+    Args:
+        store: OUT.
+        unit_id: name of the unit.
+        unit: its tables.
+        counts: what the stages counted.
+        missing: what took no part, and how to get it.
+
+    Returns:
+        The mark: per table rows, bytes and sha256.
+    """
+    mark: dict[str, Any] = {
+        "unit_id": unit_id,
+        "tables": {},
+        "counts": dict(counts or {}),
+        "missing": dict(missing or {}),
+    }
+    for name in TABLES:
+        table = _rounded(getattr(unit, name))
+        if name == "images":
+            table = _without_unused_bytes(table, unit)
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        data = buffer.getvalue()
+        store.write(f"units/{unit_id}/{name}.parquet", data)
+        mark["tables"][name] = {
+            "rows": table.num_rows,
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+    mark["masks"] = unit.candidates.num_rows - unit.candidates["counts"].null_count
+    store.write_json(f"units/{unit_id}.json", mark)
+    return mark
+
+
+def marks(store: Store) -> dict[str, dict[str, Any]]:
+    """Marks of all committed units by unit_id."""
+    names = store.names("units", suffix=".json")
+    return {
+        name.removeprefix("units/").removesuffix(".json"): store.read_json(name) for name in names
+    }
+
+
+def read_table(store: Store, unit_id: str, name: str, columns: list[str] | None = None) -> pa.Table:
+    """One table of a committed unit, or some columns of it.
+
+    Raises:
+        Refused: the file is gone or damaged.
+    """
+    file = f"units/{unit_id}/{name}.parquet"
+    try:
+        return store.read_table(file, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise Refused(
+            f"{store.path(file)}: damaged ({error}); remove units/{unit_id}.json and run again"
+        ) from None
+
+
+def light_candidates(store: Store, unit_id: str) -> pa.Table:
+    """Candidates of a committed unit without their masks; raises `Refused`."""
+    return read_table(store, unit_id, "candidates").drop_columns(MASKS)
+
+
+def _rounded(table: pa.Table) -> pa.Table:
+    for i, field in enumerate(table.schema):
+        if pa.types.is_float64(field.type):
+            # NaN carries no information that null does not.
+            column = pc.if_else(pc.is_finite(table[field.name]), table[field.name], None)
+            column = pc.add(pc.round(column, ndigits=6), 0.0)  # -0.0 becomes 0.0
+            table = table.set_column(i, field, column.cast(field.type))
+    return table
+
+
+def _without_unused_bytes(images: pa.Table, unit: Unit) -> pa.Table:
+    masked = unit.candidates.filter(pc.is_valid(unit.candidates["counts"]))["image_id"]
+    silent = unit.samples.filter(
+        pc.and_(
+            pc.equal(unit.samples["status"], "no_entity"),
+            pc.is_in(unit.samples["reason"], pa.array(sorted(SILENT_REASONS))),
+        )
+    )["image_id"]
+    needed = pc.or_(
+        pc.is_in(images["image_id"], masked.combine_chunks()),
+        pc.is_in(images["image_id"], silent.combine_chunks()),
+    )
+    data = pc.if_else(needed, images["data"], pa.scalar(None, images["data"].type))
+    return images.set_column(images.column_names.index("data"), "data", data)

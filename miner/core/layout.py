@@ -1,0 +1,76 @@
+"""Names of the files in OUT that more than one module knows, and what the JSON ones hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from miner.core.errors import Refused
+from miner.core.store import Store
+
+RUN = "run.json"  # resolved configuration, hash, versions, seed
+FINISHED = "finished.json"  # digest of what shards and ledger were made of; written last
+MANIFEST = "shards/manifest.json"  # per shard sha256 and counts
+SAMPLING = "ledger/sampling.json"  # strata before and after caps, concepts by organ
+REPORT = "report/index.html"
+NOTEBOOK = "report/audit.ipynb"  # last file of the report
+CHANGES = "report/changes.json"  # what the last refilter changed
+
+# What stands in the JSON files; `{...}` in a name stands for what it is called after.
+FIELDS: Mapping[str, Mapping[str, str]] = {
+    RUN: {
+        "config": "the resolved configuration, without secrets",
+        "identity": "the part of it that a resumed run must agree with",
+        "hash": "sha256 of `identity`",
+        "seed": "seed of every random choice",
+        "rows": "caption rows by corpus",
+        "plan": "sha256 of which row is in which unit",
+        "versions": "of Histomine, Python and the packages that results depend on",
+        "models": "sha256 of every model file, by segmenter and setting",
+    },
+    "plan/{corpus}.json": {
+        "version": "of the plan's layout",
+        "unit_rows": "caption rows in a unit",
+        "tables": "name, size and time of the publisher's tables",
+        "rows": "caption rows",
+        "images": "distinct pictures",
+        "units": "work units",
+        "content": "sha256 of which row is in which unit",
+        "problems": "what is wrong with the publisher's files, one line each",
+    },
+    "units/{unit}.json": {
+        "unit_id": "name of the unit",
+        "tables": "rows, bytes and sha256 of the unit's tables",
+        "counts": "what the stages counted: texts, calls, faults",
+        "missing": "what took no part, and how to get it",
+        "masks": "candidates with a mask",
+    },
+    MANIFEST: {
+        "format": "of the manifest",
+        "run": "`hash` of the run.json",
+        "shards": "the tars, see below",
+        "files": "sha256 of every other file under shards/",
+        "samples": "in all shards",
+        "regions": "in all shards",
+        "sha256": "of the manifest without this field",
+    },
+    SAMPLING: {
+        "before_after": "by dimension: value, samples before and after caps",
+        "coverage": "samples by concept and organ",
+    },
+    FINISHED: {
+        "digest": "sha256 of the configuration and the tables of all units",
+    },
+}
+
+
+def check_out(store: Store) -> None:
+    """Check that a run was started in OUT.
+
+    Raises:
+        Refused: nothing is there, or something else.
+    """
+    if store.exists(RUN):
+        return
+    if not store.fs.exists(store.root):
+        raise Refused(f"{store.url}: no such folder; expected the output of miner run")
+    raise Refused(f"{store.url}: no {RUN} in it; not an output of miner run")

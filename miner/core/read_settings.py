@@ -1,0 +1,129 @@
+"""Settings from YAML and `--set`; what is wrong with them is one line that names the field."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
+import yaml
+
+from miner.core.errors import Refused
+from miner.core.settings import Settings
+
+Model = TypeVar("Model", bound=Settings)
+
+
+def read_yaml(path: str) -> dict[str, Any]:
+    """Settings of a file, or of one of that name among those that ship in `configs/`.
+
+    Raises:
+        Refused: it is missing, not YAML or no mapping.
+    """
+    file = Path(path)
+    source = file if file.exists() else importlib.resources.files("configs") / file.name
+    try:
+        value = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise Refused(f"{path}: no such configuration file") from None
+    except IsADirectoryError:
+        raise Refused(f"{path}: is a folder, not a configuration file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Refused(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(value, dict):
+        raise Refused(f"{path}: expected a mapping of settings, found {type(value).__name__}")
+    return value
+
+
+def apply_set(value: dict[str, Any], change: str) -> None:
+    """Apply one `a.b=c` change to plain settings; c is YAML, and numbers index lists.
+
+    Raises:
+        Refused: it is none, or there is no such section or index.
+    """
+    name, equals, text = change.partition("=")
+    if not equals:
+        raise Refused(f"--set {change}: expected SETTING=VALUE")
+    *parents, last = name.split(".")
+    at: Any = value
+    for part in parents:
+        if isinstance(at, list):
+            at = at[_index(at, part, change)]
+            continue
+        at[part] = {} if at.get(part) is None else at[part]
+        at = at[part]
+        if not isinstance(at, dict | list):
+            raise Refused(f"--set {change}: {part} is not a section")
+    try:
+        new = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise Refused(f"--set {change}: the value is not YAML") from None
+    if isinstance(at, list):
+        at[_index(at, last, change)] = new
+    else:
+        at[last] = new
+
+
+def check(model: type[Model], value: Any, head: str) -> Model:
+    """Turn plain settings into a model.
+
+    Args:
+        model: what they should be.
+        value: the settings.
+        head: what a message begins with: where they come from.
+
+    Raises:
+        Refused: a setting is unknown or wrong.
+    """
+    try:
+        return model.model_validate(value)
+    except pydantic.ValidationError as error:
+        raise Refused(head + _explain(error, model)) from None
+
+
+def _index(at: list[Any], part: str, change: str) -> int:
+    if not part.isdigit() or int(part) >= len(at):
+        raise Refused(f"--set {change}: {part} is not an index below {len(at)}")
+    return int(part)
+
+
+def _explain(error: pydantic.ValidationError, model: type[Settings]) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "configuration"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        known = sorted(_fields(model, first["loc"][:-1]))
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        return f"{where}: unknown setting; {hint}{more}"
+    if first["type"] == "union_tag_invalid":
+        kinds = first["ctx"]["expected_tags"].replace("'", "")
+        return f"{where}: no kind {first['ctx']['tag']!r}; known: {kinds}"
+    given = first["input"]
+    got = f", got {given!r}" if isinstance(given, bool | int | float) else ""
+    return f"{where}: {first['msg']}{got}{more}"
+
+
+def _fields(annotation: Any, location: Sequence[Any]) -> set[str]:
+    """Names of the settings at `location`, followed through containers and unions."""
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        if not location:
+            return set(annotation.model_fields)
+        head, *rest = location
+        if head in annotation.model_fields:
+            return _fields(annotation.model_fields[head].annotation, rest)
+        # A discriminated union puts its tag into the location.
+        kind = annotation.model_fields.get("kind")
+        tags = typing.get_args(kind.annotation) if kind else ()
+        return _fields(annotation, rest) if head in tags else set()
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        return set().union(*(_fields(a, location) for a in typing.get_args(annotation)))
+    if typing.get_origin(annotation) in (tuple, list, dict) and location:
+        return set().union(*(_fields(a, location[1:]) for a in typing.get_args(annotation)))
+    return set()

@@ -1,0 +1,202 @@
+"""What a path holds: corpus, counts, missing files, samples, spread, and the settings to paste."""
+
+from __future__ import annotations
+
+import array
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from miner.core.wording import counted
+from miner.corpora.config import AnyCorpus
+from miner.corpora.detect import detect
+from miner.corpora.locations import Locations
+from miner.corpora.readers import reader
+from miner.corpora.rows import Place, Reader, Row, hash64
+from miner.corpora.slides import SUFFIXES, Slide, find_slide
+from ner.strata import UNKNOWN, strata_of
+
+# Rows whose captions are read for the spread, taken at even distances.
+SPREAD_ROWS = 2000
+SPREAD_SLIDES = 20
+SAMPLE_ROWS = 5
+NAMES_SHOWN = 5
+_DIMENSIONS = ("organ", "system", "stain", "magnification", "specimen")
+
+
+def examine(path: str) -> dict[str, Any]:
+    """Look at a corpus without mining it. Counts are of all rows, spreads of a part.
+
+    Args:
+        path: folder, file or fsspec URL.
+
+    Returns:
+        JSON values: corpus, path, rows, images, missing (count), missing_names (some), unreadable
+        (rows of the part that cannot be read, by reason), problems, samples, license, spread,
+        spread_rows, config (YAML to paste).
+
+    Raises:
+        Refused: it is no corpus.
+    """
+    config = detect(path)
+    source = reader(config)
+    problems: list[str] = []
+    tables, offsets, lengths = array.array("h"), array.array("q"), array.array("q")
+    groups, images = array.array("Q"), array.array("Q")
+    for table, name in enumerate(source.tables):
+        found: list[str] = []
+        for entry in source.scan(table, 0, found):
+            tables.append(table)
+            offsets.append(entry.offset)
+            lengths.append(entry.length)
+            groups.append(entry.group)
+            images.append(entry.image)
+        problems += [f"{name}: {line}" if name else line for line in found]
+    rows = len(offsets)
+
+    def parse(numbers: Iterable[int]) -> list[Row]:
+        places = [Place(i, tables[i], offsets[i], lengths[i]) for i in numbers]
+        return source.rows(places) if places else []
+
+    image_hashes = np.frombuffer(images, np.uint64) if rows else np.zeros(0, np.uint64)
+    distinct, first = np.unique(image_hashes, return_index=True)
+    lacking = _missing(source, config, distinct, np.frombuffer(groups, np.uint64)[first])
+    part = parse(np.unique(np.linspace(0, rows - 1, min(rows, SPREAD_ROWS)).astype(int)).tolist())
+    unreadable = Counter(r.reason for r in part if r.status == "unreadable")
+    return {
+        "corpus": config.kind,
+        "path": path,
+        "rows": rows,
+        "images": len(distinct),
+        "missing": len(lacking),
+        "missing_names": [
+            r.image or f"row {r.row} names none"
+            for r in parse(sorted(first[lacking].tolist())[:NAMES_SHOWN])
+        ],
+        "unreadable": dict(sorted((str(k), n) for k, n in unreadable.items())),
+        "problems": problems,
+        "samples": [
+            {"row": r.row, "image": r.image, "caption": r.caption[:300]}
+            for r in parse(range(min(rows, SAMPLE_ROWS)))
+        ],
+        "license": config.license,
+        "spread": {**_spread(part), **_slide_facts(config, part)},
+        "spread_rows": len(part),
+        "config": _yaml(config),
+    }
+
+
+def _missing(
+    source: Reader, config: AnyCorpus, distinct: np.ndarray, groups: np.ndarray
+) -> np.ndarray:
+    """Positions in `distinct` of the pictures that no file is there for."""
+    if config.kind == "pathgen":
+        slides = [
+            hash64(name.rsplit("/", 1)[-1].rpartition(".")[0])
+            for folder in source.slides  # type: ignore[attr-defined]
+            for name in _slide_names(folder)
+        ]
+        precut = []
+        for name in source.patches.names():  # type: ignore[attr-defined]
+            wsi_id, _, rest = name.rpartition(".")[0].rpartition("_")
+            precut.append(hash64(*wsi_id.rpartition("_")[::2], rest))
+        there = np.isin(groups, np.array(slides, np.uint64))
+        there |= np.isin(distinct, np.array(precut, np.uint64))
+        return np.flatnonzero(~there)
+    locations: Locations | None = getattr(source, "images", None)
+    if locations is None:
+        return np.zeros(0, int)
+    have = []
+    for name in locations.names():
+        have.append(hash64(name.rpartition(".")[0] if config.kind == "arch" else name))
+    return np.flatnonzero(~np.isin(distinct, np.array(have, np.uint64)))
+
+
+def _slide_names(folder: Any) -> list[str]:
+    """Slides in a folder and one level below it."""
+    names = []
+    for name, is_dir in folder.entries():
+        below = [n for n, inner in folder.entries(name) if not inner] if is_dir else [name]
+        names += [n for n in below if n.lower().endswith(SUFFIXES)]
+    return names
+
+
+def _spread(part: list[Row]) -> dict[str, dict[str, int]]:
+    """Per dimension: how many rows of the part have which value, the most frequent first."""
+    counts: dict[str, Counter[str]] = {d: Counter() for d in _DIMENSIONS}
+    mpp: Counter[str] = Counter()
+    for row in part:
+        found = {s.dimension: s.value for s in strata_of(row.caption, row.meta)}
+        for dimension in _DIMENSIONS:
+            counts[dimension][found.get(dimension, UNKNOWN)] += 1
+        mpp[UNKNOWN if row.mpp is None else f"{row.mpp:g}"] += 1
+    spread = {**counts, "mpp": mpp}
+    return {d: dict(sorted(c.items(), key=lambda i: (-i[1], i[0]))) for d, c in spread.items()}
+
+
+def _slide_facts(config: AnyCorpus, part: list[Row]) -> dict[str, dict[str, int]]:
+    """Um per pixel and scanner of some slides."""
+    if config.kind != "pathgen":
+        return {}
+    source: Any = reader(config)
+    mpp: Counter[str] = Counter()
+    scanners: Counter[str] = Counter()
+    wanted = dict.fromkeys(row.where[:2] for row in part if row.where and "/" not in row.where[0])
+    for wsi_id, file_id in wanted:
+        place = find_slide(source.slides, wsi_id, file_id)
+        if place is None or not place.local or sum(mpp.values()) >= SPREAD_SLIDES:
+            continue
+        try:
+            slide = Slide(place)
+        except OSError:
+            mpp["unreadable"] += 1
+            continue
+        mpp[f"{slide.mpp:g}" if slide.mpp else UNKNOWN] += 1
+        scanners[slide.scanner or UNKNOWN] += 1
+        slide.close()
+    return {"mpp": dict(sorted(mpp.items())), "scanner": dict(sorted(scanners.items()))}
+
+
+def _yaml(config: AnyCorpus) -> str:
+    settings = config.model_dump(mode="json", exclude_defaults=True)
+    ordered = {"kind": config.kind, "path": config.path, **settings}
+    return yaml.safe_dump({"corpora": [ordered]}, sort_keys=False, allow_unicode=True)
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """Print what `examine` found, for people."""
+    console.print(Text(found["path"], "bold") + f" is {found['corpus']}", soft_wrap=True)
+    pictures = f"{counted(found['images'], 'picture')}, {found['missing']:,} of them missing"
+    console.print(f"{counted(found['rows'], 'row')}, {pictures}")
+    if found["missing_names"]:
+        console.print(f"missing, for example: {', '.join(found['missing_names'])}", markup=False)
+    for problem in found["problems"]:
+        console.print(f"problem: {problem}", markup=False, soft_wrap=True)
+    if found["unreadable"]:
+        reasons = ", ".join(f"{reason} {n}" for reason, n in found["unreadable"].items())
+        console.print(f"of {found['spread_rows']:,} rows looked at, cannot be read: {reasons}")
+    console.print(f"licence: {found['license']}", markup=False)
+    table = Table("", "value (rows)", title=f"Spread of {found['spread_rows']:,} rows")
+    for dimension, counts in found["spread"].items():
+        shown = ", ".join(f"{value} {n}" for value, n in list(counts.items())[:8])
+        table.add_row(dimension, shown or "-")
+    console.print(table)
+    samples = Table("row", "picture", "caption", title="Samples")
+    for sample in found["samples"]:
+        # As `Text`: brackets in captions are no markup.
+        samples.add_row(str(sample["row"]), Text(sample["image"]), Text(sample["caption"]))
+    console.print(samples)
+    console.print("Settings:\n")
+    console.print(found["config"], markup=False, soft_wrap=True)
+    (settings,) = yaml.safe_load(found["config"])["corpora"]
+    if set(settings) == {"kind", "path"}:
+        corpus = shlex.quote(f"{settings['kind']}={settings['path']}")
+        command = f"miner run quickstart.yaml --out OUT --corpus {corpus}"
+        console.print(f"or: {command}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,160 @@
+"""`miner show`: why each mask of one sample was kept or dropped, and how it looks."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from filters.scores import SCORES
+from miner.commits import marks as read_marks
+from miner.commits import read_table
+from miner.core.errors import Refused
+from miner.core.layout import check_out
+from miner.core.masks import decode
+from miner.core.pixels import decode as decode_image
+from miner.core.store import Store
+from miner.report.outlines import COLOURS, Colour, draw
+
+KEPT, DROPPED = COLOURS[0], COLOURS[3]  # green, red
+INK = (40, 40, 40)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """One sample with everything that is stored about its candidates.
+
+    Attributes:
+        sample: its row in the ledger.
+        caption: as published.
+        image: uint8 (H, W, 3), RGB, None when the bytes were not kept.
+        candidates: rows of the ledger with `mask` (bool (H, W) or None) beside them.
+    """
+
+    sample: Mapping[str, Any]
+    caption: str
+    image: np.ndarray | None
+    candidates: Sequence[Mapping[str, Any]]
+
+
+def find(store: Store, key: str) -> Shown:
+    """Look a sample up by its key, its sample_id or the name of its picture.
+
+    Raises:
+        Refused: no run, or no such sample.
+    """
+    check_out(store)
+    sample, corpus = _ledger_row(store, key)
+    for unit_id in sorted(read_marks(store)):
+        samples = read_table(store, unit_id, "samples", ["sample_id", "image_id", "caption"])
+        for row in samples.to_pylist():
+            if row["sample_id"] == sample["sample_id"]:
+                return _gather(store, unit_id, sample, corpus, row)
+    raise Refused(f"{key}: its unit is gone from {store.url}")
+
+
+def _ledger_row(store: Store, key: str) -> tuple[Mapping[str, Any], str]:
+    for name in store.names("ledger/samples", suffix=".parquet"):
+        rows = store.read_table(name).to_pylist()
+        for row in rows:
+            if key in (row["sample_id"], row["key"], row["image"]):
+                return row, name.rsplit("/", 1)[-1]
+    raise Refused(f"{key}: no such sample in {store.url}/ledger")
+
+
+def _gather(
+    store: Store,
+    unit_id: str,
+    sample: Mapping[str, Any],
+    ledger_file: str,
+    row: Mapping[str, Any],
+) -> Shown:
+    stored = read_table(
+        store, unit_id, "candidates", ["image_id", "concept", "segmenter", "counts"]
+    )
+    counts = {
+        (c["concept"], c["segmenter"]): c["counts"]
+        for c in stored.to_pylist()
+        if c["image_id"] == row["image_id"]
+    }
+    image, size = None, None
+    for picture in read_table(
+        store, unit_id, "images", ["image_id", "data", "width", "height"]
+    ).to_pylist():
+        if picture["image_id"] == row["image_id"]:
+            size = (picture["height"], picture["width"])
+            if picture["data"] is not None:
+                image = decode_image(picture["data"])
+    candidates = []
+    for one in store.read_table(f"ledger/candidates/{ledger_file}").to_pylist():
+        if one["sample_id"] != sample["sample_id"]:
+            continue
+        encoded = counts.get((one["concept"], one["segmenter"]))
+        mask = decode(encoded, *size) if encoded is not None and size is not None else None
+        candidates.append({**one, "mask": mask})
+    return Shown(sample, row["caption"], image, candidates)
+
+
+def chain(candidate: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Scores and verdict of one candidate as (name, value) pairs, in the order they are made."""
+    rows = [
+        ("asked as", ", ".join(candidate["roles"] or ())),
+        ("segmenter", f"{candidate['segmenter']}, prompt {candidate['prompt']!r}"),
+        ("area", f"{candidate['area_px']} px"),
+        ("confidence", _number(candidate["confidence"])),
+    ]
+    rows += [(name, _number(candidate[name])) for name in SCORES if candidate.get(name) is not None]
+    rows += [("note", note) for note in candidate.get("notes") or ()]
+    if candidate["score"] is not None:
+        rows.append(("score", f"{candidate['score']:.3f} by {candidate['calibration']}"))
+    if candidate["q_value"] is not None:
+        rows.append(("q-value", _number(candidate["q_value"])))
+    rows.append(("verdict", "kept" if candidate["keep"] else f"dropped: {candidate['reason']}"))
+    return rows
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4g}"
+
+
+def overlay(shown: Shown) -> bytes:
+    """PNG of the picture, once as it is and once per mask with its outline and verdict.
+
+    Raises:
+        Refused: the picture was not kept, since no mask was found in it.
+    """
+    if shown.image is None:
+        raise Refused(f"{shown.sample['sample_id']}: its picture was not kept, it has no mask")
+    panels = [_panel(shown.image, (), "", KEPT)]
+    for one in shown.candidates:
+        if one["mask"] is not None:
+            verdict = "kept" if one["keep"] else one["reason"]
+            colour = KEPT if one["keep"] else DROPPED
+            title = f"{one['concept']}: {verdict}"
+            panels.append(_panel(shown.image, [one["mask"]], title, colour))
+    columns = min(3, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    height, width = panels[0].shape[:2]
+    sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
+    for i, panel in enumerate(panels):
+        y, x = divmod(i, columns)
+        sheet[y * height : (y + 1) * height, x * width : (x + 1) * width] = panel
+    buffer = io.BytesIO()
+    Image.fromarray(sheet).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def _panel(
+    image: np.ndarray, masks: Sequence[np.ndarray], title: str, colour: Colour
+) -> np.ndarray:
+    """The picture with outlines, under a line of text: uint8 (h + 24, w, 3)."""
+    drawn = draw(image, masks, (colour,))
+    head = np.full((24, drawn.shape[1], 3), 255, np.uint8)
+    cv2.putText(head, title, (4, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, INK, 1, cv2.LINE_AA)
+    return np.concatenate([head, drawn])

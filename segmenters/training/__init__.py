@@ -1,0 +1,1 @@
+"""Trains and fits what the embedded segmenter ships; nothing here runs in a mining job."""

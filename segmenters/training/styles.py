@@ -1,0 +1,116 @@
+"""The colours of one tile given to another: what tissue looks like in every laboratory at hand."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+
+from segmenters.training.data import Tile
+
+# Mean (3,) and covariance (3, 3) of the optical density of a tile's tissue.
+Style = tuple[np.ndarray, np.ndarray]
+PER_SET = 16
+_THUMBNAIL = 128
+_TISSUE_OD = 0.12
+_MIN_PIXELS = 400
+# Added to every variance, so that a tile of one colour can be mapped onto any other.
+_FLOOR = 2e-3
+
+
+def _density(image: np.ndarray) -> np.ndarray:
+    return np.log(256.0) - np.log(image.astype(np.float32) + 1)
+
+
+def style_of(*images: np.ndarray) -> Style | None:
+    """Colours of the tissue in one or several pictures, None where there is hardly any.
+
+    Args:
+        images: uint8 (H, W, 3) each, RGB.
+    """
+    densities = []
+    for image in images:
+        factor = min(1.0, _THUMBNAIL / max(image.shape[:2]))
+        small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        densities.append(_density(small).reshape(-1, 3))
+    density = np.concatenate(densities)
+    tissue = density[density.mean(axis=1) > _TISSUE_OD]
+    if len(tissue) < _MIN_PIXELS:
+        return None
+    covariance = np.cov(tissue.T) + _FLOOR * np.eye(3)
+    return tissue.mean(axis=0), covariance
+
+
+def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.maximum(values, 1e-6) ** exponent) @ vectors.T
+
+
+def restyle(image: np.ndarray, own: Style, style: Style, share: float) -> np.ndarray:
+    """A picture in other colours: its densities moved by the linear map of least displacement.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        own: where from: the colours of its tile or of its laboratory, not those of the picture
+            alone, so that a crop of nothing but stroma stays redder than glands would be.
+        style: where to.
+        share: how far, 0 (not at all) to 1.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    root, back = _power(own[1], 0.5), _power(own[1], -0.5)
+    change = back @ _power(root @ style[1] @ root, 0.5) @ back
+    density = _density(image)
+    moved = (density - own[0]) @ change.astype(np.float32) + style[0]
+    # Glass stays glass, whatever happens to the tissue.
+    tissue = np.clip(density.mean(axis=2, keepdims=True) / _TISSUE_OD, 0, 1) * share
+    density = density + tissue * (moved - density)
+    return np.clip(256 * np.exp(-np.maximum(density, 0)) - 1, 0, 255).astype(np.uint8)
+
+
+def of_tiles(tiles: Sequence[Tile]) -> dict[str, Style]:
+    """Style of every tile by its name; tiles of one tissue have that of all such tiles of the set.
+
+    Args:
+        tiles: the tiles; those that hold hardly any tissue get no style.
+    """
+    alike: dict[str, list[np.ndarray]] = {}
+    for tile in tiles:
+        if tile.tissue is not None:
+            alike.setdefault(tile.source, []).append(tile.image)
+    common = {source: style_of(*images) for source, images in alike.items()}
+    found = {}
+    for tile in tiles:
+        style = style_of(tile.image) if tile.tissue is None else common[tile.source]
+        if style is not None:
+            found[tile.id] = style
+    return found
+
+
+def read(folder: pathlib.Path, rows: Sequence[Mapping]) -> list[list[Style]]:
+    """Styles of the tiles, one list per set, at most `PER_SET` of each.
+
+    A set of tiles of one tissue each has a single style, that of all of them.
+
+    Args:
+        folder: the folder of the index.
+        rows: its rows.
+    """
+    names: dict[str, list[Mapping]] = {}
+    for row in rows:
+        names.setdefault(row["set"], []).append(row)
+    found = []
+    for name in sorted(names):
+        chosen = names[name][:: max(1, len(names[name]) // PER_SET)][:PER_SET]
+        images = [
+            cv2.cvtColor(cv2.imread(str(folder / row["file"])), cv2.COLOR_BGR2RGB) for row in chosen
+        ]
+        one = not any(row["entities"] for row in chosen)
+        styles = [style_of(*images)] if one else [style_of(image) for image in images]
+        kept = [style for style in styles if style is not None]
+        if kept:
+            found.append(kept)
+    return found

@@ -1,0 +1,190 @@
+"""New verdicts from stored scores, and the explanation of each."""
+
+import hashlib
+import io
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from filters.config import FilterConfig
+from filters.decide import decide
+from filters.scores import SCORES
+from miner.barrier.refilter import compare, refilter
+from miner.cli import app
+from miner.core.errors import Refused
+from miner.core.layout import CHANGES, REPORT, RUN
+from miner.core.store import Store
+from miner.report import write_report
+from miner.report.show import chain, find, overlay
+from tests.miner.finished import finished
+
+FAST_ROWS = 100_000
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished OUT; the tests change copies of it."""
+    folder = tmp_path_factory.mktemp("refilter") / "out"
+    finished(folder)
+    return folder
+
+
+@pytest.fixture
+def store(made: Path, tmp_path: Path) -> Store:
+    """A copy of it."""
+    return Store(shutil.copytree(made, tmp_path / "out"))
+
+
+def no_report(store: Store) -> None:
+    """The report has tests of its own."""
+
+
+def tars(store: Store) -> dict[str, str]:
+    folder = Path(store.url) / "shards"
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.glob("*.tar")}
+
+
+def kept(store: Store) -> set[tuple[str, str]]:
+    return {
+        (r["sample_id"], r["concept"])
+        for name in store.names("ledger/candidates")
+        for r in store.read_table(name).to_pylist()
+        if r["keep"]
+    }
+
+
+def test_other_thresholds_there_and_back(store):
+    before, bytes_before = kept(store), tars(store)
+    strict = refilter(store.url, ["filters.at_least={ks_rim: 0.7}"], no_report)
+    assert kept(store) < before
+    assert strict.lost == len(before) - len(kept(store))
+    assert strict.gained == 0
+    assert strict.settings == ("filters.at_least.ks_rim: 0.4 -> 0.7",)
+    assert store.read_json(CHANGES)["lost"] == strict.lost
+    assert store.read_json(RUN)["config"]["filters"]["at_least"] == {"ks_rim": 0.7}
+    back = refilter(store.url, ["filters.at_least={ks_rim: 0.4}"], no_report)
+    assert back.gained == strict.lost
+    assert kept(store) == before
+    assert tars(store) == bytes_before
+
+
+def test_the_report_shows_what_changed(store):
+    write_report(store)
+    assert "last refilter" not in store.read(REPORT).decode()
+    refilter(store.url, ["filters.at_least={ks_rim: 0.7}"], write_report)
+    page = store.read(REPORT).decode()
+    assert "What the last refilter changed" in page
+    assert "filters.at_least.ks_rim: 0.4 -&gt; 0.7" in page
+
+
+def test_precision_replaces_fdr(store):
+    refilter(store.url, ["filters.fdr=0.3"], no_report)
+    refilter(store.url, ["filters.precision=0.5"], no_report)
+    filters = store.read_json(RUN)["config"]["filters"]
+    assert (filters["precision"], filters["fdr"]) == (0.5, None)
+
+
+def test_a_cut_off_refilter_is_finished_by_another(store, monkeypatch):
+    before = kept(store)
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("miner.barrier.refilter.finish", killed)
+    with pytest.raises(KeyboardInterrupt):
+        refilter(store.url, ["filters.at_least={ks_rim: 0.7}"], no_report)
+    monkeypatch.undo()
+    refilter(store.url, [], no_report)
+    assert kept(store) < before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("filters.clip.seed=3", "changes scores"),
+        ("segment.decoys=9", "changes scores"),
+        ("filters.references=other.json", "changes scores"),
+        ("filters.precison=0.9", "unknown setting; did you mean precision"),
+        ("filters.precision=2", "less than 1"),
+        ("filters.decision=/none.json", "cannot read"),
+    ],
+)
+def test_refused(store, change, message):
+    with pytest.raises(Refused, match=message):
+        refilter(store.url, [change], no_report)
+
+
+def test_refused_without_a_run(tmp_path):
+    with pytest.raises(Refused, match="not an output of miner run"):
+        refilter(str(tmp_path), [], no_report)
+    with pytest.raises(Refused, match="not an output of miner run"):
+        find(Store(tmp_path), "x")
+
+
+def test_what_changed():
+    before = {("a", "x", "s"): (True, None), ("b", "x", "s"): (False, "speck")}
+    after = {("a", "x", "s"): (False, "low_score"), ("b", "x", "s"): (True, None)}
+    found = compare(before, after, ["filters.precision: 0.9 -> 0.5"])
+    assert found.concepts == {"x": (1, 1)}
+    assert found.reasons == {"speck": (1, 0), "low_score": (0, 1)}
+    assert (found.gained, found.lost) == (1, 1)
+
+
+@pytest.mark.whole
+def test_a_hundred_thousand_verdicts_in_seconds():
+    rng = np.random.default_rng(0)
+    n = FAST_ROWS
+    columns = {name: pa.array(rng.uniform(0.1, 0.9, n)) for name in SCORES}
+    concept = np.array(["nucleus", "gland", "stroma", "necrosis"])[rng.integers(4, size=n)]
+    columns |= {
+        "image_id": pa.array([f"q/{i // 4}" for i in range(n)]),
+        "concept": pa.array(concept),
+        "kind": pa.array(np.where(np.isin(concept, ["nucleus", "gland"]), "object", "stuff")),
+        "segmenter": pa.array(["embedded"] * n),
+        "roles": pa.array([["decoy"] if i % 9 == 0 else ["positive"] for i in range(n)]),
+        "area_px": pa.array(rng.integers(20, 9999, n)),
+        "confidence": pa.array(rng.uniform(size=n)),
+        "reason": pa.nulls(n, pa.string()),
+    }
+    start = time.process_time()
+    decide(pa.table(columns), FilterConfig(fdr=0.1))
+    assert time.process_time() - start < 8
+
+
+def test_show(store):
+    key, concept = sorted(kept(store))[0]
+    shown = find(store, key)
+    assert shown.sample == find(store, shown.sample["image"]).sample
+    names = [c["concept"] for c in shown.candidates]
+    assert concept in names
+    assert "necrosis" in names  # the decoy
+    rows = dict(chain(shown.candidates[names.index(concept)]))
+    assert rows["verdict"] == "kept"
+    assert float(rows["ks_rim"]) >= 0.4
+    assert rows["score"].split(" by ")[1] in ("global", *(rows["score"].split(" by ")[1:]))
+    decoy = dict(chain(shown.candidates[names.index("necrosis")]))
+    assert decoy["verdict"] == "dropped: decoy"
+    sheet = np.asarray(Image.open(io.BytesIO(overlay(shown))))
+    masks = sum(c["mask"] is not None for c in shown.candidates)
+    assert sheet.shape[0] >= 384
+    assert masks >= 2
+    with pytest.raises(Refused, match="no such sample"):
+        find(store, "nobody")
+
+
+def test_commands(store, tmp_path):
+    key, _ = sorted(kept(store))[0]
+    png = tmp_path / "x.png"
+    runner = CliRunner()
+    done = runner.invoke(app, ["show", store.url, key, "--png", str(png)])
+    assert done.exit_code == 0, done.output
+    assert "verdict" in done.output
+    assert png.stat().st_size > 1000
+    empty = runner.invoke(app, ["show", store.url, "quilt-00000006-00ff00"])
+    assert "No candidates" in empty.output

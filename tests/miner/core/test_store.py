@@ -1,0 +1,62 @@
+import pickle
+
+import pyarrow as pa
+import pytest
+
+from miner.core.store import Store
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request, tmp_path):
+    local = request.param == "local"
+    store = Store(tmp_path / "out" if local else f"memory://{tmp_path.name}/out")
+    yield store
+    store.remove("")
+
+
+def test_files_come_back(store):
+    store.write("a/b.bin", b"1")
+    store.write_json("a/c.json", {"µ": 1})
+    table = pa.table({"x": [1, 2], "y": ["a", None]})
+    store.write_table("a/d.parquet", table)
+    assert store.read("a/b.bin") == b"1"
+    assert store.read_json("a/c.json") == {"µ": 1}
+    assert store.read_table("a/d.parquet").equals(table)
+    assert store.read_table("a/d.parquet", ["y"]).column_names == ["y"]
+    assert store.names("a") == ["a/b.bin", "a/c.json", "a/d.parquet"]
+    assert store.names("a", ".json") == ["a/c.json"]
+    assert store.names("nothing") == []
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(store):
+    store.write("a", b"old")
+
+    def fail():
+        with store.writer("a") as file:
+            file.write(b"new")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail()
+    assert store.read("a") == b"old"
+    assert [path.rsplit("/", 1)[-1] for path in store.fs.ls(store.root, detail=False)] == ["a"]
+
+
+def test_sweep_removes_only_what_was_left_half_written(tmp_path):
+    store = Store(tmp_path / "out")
+    store.write("shards/train-000000.tar", b"1")
+    (tmp_path / "out/shards/train-000001.tar.tmp-0a1b2c3d").write_bytes(b"")
+    store.sweep()
+    assert [p.name for p in (tmp_path / "out/shards").iterdir()] == ["train-000000.tar"]
+
+
+def test_remove_is_quiet_about_what_is_not_there(store):
+    store.write("a/b", b"1")
+    store.remove("a/b")
+    store.remove("a/b")
+    assert not store.exists("a/b")
+
+
+def test_a_store_travels_to_another_process(store):
+    store.write("a", b"1")
+    assert pickle.loads(pickle.dumps(store)).read("a") == b"1"

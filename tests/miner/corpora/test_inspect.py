@@ -1,0 +1,227 @@
+import io
+import json
+import tarfile
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from rich.console import Console
+from typer.testing import CliRunner
+
+from miner.cli import app
+from miner.config import Config
+from miner.core.errors import Refused
+from miner.corpora.inspect import examine, show
+from tests.miner.corpora.layouts import (
+    image_table,
+    pathgen_record,
+    picture,
+    quilt_row,
+    write_images,
+    write_json,
+    write_quilt,
+    write_slide,
+    write_zip,
+)
+
+RECORDS = [{"img": f"1234567_gr{i}.jpg", "caption": f"Colon, PAS, {i}."} for i in range(7)]
+
+
+def quilt(folder):
+    write_quilt(folder, [quilt_row(i) for i in range(7)])
+    write_images(folder / "images", ["vid0_image_0.jpg"])
+    rest = {f"x/vid{i}_image_{i}.jpg": picture(i) for i in range(1, 5)}
+    write_zip(folder / "images.zip", rest)
+
+
+def pathcap(folder):
+    write_json(folder / "data.json", RECORDS)
+    write_images(folder / "images", [r["img"] for r in RECORDS[2:]])
+
+
+def pathgen(folder):
+    write_json(folder / "PathGen-1.6M.json", [pathgen_record("ab"[i > 4], 0, i) for i in range(7)])
+    write_slide(folder / "slides" / "a.tif", size=1024, mpp=0.25)
+
+
+def arch(folder):
+    captions = {str(i): {"caption": "Fat.", "uuid": f"u{i}"} for i in range(7)}
+    write_json(folder / "books_set" / "captions.json", captions)
+    write_images(folder / "books_set" / "images", [f"u{i}.png" for i in range(5)])
+
+
+def pairs(folder):
+    for i in range(7):
+        write_images(folder / f"d{i}", ["a.jpg"])
+        (folder / f"d{i}" / "a.txt").write_text("Fat.")
+
+
+def webdataset(folder):
+    folder.mkdir()
+    with tarfile.open(folder / "000.tar", "w") as tar:
+        for i in range(7):
+            for name, data in ((f"{i}.jpg", picture(i)), (f"{i}.json", b'{"caption": "Fat."}')):
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+
+
+def hf(folder):
+    (folder / "data").mkdir(parents=True)
+    rows = [{"image": {"bytes": picture(i), "path": None}, "text": "Fat."} for i in range(7)]
+    pq.write_table(image_table(rows), folder / "data" / "train-00000-of-00001.parquet")
+
+
+def table(folder):
+    folder.mkdir()
+    lines = ["file_name,text", *(f"{i}.jpg,Fat." for i in range(7))]
+    (folder / "any.csv").write_text("\n".join(lines))
+    write_images(folder / "images", [f"{i}.jpg" for i in range(5)])
+
+
+LAYOUTS = {
+    "quilt": (quilt, 2),
+    "pathcap": (pathcap, 2),
+    "pathgen": (pathgen, 2),
+    "arch": (arch, 2),
+    "pairs": (pairs, 0),
+    "webdataset": (webdataset, 0),
+    "hf": (hf, 0),
+    "table": (table, 2),
+}
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_every_layout_is_recognised_and_counted(tmp_path, kind):
+    write, missing = LAYOUTS[kind]
+    write(tmp_path / "corpus")
+    found = examine(str(tmp_path / "corpus"))
+    assert (found["corpus"], found["rows"], found["images"]) == (kind, 7, 7)
+    assert found["missing"] == missing
+    assert len(found["missing_names"]) == missing
+    assert len(found["samples"]) == 5
+    assert found["license"]
+    assert sum(found["spread"]["organ"].values()) == 7
+    # What is to be pasted is a configuration that finds the same corpus.
+    pasted = Config.model_validate(yaml.safe_load(found["config"]))
+    assert pasted.corpora[0].kind == kind
+    json.dumps(found)
+
+
+def test_a_row_that_names_no_picture_is_told_by_its_number(tmp_path):
+    table(tmp_path / "c")
+    with (tmp_path / "c" / "any.csv").open("a") as file:
+        file.write("\n,Fat.")
+    found = examine(str(tmp_path / "c"))
+    assert found["missing_names"] == ["5.jpg", "6.jpg", "row 7 names none"]
+
+
+def test_brackets_in_captions_are_shown_as_they_are(tmp_path, capsys):
+    folder = tmp_path / "my [b] pictures"
+    pairs(folder)
+    min(folder.rglob("*.txt")).write_text("Fat [/i] and [bold]glands[/bold].")
+    show(examine(str(folder)), Console(width=200))
+    said = capsys.readouterr().out
+    assert "Fat [/i] and [bold]glands[/bold]." in said
+    assert f"--corpus 'pairs={folder}'" in said
+
+
+def test_the_spread_of_slides(tmp_path):
+    pathgen(tmp_path)
+    assert examine(str(tmp_path))["spread"]["mpp"] == {"0.25": 1}
+
+
+def test_json_is_one_object_and_nothing_else(tmp_path):
+    quilt(tmp_path / "c")
+    result = CliRunner().invoke(app, ["inspect", str(tmp_path / "c"), "--json"])
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert {"corpus", "rows", "images", "missing"} <= set(found)
+
+
+def test_people_get_a_page(tmp_path):
+    pathcap(tmp_path / "c")
+    (tmp_path / "c" / "data.json").write_text(json.dumps(RECORDS)[:-20])
+    result = CliRunner().invoke(app, ["inspect", str(tmp_path / "c")])
+    assert result.exit_code == 0
+    for part in ("is pathcap", "6 rows", "breaks off at byte", "kind: pathcap", "1234567_gr0.jpg"):
+        assert part in result.stdout
+
+
+def empty(folder):
+    folder.mkdir()
+
+
+def pictures(folder):
+    write_images(folder, ["a.jpg", "b.jpg"])
+
+
+def slides(folder):
+    empty(folder)
+    (folder / "a.svs").write_bytes(b"")
+
+
+def zips(folder):
+    write_zip(folder / "images.zip", {"a.jpg": picture()})
+
+
+def above(folder):
+    quilt(folder / "quilt")
+    pathcap(folder / "pathcap")
+    (folder / "gold.jsonl").write_text('{"image": "a.jpg", "caption": "Fat."}\n')
+
+
+def arrays(folder):
+    empty(folder)
+    (folder / "images.npy").write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("write", "looks"),
+    [
+        (empty, "an empty folder"),
+        (pictures, "a folder of 2 pictures without captions"),
+        (slides, r"a folder of 1 slides without their PathGen-1\.6M\.json"),
+        (zips, r"zips of pictures \(images\.zip\) without the table of captions"),
+        (above, r"a folder of corpora: pathcap/ \(pathcap\), quilt/ \(quilt\): give these paths"),
+        (arrays, r"a set of arrays \(images\.npy\)"),
+        (lambda f: write_images(f / "deep", ["a.jpg"]), "a folder with deep/"),
+    ],
+)
+def test_wrong_folders_are_told_what_they_look_like(tmp_path, write, looks):
+    write(tmp_path / "c")
+    with pytest.raises(
+        Refused, match=rf"looks like {looks}; expected .*QUILT-1M .*PathCap"
+    ) as error:
+        examine(str(tmp_path / "c"))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "looks"),
+    [
+        ("README.md", "# Read me", r"a \.md file"),
+        ("notes", "none", "a file"),
+        ("a.jpg", "", "a single picture"),
+        ("t.csv", "age,sex\n1,f\n", r"a table without a picture and a caption column \(age, sex\)"),
+    ],
+)
+def test_wrong_files_too_even_beside_pictures_with_captions(tmp_path, name, text, looks):
+    pairs(tmp_path / "c")
+    (tmp_path / "c" / name).write_text(text)
+    with pytest.raises(Refused, match=rf"{name}: looks like {looks}; expected a folder, file or"):
+        examine(str(tmp_path / "c" / name))
+
+
+def test_a_path_that_is_not_there(tmp_path):
+    with pytest.raises(Refused, match="nowhere: no such file or folder"):
+        examine(str(tmp_path / "nowhere"))
+
+
+def test_plan_command(tmp_path):
+    quilt(tmp_path / "c")
+    (tmp_path / "c.yaml").write_text(f"corpora:\n- {{kind: quilt, path: {tmp_path / 'c'}}}\n")
+    arguments = ["plan", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "plan" / "quilt.json").exists()
