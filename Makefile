@@ -10,13 +10,13 @@ READY := $(VENV)/.ready
 TRAIN ?= ../shared/data/train
 DATA := $(if $(wildcard $(TRAIN)/index.jsonl),--data $(TRAIN))
 
-# What a user needs: some gigabytes, most of them torch.
+# What mining needs: some gigabytes, most of them torch.
 $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) > /dev/null || \
 	    { echo "There is no $(PYTHON) here: install it, or take another with make PYTHON=python3.12 …"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -c constraints.txt torch
-	$(BIN)/pip install -c constraints.txt -e .
+	$(BIN)/pip install -c constraints.txt -e '.[mine]'
 	touch $@
 
 # And what a contributor needs: linters, test servers.

@@ -12,6 +12,7 @@ with at_once():
 
     from miner.commands import corpora, demo, filters, models, ner, run, segment, shards
     from miner.core.errors import Refused
+    from miner.core.extras import installed
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 # In the order in which the commands are met: `miner --help` lists them so.
@@ -28,7 +29,8 @@ def main() -> None:
     Exit codes: 0 finished, 1 a check failed, 2 refused in one line, 130 interrupted.
     """
     try:
-        app()
+        with installed():
+            app()
     except KeyboardInterrupt:  # before or after a command; within one, typer leaves with 130
         print(LINE, file=sys.stderr)
         sys.exit(EXIT)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miner.core.errors import Refused
+from miner.core.extras import installed
 from ner.concepts import concepts
 from segmenters.config import ExportedConfig
 from segmenters.probability import to_region
@@ -235,10 +236,8 @@ def _torchscript(path: Path, field: str, config: ExportedConfig, threads: int) -
 
 
 def _onnx(path: Path, field: str, config: ExportedConfig, threads: int) -> Network:
-    try:
+    with installed():
         import onnxruntime
-    except ImportError:
-        raise Refused(f"{field}: ONNX models need `pip install histomine[onnx]`") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from miner.core.extras import installed
+
 if TYPE_CHECKING:
     from shards.features import FEATURES
     from shards.load import GroundedCaptions, collate
@@ -25,5 +27,6 @@ __all__ = ["FEATURES", "GroundedCaptions", "GroundedStream", "StreamLoader", "co
 
 def __getattr__(name: str) -> Any:
     if name in _PLACES:
-        return getattr(importlib.import_module(_PLACES[name]), name)
+        with installed():
+            return getattr(importlib.import_module(_PLACES[name]), name)
     raise AttributeError(f"module 'shards' has no attribute {name!r}")
