@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import typing
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pydantic
 
 from filters.config import DedupeConfig, FilterConfig
 from miner.barrier.sampling import SamplingConfig
+from miner.core.parts import In
 from miner.core.settings import Settings
-from miner.corpora.config import CorpusConfig
+from miner.corpora.config import CorpusConfig, corpus_name
 from ner.config import NerConfig
 from segmenters.config import SegmentConfig
 from shards.config import ShardsConfig
@@ -46,8 +46,8 @@ class RunnerConfig(Settings):
     threads: int = pydantic.Field(1, ge=1)
     unit_rows: int = pydantic.Field(64, ge=1)
     in_flight: int = pydantic.Field(2, ge=1)
-    resources: dict[typing.Literal["extract", "segment", "score", "embed"], Resources] = (
-        pydantic.Field(default_factory=dict)
+    resources: dict[Literal["extract", "segment", "score", "embed"], Resources] = pydantic.Field(
+        default_factory=dict
     )
 
 
@@ -69,7 +69,7 @@ class Config(Settings):
 
     seed: int = 0
     out: str = "runs/out"
-    corpora: tuple[CorpusConfig, ...] = pydantic.Field(min_length=1)
+    corpora: tuple[Annotated[CorpusConfig, In("corpora")], ...] = pydantic.Field(min_length=1)
     ner: NerConfig = NerConfig()
     segment: SegmentConfig = SegmentConfig()
     filters: FilterConfig = FilterConfig()
@@ -80,7 +80,7 @@ class Config(Settings):
 
     @pydantic.model_validator(mode="after")
     def _distinct_names(self) -> Config:
-        names = [c.name or c.kind for c in self.corpora]
+        names = [corpus_name(c) for c in self.corpora]
         if len(set(names)) != len(names):
             raise ValueError(f"corpora need distinct names, got {names}; set `name`")
         return self

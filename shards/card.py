@@ -14,32 +14,12 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from miner.core.parts import Part, find
 from miner.core.store import Store
 from shards.croissant import croissant
 from shards.pack import FOLDER, ShardInfo, read_parquet
 from shards.sample import json_schema
 
-CITATIONS: Mapping[str, tuple[str, str]] = {
-    "quilt": (
-        "QUILT-1M",
-        "Ikezogwo et al., Quilt-1M: One Million Image-Text Pairs for Histopathology, NeurIPS 2023",
-    ),
-    "pathcap": (
-        "PathCap",
-        "Sun et al., PathAsst: A Generative Foundation AI Assistant towards Artificial General "
-        "Intelligence of Pathology, AAAI 2024",
-    ),
-    "pathgen": (
-        "PathGen-1.6M",
-        "Sun et al., PathGen-1.6M: 1.6 Million Pathology Image-text Pairs Generation through "
-        "Multi-agent Collaboration, ICLR 2025",
-    ),
-    "arch": (
-        "ARCH",
-        "Gamper and Rajpoot, Multiple Instance Captioning: Learning Representations from "
-        "Histopathology Textbooks and Articles, CVPR 2021",
-    ),
-}
 # What the Hugging Face hub takes for `license` and `size_categories` of a data set.
 HUB_LICENSES = (
     *(f"cc-by-{version}" for version in ("2.0", "2.5", "3.0", "4.0")),
@@ -83,7 +63,8 @@ def write_card(store: Store, infos: Sequence[ShardInfo], config: Any) -> None:
         "seed": config.seed,
     }
     store.write(f"{FOLDER}/README.md", _readme(infos, facts).encode())
-    citations = [CITATIONS[c["kind"]][1] for c in facts["corpora"] if c["kind"] in CITATIONS]
+    read = [find("corpora", c["kind"]) for c in facts["corpora"]]
+    citations = [part.cite for part in read if part.cite]
     described = croissant(infos, facts, citations)
     text = json.dumps(described, indent=2, ensure_ascii=False)
     store.write(f"{FOLDER}/croissant.json", text.encode() + b"\n")
@@ -201,12 +182,7 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
         (corpus, sum(c.values()), *(c.get(s, 0) for s in statuses))
         for corpus, c in counts["statuses"].items()
     ]
-    sources = [
-        f"- **{CITATIONS[c['kind']][0]}** (`{c['name']}`): {CITATIONS[c['kind']][1]}"
-        if c["kind"] in CITATIONS
-        else f"- `{c['name']}` ({c['kind']}): cite as its publisher asks"
-        for c in facts["corpora"]
-    ]
+    sources = [_source(c["name"], find("corpora", c["kind"])) for c in facts["corpora"]]
     licenses = [
         f"- {text} ({n:,} sample{'s' * (n != 1)})" for text, n in counts["licenses"].items()
     ]
@@ -253,6 +229,13 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
         "is no absence in the picture; `negatives` lists what was checked to be absent.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _source(name: str, part: Part) -> str:
+    """A corpus, and how to cite it."""
+    if not part.cite:
+        return f"- `{name}` ({part.kind}): cite as its publisher asks"
+    return f"- **{part.title or part.kind}** (`{name}`): {part.cite}"
 
 
 def _quality(facts: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ import pydantic
 import yaml
 
 from miner.core.errors import Refused
+from miner.core.parts import In, find
 from miner.core.settings import Settings
 
 Model = TypeVar("Model", bound=Settings)
@@ -102,9 +103,6 @@ def _explain(error: pydantic.ValidationError, model: type[Settings]) -> str:
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
         return f"{where}: unknown setting; {hint}{more}"
-    if first["type"] == "union_tag_invalid":
-        kinds = first["ctx"]["expected_tags"].replace("'", "")
-        return f"{where}: no kind {first['ctx']['tag']!r}; known: {kinds}"
     given = first["input"]
     got = f", got {given!r}" if isinstance(given, bool | int | float) else ""
     return f"{where}: {first['msg']}{got}{more}"
@@ -118,10 +116,10 @@ def _fields(annotation: Any, location: Sequence[Any]) -> set[str]:
         head, *rest = location
         if head in annotation.model_fields:
             return _fields(annotation.model_fields[head].annotation, rest)
-        # A discriminated union puts its tag into the location.
-        kind = annotation.model_fields.get("kind")
-        tags = typing.get_args(kind.annotation) if kind else ()
-        return _fields(annotation, rest) if head in tags else set()
+        return set()
+    group = next((a for a in typing.get_args(annotation) if isinstance(a, In)), None)
+    if group is not None:  # the kind stands in the location, before the setting
+        return _fields(find(group.group, location[0]).Settings, location[1:])
     if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
         return set().union(*(_fields(a, location) for a in typing.get_args(annotation)))
     if typing.get_origin(annotation) in (tuple, list, dict) and location:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from miner.core.errors import Refused
 from miner.core.store import Store
-from miner.corpora.config import ArchConfig, corpus_name
+from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.files import Folder, corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
-from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
+from miner.corpora.part import CorpusPart, Listing
+from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
 from miner.corpora.tables import table_fingerprints
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
-class Arch:
+class ArchConfig(CorpusConfig):
+    """ARCH: `{books,pubmed}_set/captions.json` and `images/{uuid}.png|jpg`."""
+
+    kind: Literal["arch"]
+
+
+class Arch(Reader):
     """Reader of ARCH; see `miner.corpora.rows.Reader`.
 
     Raises:
@@ -62,8 +71,9 @@ class Arch:
         """Records by their number in the file."""
         return [_row(p.row, *self._records[p.table][p.offset]) for p in places]
 
-    def prepare(self, store: Store) -> None:
-        """Nothing to prepare."""
+    def lacking(self, images: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Those without a file of that stem."""
+        return self.images.lacking(images, lambda name: hash64(name.rpartition(".")[0]))
 
     def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
         """Read and check pictures."""
@@ -108,3 +118,20 @@ def _row(number: int, key: str, value: Any) -> Row:
     if text is not None and not isinstance(text, str):
         row.fail("unreadable", "caption_is_no_text")
     return row.fail("unreadable", "bad_utf8") if bad else row
+
+
+def _detect(listing: Listing) -> dict[str, Any] | None:
+    sets = (f"{name}/captions.json" for name in listing.folders if name.endswith("_set"))
+    found = "captions.json" in listing.names or any(map(listing.folder.isfile, sets))
+    return {} if found else None
+
+
+PART = CorpusPart(
+    kind="arch",
+    Settings=ArchConfig,
+    build=lambda config, threads: Arch(config),
+    detect=_detect,
+    title="ARCH",
+    cite="Gamper and Rajpoot, Multiple Instance Captioning: Learning Representations from "
+    "Histopathology Textbooks and Articles, CVPR 2021",
+)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import tarfile
-from collections.abc import Sequence
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-import pydantic
-
 from miner.core.errors import Refused
-from miner.corpora.config import AnyCorpus, CorpusConfig
+from miner.core.parts import find, kinds
+from miner.core.read_settings import check
+from miner.corpora.config import CorpusConfig
 from miner.corpora.files import Folder, corpus_folder
 from miner.corpora.pairs import SUFFIXES
-from miner.corpora.records import NotAList, csv_header, json_records, jsonl_records
+from miner.corpora.part import CorpusPart, Listing
 
 KNOWN = (
     "a folder, file or URL of QUILT-1M (quilt_1M_lookup.csv), PathCap (data.json), "
@@ -23,12 +16,9 @@ KNOWN = (
     "table with a picture and a caption column, WebDataset tars, "
     "a Hugging Face data set, or pictures beside .txt files"
 )
-_IMAGE = ("image", "image_path", "img", "file_name", "filename", "file", "path", "Figure_path")
-_CAPTION = ("caption", "text", "Caption", "description", "title")
-_ADAPTER: pydantic.TypeAdapter[AnyCorpus] = pydantic.TypeAdapter(CorpusConfig)
 
 
-def detect(path: str) -> AnyCorpus:
+def detect(path: str) -> CorpusConfig:
     """Settings that read what lies at a path.
 
     Args:
@@ -38,150 +28,51 @@ def detect(path: str) -> AnyCorpus:
         Refused: nothing is there, or it is no corpus; says what it looks like.
     """
     try:
-        folder, file = corpus_folder(path, "")
+        listing = Listing(*corpus_folder(path, ""))
     except Refused:
         raise Refused(f"{path}: no such file or folder") from None
-    names = [file] if file else [n for n, is_dir in folder.entries() if not is_dir]
-    folders = [] if file else [n for n, is_dir in folder.entries() if is_dir]
-    settings = _tables(folder, names)
-    if settings and settings["kind"] == "table" and _nested(folder, folders):
-        settings = None  # some list beside the corpora, not the corpus
-    settings = (
-        settings
-        or _arch(folder, names, folders)
-        or _saved(folder, names)
-        or _tars(folder, names)
-        or _parquet(folder, names, folders)
-        or (None if file or _nested(folder, folders) else _pairs(folder))
-    )
-    if settings is None:
-        looks = _looks_file(folder, file) if file else _looks(folder, names, folders)
-        raise Refused(f"{path}: looks like {looks}; expected {KNOWN}")
-    return _ADAPTER.validate_python({**settings, "path": path})
+    nested = _published(listing)
+    for part in _readers():
+        settings = None if part.general and nested else part.detect(listing)
+        if settings is not None:
+            return check(part.Settings, {"kind": part.kind, "path": path, **settings}, f"{path}: ")
+    looks = _looks_file(listing) if listing.file else _looks(listing, nested)
+    raise Refused(f"{path}: looks like {looks}; expected {KNOWN}")
 
 
-def _tables(folder: Folder, names: Sequence[str]) -> dict[str, Any] | None:
-    """QUILT, PathCap and PathGen by the fields of their records; any other table by its columns."""
-    others = []
-    for name in names:
-        suffix = name.rpartition(".")[2].lower()
-        fields = _fields(folder, name, suffix)
-        if {"caption", "image_path"} <= fields and ("subset" in fields or "lookup" in name):
-            return {"kind": "quilt"}
-        if "caption" in fields and fields & {"wsi_id", "WSI_id", "WSI_ID"}:
-            return {"kind": "pathgen"}
-        if {"img", "caption"} <= fields and name.startswith("data"):
-            return {"kind": "pathcap"}
-        if fields:
-            others.append(fields)
-    for fields in others:
-        image = next((f for f in _IMAGE if f in fields), "")
-        caption = next((f for f in _CAPTION if f in fields), "")
-        if image and caption:
-            return {"kind": "table", "image": image, "caption": caption}
-    return None
+def _readers() -> list[CorpusPart]:
+    """All readers, those of any files last."""
+    parts = [find("corpora", kind) for kind in kinds("corpora")]
+    return sorted((p for p in parts if isinstance(p, CorpusPart)), key=lambda part: part.general)
 
 
-def _fields(folder: Folder, name: str, suffix: str) -> set[str]:
-    if suffix not in ("csv", "tsv", "json", "jsonl", "ndjson"):
-        return set()
-    with folder.open(name) as file:
-        if suffix in ("csv", "tsv"):
-            return set(csv_header(file, "\t" if suffix == "tsv" else ",")[0]) - {""}
-        records = json_records(file) if suffix == "json" else jsonl_records(file)
-        try:
-            first = list(itertools.islice(records, 3))
-        except NotAList:
-            return set()
-    return {f for record in first if isinstance(record.value, dict) for f in record.value}
-
-
-def _arch(folder: Folder, names: Sequence[str], folders: Sequence[str]) -> dict[str, Any] | None:
-    found = "captions.json" in names or any(
-        folder.isfile(f"{f}/captions.json") for f in folders if f.endswith("_set")
-    )
-    return {"kind": "arch"} if found else None
-
-
-def _saved(folder: Folder, names: Sequence[str]) -> dict[str, Any] | None:
-    return {"kind": "hf"} if {"dataset_dict.json", "state.json"} & set(names) else None
-
-
-def _tars(folder: Folder, names: Sequence[str]) -> dict[str, Any] | None:
-    for name in names:
-        if not name.endswith(".tar"):
-            continue
-        with folder.open(name) as file:
-            try:
-                with tarfile.open(fileobj=file, mode="r:") as tar:
-                    members = [m.name for m in itertools.islice(tar, 8)]
-            except tarfile.TarError:
-                continue
-        if any(m.endswith(".txt") for m in members):
-            return {"kind": "webdataset"}
-        if any(m.endswith(".json") for m in members):
-            return {"kind": "webdataset", "text": "json"}
-    return None
-
-
-def _parquet(folder: Folder, names: Sequence[str], folders: Sequence[str]) -> dict[str, Any] | None:
-    found = [n for n in names if n.endswith(".parquet")]
-    if not found and "data" in folders:
-        found = [n for n, _ in folder.entries("data") if n.endswith(".parquet")]
-    if not found:
-        return None
-    try:
-        with folder.open(found[0]) as file:
-            schema = pq.ParquetFile(file).schema_arrow
-    except pa.ArrowException:
-        return None
-    held = [
-        f.name for f in schema if pa.types.is_struct(f.type) or pa.types.is_large_binary(f.type)
-    ] + [f.name for f in schema if pa.types.is_binary(f.type)]
-    caption = next((c for c in _CAPTION if c in schema.names), "")
-    named = next((c for c in _IMAGE if c in schema.names), "")
-    if held and caption:
-        return {"kind": "hf", "image": held[0], "caption": caption}
-    if named and caption:
-        return {"kind": "table", "image": named, "caption": caption}
-    return None
-
-
-def _pairs(folder: Folder) -> dict[str, Any] | None:
-    pictures, texts = set(), set()
-    for name in folder.walk():
-        if name.lower().endswith(SUFFIXES):
-            pictures.add(name.rpartition(".")[0])
-        elif name.lower().endswith(".txt"):
-            texts.add(name.rpartition(".")[0])
-    return {"kind": "pairs"} if pictures & texts else None
-
-
-def _nested(folder: Folder, folders: Sequence[str]) -> list[tuple[str, str]]:
-    """Subfolders that are one of the published corpora."""
+def _published(listing: Listing) -> list[tuple[str, str]]:
+    """Subfolders that are one of the published corpora, and which."""
+    published = [part for part in _readers() if not part.general]
     found = []
-    for name in folders[:20]:
-        inner = Folder(f"{folder.url.rstrip('/')}/{name}")
-        settings = _tables(inner, [n for n, is_dir in inner.entries() if not is_dir])
-        if settings and settings["kind"] != "table":
-            found.append((name, settings["kind"]))
+    for name in listing.folders[:20]:
+        inner = Listing(Folder(f"{listing.folder.url.rstrip('/')}/{name}"))
+        kind = next((part.kind for part in published if part.detect(inner) is not None), None)
+        if kind is not None:
+            found.append((name, kind))
     return found
 
 
-def _looks_file(folder: Folder, name: str) -> str:
+def _looks_file(listing: Listing) -> str:
     """What a single file is, in words that help."""
+    name = listing.file
     suffix = name.rpartition(".")[2].lower() if "." in name else ""
     if f".{suffix}".endswith(SUFFIXES):
         return "a single picture"
-    fields = _fields(folder, name, suffix)
+    fields = listing.fields(name)
     if fields:
         return f"a table without a picture and a caption column ({', '.join(sorted(fields)[:6])})"
     return f"a .{suffix} file" if suffix else "a file"
 
 
-def _looks(folder: Folder, names: Sequence[str], folders: Sequence[str]) -> str:
+def _looks(listing: Listing, nested: list[tuple[str, str]]) -> str:
     """What is there, in words that help."""
-    nested = _nested(folder, folders)
+    names, folders = listing.names, listing.folders
     if nested:
         inside = ", ".join(f"{n}/ ({kind})" for n, kind in nested)
         return f"a folder of corpora: {inside}: give these paths"

@@ -4,21 +4,43 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from miner.core.errors import Refused
 from miner.core.store import Store
-from miner.corpora.config import HfConfig, corpus_name
+from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.files import Folder
 from miner.corpora.images import check
-from miner.corpora.parquet import parquet_columns, parquet_rows, parquet_scan
-from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64, scalars
+from miner.corpora.parquet import (
+    listed_schema,
+    parquet_columns,
+    parquet_rows,
+    parquet_scan,
+    pictures_in,
+)
+from miner.corpora.part import CAPTION, CorpusPart, Listing, first_of
+from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64, scalars
 from miner.corpora.tables import checked, table_fingerprints
 
 _MAGIC = {b"\xff\xd8": "jpg", b"\x89P": "png", b"II": "tif", b"MM": "tif", b"RI": "webp"}
 
 
-class Hf:
+class HfConfig(CorpusConfig):
+    """A Hugging Face dataset: parquet files, a `save_to_disk` folder or a hub id.
+
+    Attributes:
+        image: picture column (bytes, or the datasets library's struct of bytes and path).
+        caption: text column.
+        split: split of a hub data set or of a saved dictionary of splits.
+    """
+
+    kind: Literal["hf"]
+    image: str = "image"
+    caption: str = "caption"
+    split: str = "train"
+
+
+class Hf(Reader):
     """Reader of a dataset; see `miner.corpora.rows.Reader`.
 
     Pictures lie in the rows, so which captions share one is told by their content.
@@ -122,9 +144,6 @@ class Hf:
             row.meta = scalars(value, (self.config.image, self.config.caption))
         return rows
 
-    def prepare(self, store: Store) -> None:
-        """Nothing to prepare."""
-
     def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
         """Check pictures."""
         return {row.image: check(row.where, self.config.max_pixels) for row in rows}
@@ -148,3 +167,21 @@ class Hf:
             return self.folder.read(path)
         except OSError:
             return None
+
+
+def _detect(listing: Listing) -> dict[str, Any] | None:
+    if {"dataset_dict.json", "state.json"} & set(listing.names):
+        return {}
+    schema = listed_schema(listing)
+    caption = first_of(CAPTION, schema.names)
+    held = pictures_in(schema)
+    return {"image": held[0], "caption": caption} if held and caption else None
+
+
+PART = CorpusPart(
+    kind="hf",
+    Settings=HfConfig,
+    build=lambda config, threads: Hf(config),
+    detect=_detect,
+    general=True,
+)

@@ -15,17 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from miner.core.wording import counted
-from miner.corpora.config import AnyCorpus
+from miner.corpora.config import CorpusConfig
 from miner.corpora.detect import detect
-from miner.corpora.locations import Locations
-from miner.corpora.readers import reader
-from miner.corpora.rows import Place, Reader, Row, hash64
-from miner.corpora.slides import SUFFIXES, Slide, find_slide
+from miner.corpora.plan import reader
+from miner.corpora.rows import Place, Row
 from ner.strata import UNKNOWN, strata_of
 
 # Rows whose captions are read for the spread, taken at even distances.
 SPREAD_ROWS = 2000
-SPREAD_SLIDES = 20
 SAMPLE_ROWS = 5
 NAMES_SHOWN = 5
 _DIMENSIONS = ("organ", "system", "stain", "magnification", "specimen")
@@ -67,7 +64,8 @@ def examine(path: str) -> dict[str, Any]:
 
     image_hashes = np.frombuffer(images, np.uint64) if rows else np.zeros(0, np.uint64)
     distinct, first = np.unique(image_hashes, return_index=True)
-    lacking = _missing(source, config, distinct, np.frombuffer(groups, np.uint64)[first])
+    in_group = np.frombuffer(groups, np.uint64)[first] if rows else distinct
+    lacking = np.flatnonzero(source.lacking(distinct, in_group))
     part = parse(np.unique(np.linspace(0, rows - 1, min(rows, SPREAD_ROWS)).astype(int)).tolist())
     unreadable = Counter(r.reason for r in part if r.status == "unreadable")
     return {
@@ -87,45 +85,10 @@ def examine(path: str) -> dict[str, Any]:
             for r in parse(range(min(rows, SAMPLE_ROWS)))
         ],
         "license": config.license,
-        "spread": {**_spread(part), **_slide_facts(config, part)},
+        "spread": {**_spread(part), **source.spread(part)},
         "spread_rows": len(part),
         "config": _yaml(config),
     }
-
-
-def _missing(
-    source: Reader, config: AnyCorpus, distinct: np.ndarray, groups: np.ndarray
-) -> np.ndarray:
-    """Positions in `distinct` of the pictures that no file is there for."""
-    if config.kind == "pathgen":
-        slides = [
-            hash64(name.rsplit("/", 1)[-1].rpartition(".")[0])
-            for folder in source.slides  # type: ignore[attr-defined]
-            for name in _slide_names(folder)
-        ]
-        precut = []
-        for name in source.patches.names():  # type: ignore[attr-defined]
-            wsi_id, _, rest = name.rpartition(".")[0].rpartition("_")
-            precut.append(hash64(*wsi_id.rpartition("_")[::2], rest))
-        there = np.isin(groups, np.array(slides, np.uint64))
-        there |= np.isin(distinct, np.array(precut, np.uint64))
-        return np.flatnonzero(~there)
-    locations: Locations | None = getattr(source, "images", None)
-    if locations is None:
-        return np.zeros(0, int)
-    have = []
-    for name in locations.names():
-        have.append(hash64(name.rpartition(".")[0] if config.kind == "arch" else name))
-    return np.flatnonzero(~np.isin(distinct, np.array(have, np.uint64)))
-
-
-def _slide_names(folder: Any) -> list[str]:
-    """Slides in a folder and one level below it."""
-    names = []
-    for name, is_dir in folder.entries():
-        below = [n for n, inner in folder.entries(name) if not inner] if is_dir else [name]
-        names += [n for n in below if n.lower().endswith(SUFFIXES)]
-    return names
 
 
 def _spread(part: list[Row]) -> dict[str, dict[str, int]]:
@@ -141,30 +104,7 @@ def _spread(part: list[Row]) -> dict[str, dict[str, int]]:
     return {d: dict(sorted(c.items(), key=lambda i: (-i[1], i[0]))) for d, c in spread.items()}
 
 
-def _slide_facts(config: AnyCorpus, part: list[Row]) -> dict[str, dict[str, int]]:
-    """Um per pixel and scanner of some slides."""
-    if config.kind != "pathgen":
-        return {}
-    source: Any = reader(config)
-    mpp: Counter[str] = Counter()
-    scanners: Counter[str] = Counter()
-    wanted = dict.fromkeys(row.where[:2] for row in part if row.where and "/" not in row.where[0])
-    for wsi_id, file_id in wanted:
-        place = find_slide(source.slides, wsi_id, file_id)
-        if place is None or not place.local or sum(mpp.values()) >= SPREAD_SLIDES:
-            continue
-        try:
-            slide = Slide(place)
-        except OSError:
-            mpp["unreadable"] += 1
-            continue
-        mpp[f"{slide.mpp:g}" if slide.mpp else UNKNOWN] += 1
-        scanners[slide.scanner or UNKNOWN] += 1
-        slide.close()
-    return {"mpp": dict(sorted(mpp.items())), "scanner": dict(sorted(scanners.items()))}
-
-
-def _yaml(config: AnyCorpus) -> str:
+def _yaml(config: CorpusConfig) -> str:
     settings = config.model_dump(mode="json", exclude_defaults=True)
     ordered = {"kind": config.kind, "path": config.path, **settings}
     return yaml.safe_dump({"corpora": [ordered]}, sort_keys=False, allow_unicode=True)

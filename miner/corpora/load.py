@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from miner.core.store import Store
 from miner.core.unit import IMAGES, SAMPLES, Unit
-from miner.corpora.config import AnyCorpus
+from miner.corpora.config import CorpusConfig
 from miner.corpora.rows import Picture, Place, Reader, Row, clean, sample_id
 from ner.strata import strata_column
 
 
 def build_unit(
-    reader: Reader, config: AnyCorpus, name: str, places: Sequence[Place], store: Store
+    reader: Reader, config: CorpusConfig, name: str, places: Sequence[Place], store: Store
 ) -> Unit:
     """Read a unit's rows and pictures; a bad row gets a status and a reason.
 
@@ -47,7 +47,7 @@ def build_unit(
     return Unit(samples=_samples(rows, config, name), images=images)
 
 
-def _samples(rows: Sequence[Row], config: AnyCorpus, name: str) -> pa.Table:
+def _samples(rows: Sequence[Row], config: CorpusConfig, name: str) -> pa.Table:
     records = [
         {
             "sample_id": sample_id(name, row.row, row.image, row.caption),
@@ -75,7 +75,7 @@ def _images(
     rows: Sequence[Row],
     alive: Sequence[Row],
     pictures: dict[str, Picture],
-    config: AnyCorpus,
+    config: CorpusConfig,
     name: str,
 ) -> pa.Table:
     records = []

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
 
 from miner.core.errors import Refused
 from miner.core.store import Store
 from miner.corpora import archive
 from miner.corpora.files import Folder
+from miner.corpora.rows import hash64
 
 # A picture file larger than this is no picture a caption corpus has.
 MAX_FILE_BYTES = 1 << 28
@@ -98,6 +101,19 @@ class Locations:
         for place in self.zips:
             with place.open() as file, zipfile.ZipFile(file) as members:
                 yield from (n.rsplit("/", 1)[-1] for n in members.namelist())
+
+    def lacking(self, images: np.ndarray, named: Callable[[str], int] = hash64) -> np.ndarray:
+        """Which pictures no file is there for.
+
+        Args:
+            images: uint64 (n,), `Entry.image`.
+            named: from the name of a file to the `Entry.image` that it would be of.
+
+        Returns:
+            bool (n,).
+        """
+        have = np.array([named(name) for name in self.names()], np.uint64)
+        return ~np.isin(images, have)
 
     def read(self, names: Iterable[str], store: Store) -> dict[str, bytes | str]:
         """Pictures by name: their bytes, or as text the reason why not.

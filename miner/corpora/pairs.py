@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from miner.core.errors import Refused
 from miner.core.store import Store
-from miner.corpora.config import PairsConfig, corpus_name
+from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
-from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
+from miner.corpora.part import CorpusPart, Listing
+from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 
 
-class Pairs:
+class PairsConfig(CorpusConfig):
+    """A folder of pictures, each with a text file of the same stem."""
+
+    kind: Literal["pairs"]
+
+
+class Pairs(Reader):
     """Reader of a folder; see `miner.corpora.rows.Reader`. A picture is a row.
 
     Raises:
@@ -72,9 +79,6 @@ class Pairs:
                 row.fail("unreadable", "bad_utf8")
         return rows
 
-    def prepare(self, store: Store) -> None:
-        """Nothing to prepare."""
-
     def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
         """Read and check pictures."""
         result = {}
@@ -86,3 +90,24 @@ class Pairs:
             else:
                 result[row.image] = check(data, self.config.max_pixels)
         return result
+
+
+def _detect(listing: Listing) -> dict[str, Any] | None:
+    if listing.file:
+        return None
+    pictures, texts = set(), set()
+    for name in listing.folder.walk():
+        if name.lower().endswith(SUFFIXES):
+            pictures.add(name.rpartition(".")[0])
+        elif name.lower().endswith(".txt"):
+            texts.add(name.rpartition(".")[0])
+    return {} if pictures & texts else None
+
+
+PART = CorpusPart(
+    kind="pairs",
+    Settings=PairsConfig,
+    build=lambda config, threads: Pairs(config),
+    detect=_detect,
+    general=True,
+)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from miner.core.errors import Refused
 from miner.corpora.files import Folder
+from miner.corpora.part import Listing
 from miner.corpora.rows import Place
 
 # What Arrow raises on damaged files; UnicodeDecodeError is a ValueError.
@@ -34,6 +35,28 @@ def parquet_columns(folder: Folder, table: str) -> list[str]:
 def _refused(folder: Folder, table: str, error: BaseException) -> Refused:
     reason = " ".join(str(error).split())
     return Refused(f"{folder.field}: {folder.path(table)}: not parquet ({reason})")
+
+
+def listed_schema(listing: Listing) -> pa.Schema:
+    """Schema of the first parquet file directly there or in `data/`; empty where there is none."""
+    found = [n for n in listing.names if n.endswith(".parquet")]
+    if not found and "data" in listing.folders:
+        found = [n for n, _ in listing.folder.entries("data") if n.endswith(".parquet")]
+    if not found:
+        return pa.schema([])
+    try:
+        with listing.folder.open(found[0]) as file:
+            return pq.ParquetFile(file).schema_arrow
+    except pa.ArrowException:
+        return pa.schema([])
+
+
+def pictures_in(schema: pa.Schema) -> list[str]:
+    """Columns that may hold pictures themselves, the likeliest first."""
+    likely = [
+        f.name for f in schema if pa.types.is_struct(f.type) or pa.types.is_large_binary(f.type)
+    ]
+    return likely + [f.name for f in schema if pa.types.is_binary(f.type)]
 
 
 def parquet_scan(

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from miner.core.store import Store
-from miner.corpora.config import PathCapConfig, corpus_name
+from miner.corpora.config import TERMS, PicturesConfig, corpus_name
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
-from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64, scalars
+from miner.corpora.part import CorpusPart, Listing
+from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64, scalars
 from miner.corpora.tables import (
     ByteRanges,
     find_tables,
@@ -35,7 +38,14 @@ def figure_of(image: str) -> tuple[str, str | None]:
     return stem, None
 
 
-class PathCap:
+class PathCapConfig(PicturesConfig):
+    """PathCap."""
+
+    kind: Literal["pathcap"]
+    license: str = TERMS
+
+
+class PathCap(Reader):
     """Reader of `data.json`; see `miner.corpora.rows.Reader`.
 
     Raises:
@@ -106,6 +116,10 @@ class PathCap:
         """Index zips."""
         self.images.prepare(store)
 
+    def lacking(self, images: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Those without a file of their name."""
+        return self.images.lacking(images)
+
     def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
         """Read and check pictures."""
         return pictures_of(rows, self.images, store, lambda d: check(d, self.config.max_pixels))
@@ -114,3 +128,19 @@ class PathCap:
 def _image(value: dict[str, object]) -> str:
     name = value.get("img", value.get("image"))
     return name.rsplit("/", 1)[-1] if isinstance(name, str) else ""
+
+
+def _detect(listing: Listing) -> dict[str, Any] | None:
+    lists = (name for name in listing.names if name.startswith("data"))
+    return {} if any({"img", "caption"} <= listing.fields(name) for name in lists) else None
+
+
+PART = CorpusPart(
+    kind="pathcap",
+    Settings=PathCapConfig,
+    build=lambda config, threads: PathCap(config),
+    detect=_detect,
+    title="PathCap",
+    cite="Sun et al., PathAsst: A Generative Foundation AI Assistant towards Artificial General "
+    "Intelligence of Pathology, AAAI 2024",
+)

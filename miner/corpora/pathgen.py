@@ -3,27 +3,58 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pydantic
 
 from miner.core.errors import Refused
 from miner.core.pixels import decode, encode
 from miner.core.store import Store
-from miner.corpora.config import PathGenConfig, corpus_name
+from miner.corpora.config import TERMS, CorpusConfig, corpus_name
 from miner.corpora.files import Folder, corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
-from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
-from miner.corpora.slides import Slide, find_slide
+from miner.corpora.part import CorpusPart, Listing
+from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
+from miner.corpora.slides import SUFFIXES, Slide, find_slide
 from miner.corpora.tables import ByteRanges, find_tables, list_records, table_fingerprints
+from ner.strata import UNKNOWN
 
 _PATIENT = re.compile(r"TCGA-\w\w-\w{4}")
 _WHITE = 220
+# Slides whose um per pixel and scanner are looked up for the spread.
+SPREAD_SLIDES = 20
 
 
-class PathGen:
+class PathGenConfig(CorpusConfig):
+    """PathGen-1.6M.
+
+    Attributes:
+        slide_paths: folders with slides, relative to `path` or anywhere; empty looks in
+            `path/slides`, `path/wsi`, `path`.
+        patch_paths: folders and zips with pre-cut `{wsi_id}_{x}_{y}.jpg|png`; these win over
+            slides; empty looks in `path/patches`, `path/images`.
+        patch_px: side of a patch at level 0.
+        patch_format: how a patch is stored; png keeps the slide's pixels, jpg is a third the size.
+        patch_quality: JPEG quality, 1..100.
+        max_white: patches with a larger share of white pixels (all channels above 220) are
+            excluded.
+    """
+
+    kind: Literal["pathgen"]
+    license: str = TERMS
+    slide_paths: tuple[str, ...] = ()
+    patch_paths: tuple[str, ...] = ()
+    patch_px: int = pydantic.Field(672, ge=16, le=8192)
+    patch_format: Literal["png", "jpg"] = "png"
+    patch_quality: int = pydantic.Field(95, ge=1, le=100)
+    max_white: float = pydantic.Field(0.95, ge=0, le=1)
+
+
+class PathGen(Reader):
     """Reader of `PathGen-1.6M.json`; see `miner.corpora.rows.Reader`.
 
     Slides need not be there to plan; a missing one costs its rows.
@@ -113,6 +144,34 @@ class PathGen:
         """Index zips of pre-cut patches."""
         self.patches.prepare(store)
 
+    def lacking(self, images: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Those with neither a slide nor a patch."""
+        slides = [
+            hash64(name.rsplit("/", 1)[-1].rpartition(".")[0])
+            for folder in self.slides
+            for name in _slide_names(folder)
+        ]
+        return self.patches.lacking(images, _patch) & ~np.isin(groups, np.array(slides, np.uint64))
+
+    def spread(self, rows: list[Row]) -> dict[str, dict[str, int]]:
+        """Um per pixel and scanner of some slides."""
+        mpp: Counter[str] = Counter()
+        scanners: Counter[str] = Counter()
+        wanted = dict.fromkeys(r.where[:2] for r in rows if r.where and "/" not in r.where[0])
+        for wsi_id, file_id in wanted:
+            place = find_slide(self.slides, wsi_id, file_id)
+            if place is None or not place.local or sum(mpp.values()) >= SPREAD_SLIDES:
+                continue
+            try:
+                slide = Slide(place)
+            except OSError:
+                mpp["unreadable"] += 1
+                continue
+            mpp[f"{slide.mpp:g}" if slide.mpp else UNKNOWN] += 1
+            scanners[slide.scanner or UNKNOWN] += 1
+            slide.close()
+        return {"mpp": dict(sorted(mpp.items())), "scanner": dict(sorted(scanners.items()))}
+
     def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
         """Pre-cut patches where there are any, else regions of slides, each slide opened once."""
         result: dict[str, Picture] = {}
@@ -194,6 +253,21 @@ def _slide_folders(root: Folder, config: PathGenConfig, field: str) -> list[Fold
     return folders
 
 
+def _slide_names(folder: Folder) -> list[str]:
+    """Slides in a folder and one level below it."""
+    names = []
+    for name, is_dir in folder.entries():
+        below = [n for n, inner in folder.entries(name) if not inner] if is_dir else [name]
+        names += [n for n in below if n.lower().endswith(SUFFIXES)]
+    return names
+
+
+def _patch(name: str) -> int:
+    """`Entry.image` of a patch by the name of its file, `{wsi_id}_{x}_{y}.jpg`."""
+    slide, _, y = name.rpartition(".")[0].rpartition("_")
+    return hash64(*slide.rpartition("_")[::2], y)
+
+
 def _slide_id(value: dict[str, Any]) -> str:
     name = next((value[k] for k in ("wsi_id", "WSI_id", "WSI_ID", "slide_id") if k in value), "")
     return name if isinstance(name, str) else ""
@@ -211,3 +285,22 @@ def _position(value: dict[str, Any]) -> tuple[int, int] | None:
         return int(float(position[0])), int(float(position[1]))
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _detect(listing: Listing) -> dict[str, Any] | None:
+    for name in listing.names:
+        fields = listing.fields(name)
+        if "caption" in fields and fields & {"wsi_id", "WSI_id", "WSI_ID"}:
+            return {}
+    return None
+
+
+PART = CorpusPart(
+    kind="pathgen",
+    Settings=PathGenConfig,
+    build=lambda config, threads: PathGen(config),
+    detect=_detect,
+    title="PathGen-1.6M",
+    cite="Sun et al., PathGen-1.6M: 1.6 Million Pathology Image-text Pairs Generation through "
+    "Multi-agent Collaboration, ICLR 2025",
+)

@@ -23,11 +23,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miner.core.errors import Refused
+from miner.core.parts import find
 from miner.core.store import Store
 from miner.core.unit import Unit
-from miner.corpora.config import AnyCorpus, corpus_name
+from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.load import build_unit
-from miner.corpora.readers import reader
 from miner.corpora.rows import Place, Reader
 
 VERSION = 2
@@ -105,7 +105,16 @@ class Plan:
                     yield UnitRef(f"{name}-{number:06d}", name, number, rows, self._tokens[name])
 
 
-def make_plan(corpora: Sequence[AnyCorpus], unit_rows: int, store: Store) -> Plan:
+def reader(config: CorpusConfig) -> Reader:
+    """Open a corpus.
+
+    Raises:
+        Refused: its files are not where the configuration says, or are not what it says.
+    """
+    return find("corpora", config.kind).build(config, 1)
+
+
+def make_plan(corpora: Sequence[CorpusConfig], unit_rows: int, store: Store) -> Plan:
     """Plan all corpora, or reuse what is stored.
 
     Args:
@@ -124,7 +133,7 @@ def make_plan(corpora: Sequence[AnyCorpus], unit_rows: int, store: Store) -> Pla
     return Plan(store, names)
 
 
-def load_unit(ref: UnitRef, corpora: Sequence[AnyCorpus], store: Store) -> Unit:
+def load_unit(ref: UnitRef, corpora: Sequence[CorpusConfig], store: Store) -> Unit:
     """Read the rows and pictures of a unit.
 
     Bad rows come with status and reason; nothing raises for them.

@@ -6,16 +6,20 @@ import ast
 import math
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+import pydantic
 
 from miner.core.errors import Refused
 from miner.core.store import Store
-from miner.corpora.config import QuiltConfig, corpus_name
+from miner.corpora.config import TERMS, PicturesConfig, corpus_name
 from miner.corpora.files import Folder, corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
+from miner.corpora.part import CorpusPart, Listing
 from miner.corpora.records import csv_header, csv_records
-from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
+from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
 from miner.corpora.tables import ByteRanges, checked, find_tables, pictures_of, table_fingerprints
 
 MAGNIFICATION = {0: "low", 1: "medium", 2: "high"}
@@ -25,7 +29,34 @@ _VIDEO = re.compile(r"_(?:image|roi)_")
 _REPRS = ("pathology", "roi_text", "noisy_text", "corrected_text", "med_umls_ids")
 
 
-class Quilt:
+class QuiltConfig(PicturesConfig):
+    """QUILT-1M.
+
+    Attributes:
+        magnification_mpp: um per pixel by magnification class (low, medium, high); the publisher
+            gives none, so none is assumed.
+        cleaner_path: `predictions_quiltcleaner.csv`, relative to `path` or anywhere.
+        exclude_flags: impurity columns of that file whose 1 excludes a picture.
+        exclude_not_histology: exclude rows the publisher flags as no histology.
+    """
+
+    kind: Literal["quilt"]
+    license: str = TERMS
+    magnification_mpp: dict[Literal["low", "medium", "high"], float] = pydantic.Field(
+        default_factory=dict
+    )
+    cleaner_path: str = ""
+    exclude_flags: tuple[str, ...] = ()
+    exclude_not_histology: bool = True
+
+    @pydantic.model_validator(mode="after")
+    def _flags_need_file(self) -> QuiltConfig:
+        if self.exclude_flags and not self.cleaner_path:
+            raise ValueError("exclude_flags needs cleaner_path (predictions_quiltcleaner.csv)")
+        return self
+
+
+class Quilt(Reader):
     """Reader of `quilt_1M_lookup.csv`; see `miner.corpora.rows.Reader`.
 
     Raises:
@@ -82,6 +113,10 @@ class Quilt:
     def prepare(self, store: Store) -> None:
         """Index zips."""
         self.images.prepare(store)
+
+    def lacking(self, images: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Those without a file of their name."""
+        return self.images.lacking(images)
 
     def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
         """Read and check pictures."""
@@ -209,3 +244,21 @@ def _flat(values: Any) -> list[str]:
         elif value is not None and _given(str(value)):
             result.append(str(value).strip())
     return result
+
+
+def _detect(listing: Listing) -> dict[str, Any] | None:
+    for name in listing.names:
+        fields = listing.fields(name)
+        if {"caption", "image_path"} <= fields and ("subset" in fields or "lookup" in name):
+            return {}
+    return None
+
+
+PART = CorpusPart(
+    kind="quilt",
+    Settings=QuiltConfig,
+    build=lambda config, threads: Quilt(config),
+    detect=_detect,
+    title="QUILT-1M",
+    cite="Ikezogwo et al., Quilt-1M: One Million Image-Text Pairs for Histopathology, NeurIPS 2023",
+)

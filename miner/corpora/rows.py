@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from miner.core.store import Store
 from miner.corpora.files import Folder
 
@@ -115,7 +117,7 @@ class Picture:
 
 
 class Reader(Protocol):
-    """One corpus.
+    """One corpus. Readers inherit from this, and with it what most of them need not say.
 
     Attributes:
         folder: the publisher's files.
@@ -137,13 +139,32 @@ class Reader(Protocol):
         """Parse rows; a bad one comes with a status and a reason."""
         ...
 
-    def prepare(self, store: Store) -> None:
-        """Build and store what finding pictures needs (zip indexes)."""
-        ...
-
     def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
         """Pictures of rows, by name, each opened and checked once."""
         ...
+
+    def prepare(self, store: Store) -> None:
+        """Build and store what finding pictures needs (zip indexes); nothing, as it stands."""
+        return None
+
+    def lacking(self, images: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Which pictures no file is there for; none, as it stands: they lie in the rows.
+
+        Args:
+            images: uint64 (n,), `Entry.image` of pictures.
+            groups: uint64 (n,), `Entry.group` of each.
+
+        Returns:
+            bool (n,).
+        """
+        return np.zeros(len(images), bool)
+
+    def spread(self, rows: list[Row]) -> dict[str, dict[str, int]]:
+        """What the pictures of some rows say of themselves: dimension to values and their counts.
+
+        It costs what opening pictures costs, so for some of them only; nothing, as it stands.
+        """
+        return {}
 
 
 def hash64(*parts: str) -> int:

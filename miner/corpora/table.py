@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from miner.core.errors import Refused
 from miner.core.store import Store
-from miner.corpora.config import TableConfig, corpus_name
+from miner.corpora.config import PicturesConfig, corpus_name
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
-from miner.corpora.parquet import parquet_columns, parquet_rows, parquet_scan
+from miner.corpora.parquet import (
+    listed_schema,
+    parquet_columns,
+    parquet_rows,
+    parquet_scan,
+    pictures_in,
+)
+from miner.corpora.part import CAPTION, IMAGE, CorpusPart, Listing, first_of
 from miner.corpora.records import Record, csv_header, csv_records, jsonl_records
-from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64, scalars
+from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64, scalars
 from miner.corpora.tables import (
     ByteRanges,
     checked,
@@ -26,7 +35,22 @@ from miner.corpora.tables import (
 PATTERNS = ("*.csv", "*.tsv", "*.jsonl", "*.ndjson", "*.json", "*.parquet")
 
 
-class Table:
+class TableConfig(PicturesConfig):
+    """A CSV, JSON, JSON-lines or parquet table with picture names and captions.
+
+    Attributes:
+        image: column with the picture's file name.
+        caption: column with the caption.
+        group: column whose value keeps rows in one split; the picture's name when empty.
+    """
+
+    kind: Literal["table"]
+    image: str = "image"
+    caption: str = "caption"
+    group: str = ""
+
+
+class Table(Reader):
     """Reader of a table; see `miner.corpora.rows.Reader`.
 
     Raises:
@@ -147,6 +171,31 @@ class Table:
         """Index zips."""
         self.images.prepare(store)
 
+    def lacking(self, images: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Those without a file of their name."""
+        return self.images.lacking(images)
+
     def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
         """Read and check pictures."""
         return pictures_of(rows, self.images, store, lambda d: check(d, self.config.max_pixels))
+
+
+def _detect(listing: Listing) -> dict[str, Any] | None:
+    schema = listed_schema(listing)
+    tables = [listing.fields(name) for name in listing.names]
+    if not pictures_in(schema):
+        tables.append(frozenset(schema.names))
+    for fields in tables:
+        image, caption = first_of(IMAGE, fields), first_of(CAPTION, fields)
+        if image and caption:
+            return {"image": image, "caption": caption}
+    return None
+
+
+PART = CorpusPart(
+    kind="table",
+    Settings=TableConfig,
+    build=lambda config, threads: Table(config),
+    detect=_detect,
+    general=True,
+)

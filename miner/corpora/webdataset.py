@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import tarfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from miner.core.store import Store
-from miner.corpora.config import WebDatasetConfig, corpus_name
+from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
-from miner.corpora.rows import Entry, Picture, Place, Row, clean, hash64
+from miner.corpora.part import CorpusPart, Listing
+from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
 from miner.corpora.tables import find_tables, table_fingerprints
 
 _SUFFIXES = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp")
 
 
-class WebDataset:
+class WebDatasetConfig(CorpusConfig):
+    """WebDataset tars of a picture and a text.
+
+    Attributes:
+        text: member with the caption (`txt`, or `json` with a `caption` field).
+        caption_field: field of the JSON member that holds the caption.
+    """
+
+    kind: Literal["webdataset"]
+    text: str = "txt"
+    caption_field: str = "caption"
+
+
+class WebDataset(Reader):
     """Reader of a folder of tars; see `miner.corpora.rows.Reader`.
 
     Raises:
@@ -63,9 +78,6 @@ class WebDataset:
     def rows(self, places: list[Place]) -> list[Row]:
         """Read samples; each row holds its picture's bytes."""
         return [self._row(place) for place in places]
-
-    def prepare(self, store: Store) -> None:
-        """Nothing to prepare."""
 
     def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
         """Check pictures."""
@@ -134,3 +146,29 @@ def _key(name: str) -> str:
     """A member's key: its path up to the first dot of the base name."""
     folder, slash, base = name.rpartition("/")
     return folder + slash + base.partition(".")[0]
+
+
+def _detect(listing: Listing) -> dict[str, Any] | None:
+    for name in listing.names:
+        if not name.endswith(".tar"):
+            continue
+        with listing.folder.open(name) as file:
+            try:
+                with tarfile.open(fileobj=file, mode="r:") as tar:
+                    members = [m.name for m in itertools.islice(tar, 8)]
+            except tarfile.TarError:
+                continue
+        if any(m.endswith(".txt") for m in members):
+            return {}
+        if any(m.endswith(".json") for m in members):
+            return {"text": "json"}
+    return None
+
+
+PART = CorpusPart(
+    kind="webdataset",
+    Settings=WebDatasetConfig,
+    build=lambda config, threads: WebDataset(config),
+    detect=_detect,
+    general=True,
+)

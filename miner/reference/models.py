@@ -15,6 +15,7 @@ import pydantic
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
+from miner.core import parts
 from miner.core.settings import Settings
 from miner.reference.markdown import table
 
@@ -74,6 +75,9 @@ def _inside(annotation: Any) -> list[tuple[str, list[Any]]]:
         return [("", [annotation])]
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
+        group = next((a.group for a in args if isinstance(a, parts.In)), None)
+        if group is not None:
+            return [("", [parts.find(group, kind).Settings for kind in parts.kinds(group)])]
         return _inside(args[0])
     inner = [found for arg in args for found in _inside(arg)]
     if origin is tuple or origin is list:
@@ -114,13 +118,13 @@ def summary(model: type) -> str:
 
 def _field_type(field: FieldInfo) -> str:
     signs = {Ge: "≥", Gt: ">", Le: "≤", Lt: "<", MinLen: "at least", MaxLen: "at most"}
-    parts = [_type(field.annotation)]
+    said = [_type(field.annotation)]
     for limit in field.metadata:
         if type(limit) in signs:
             (bound,) = dataclasses.astuple(limit)
             entries = " entries" if isinstance(limit, MinLen | MaxLen) else ""
-            parts.append(f"{signs[type(limit)]} {bound}{entries}")
-    return ", ".join(parts)
+            said.append(f"{signs[type(limit)]} {bound}{entries}")
+    return ", ".join(said)
 
 
 def _type(annotation: Any) -> str:

@@ -13,28 +13,27 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pydantic
 import tifffile
 from PIL import Image
 
+from miner.core.parts import find
 from miner.core.store import Store
-from miner.corpora.config import AnyCorpus, CorpusConfig
+from miner.corpora.config import CorpusConfig
 from miner.corpora.plan import load_unit, make_plan
 
 QUILT_COLUMNS = (
     ",caption,image_path,subset,split,pathology,roi_text,noisy_text,corrected_text,med_umls_ids,"
     "magnification,height,width,not_histology,single_wsi"
 ).split(",")
-_ADAPTER = pydantic.TypeAdapter(CorpusConfig)
 
 
-def config(kind: str, path: Any, **settings: Any) -> AnyCorpus:
+def config(kind: str, path: Any, **settings: Any) -> CorpusConfig:
     """A corpus section."""
-    return _ADAPTER.validate_python({"kind": kind, "path": str(path), **settings})
+    return find("corpora", kind).Settings(kind=kind, path=str(path), **settings)
 
 
 def read_all(
-    corpus: AnyCorpus, out: Any, unit_rows: int = 4
+    corpus: CorpusConfig, out: Any, unit_rows: int = 4
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """Plan and load everything: samples by row number, images by image_id."""
     store = Store(str(out))

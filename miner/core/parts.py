@@ -1,0 +1,167 @@
+"""Parts: readers, segmenters and what else is chosen by its `kind`, ours or of another package.
+
+A part is one module with its `Settings`, its class and a `Part` that joins them. Those that ship
+stand in `BUILT_IN`; another package offers its own as entry points:
+
+    [project.entry-points."histomine.segmenters"]
+    brown = "brown_segmenter:PART"
+
+Nothing is imported before its kind is asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pydantic
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+from miner.core.errors import Refused
+from miner.core.settings import Settings as AnySettings
+
+BUILT_IN: Mapping[str, Mapping[str, str]] = {
+    # Readers are asked in this order whether they know a folder.
+    "corpora": {
+        "quilt": "miner.corpora.quilt:PART",
+        "pathcap": "miner.corpora.pathcap:PART",
+        "pathgen": "miner.corpora.pathgen:PART",
+        "arch": "miner.corpora.arch:PART",
+        "webdataset": "miner.corpora.webdataset:PART",
+        "hf": "miner.corpora.hf:PART",
+        "table": "miner.corpora.table:PART",
+        "pairs": "miner.corpora.pairs:PART",
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """One choice in a group.
+
+    Attributes:
+        kind: its name in the configuration.
+        Settings: its settings; their field `kind` takes this name alone.
+        build: makes it of its settings and the number of threads that its libraries may use.
+        columns: scores that it adds to candidate masks, and what each means.
+        title: what people call it, where that is not the kind.
+        cite: how its authors ask to be cited.
+    """
+
+    kind: str
+    Settings: type[AnySettings]
+    build: Callable[[Any, int], Any]
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    title: str = ""
+    cite: str = ""
+
+
+def kinds(group: str) -> list[str]:
+    """Names of all parts of a group: those that ship, then those of other packages, sorted."""
+    theirs = {entry.name for entry in _offered(group, tuple(sys.path))}
+    return [*BUILT_IN[group], *sorted(theirs - set(BUILT_IN[group]))]
+
+
+def find(group: str, kind: str) -> Part:
+    """A part by its name.
+
+    Args:
+        group: key of `BUILT_IN`.
+        kind: its name in the configuration.
+
+    Raises:
+        Refused: there is none, or what another package offers under this name cannot be used.
+    """
+    return _found(group, kind, tuple(sys.path))
+
+
+@functools.cache
+def _offered(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """What other packages offer; `path` is where they are looked for."""
+    return tuple(entry_points(group=f"histomine.{group}"))
+
+
+@functools.cache
+def _found(group: str, kind: str, path: tuple[str, ...]) -> Part:
+    theirs = [entry for entry in _offered(group, path) if entry.name == kind]
+    if kind in BUILT_IN[group]:
+        if theirs:
+            raise Refused(f"{_whose(theirs[0])} takes the name of a part that ships; remove it")
+        return EntryPoint(kind, BUILT_IN[group][kind], group).load()
+    if not theirs:
+        known = kinds(group)
+        near = difflib.get_close_matches(kind, known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise Refused(f"no kind {kind!r}; {hint}known: {', '.join(known)}")
+    if len(theirs) > 1:
+        raise Refused(f"{_whose(theirs[0])} is also {_whose(theirs[1])}; remove one of the two")
+    try:
+        part = theirs[0].load()
+    except Exception as error:  # whatever somebody else's module raises
+        reason = " ".join(str(error).split())
+        raise Refused(
+            f"{_whose(theirs[0])} does not import: {type(error).__name__}: {reason}"
+        ) from error
+    if not isinstance(part, Part) or part.kind != kind:
+        raise Refused(f"{_whose(theirs[0])} is no miner.core.parts.Part of kind {kind!r}")
+    return part
+
+
+def _whose(entry: EntryPoint) -> str:
+    """An offer and the distribution that makes it."""
+    dist = entry.dist.name if entry.dist is not None else "an unknown distribution"
+    group = entry.group.removeprefix("histomine.")
+    return f"{dist}: its entry {entry.name!r} in {group} ({entry.value})"
+
+
+@dataclasses.dataclass(frozen=True)
+class In:
+    """Marks a field whose settings are those of a part: `Annotated[Settings, In("segmenters")]`.
+
+    `kind` says which; the settings are checked by the part's own model.
+
+    Attributes:
+        group: key of `BUILT_IN`.
+    """
+
+    group: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: pydantic.GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Validation by the kind's model; dumped as what it is."""
+        return core_schema.no_info_plain_validator_function(
+            functools.partial(_chosen, self.group, source)
+        )
+
+
+def _chosen(group: str, base: type[AnySettings], value: Any) -> AnySettings:
+    """The settings of a part, checked; the place of an error has the kind in it."""
+    if isinstance(value, base):
+        return value
+    kind = value.get("kind") if isinstance(value, Mapping) else None
+    if not isinstance(kind, str):
+        raise _wrong("no_kind", f"a section with a kind; known: {', '.join(kinds(group))}")
+    try:
+        model = find(group, kind).Settings
+    except Refused as error:
+        raise _wrong("no_part", str(error)) from None
+    try:
+        return model.model_validate(value)
+    except pydantic.ValidationError as error:
+        lines = [
+            InitErrorDetails(
+                type=_wrong(e["type"], e["msg"]), loc=(kind, *e["loc"]), input=e["input"]
+            )
+            for e in error.errors(include_url=False)
+        ]
+        raise pydantic.ValidationError.from_exception_data(error.title, lines) from None
+
+
+def _wrong(what: str, said: str) -> PydanticCustomError:
+    return PydanticCustomError(what, "{said}", {"said": said})
