@@ -6,34 +6,25 @@ import pydantic
 
 from filters.clip.config import ClipConfig
 from filters.scores import SCORES
+from miner.core.llm_settings import LlmSettings
 from miner.core.settings import Settings
 
 
-class JudgeConfig(Settings):
+class JudgeConfig(LlmSettings):
     """A vision model behind an OpenAI-compatible server, asked about each outlined crop.
 
     The key is read from the environment variable `key_env`, never from a file.
 
     Attributes:
-        base_url: address of the server's `/v1`.
-        model: model name as the server knows it.
-        key_env: environment variable that holds the key; servers without keys need none.
-        cache: folder of recorded answers; a crop whose answer is recorded makes no call.
-        in_flight: requests under way at a time.
-        timeout_s: seconds until one attempt counts as failed.
-        retries: further attempts after a time-out, 429 or 5xx, as the client does them.
+        cache: folder of recorded answers; a crop whose answer is recorded makes no call. In a run
+            whose OUT is local, `llm/` in OUT by default.
         budget: most calls of one worker; further candidates stay unjudged, with a note.
         crop_px: side of the crop that is sent.
     """
 
-    base_url: str
-    model: str
-    key_env: str = "OPENAI_API_KEY"
-    cache: str | None = None
     in_flight: int = pydantic.Field(4, ge=1, le=256)
-    timeout_s: float = pydantic.Field(60.0, gt=0)
     retries: int = pydantic.Field(2, ge=0)
-    budget: int = pydantic.Field(10_000, ge=0)
+    budget: int | None = pydantic.Field(10_000, ge=0)
     crop_px: int = pydantic.Field(384, ge=64, le=2048)
 
 

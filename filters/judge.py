@@ -7,23 +7,17 @@ unaffordable answer leaves the score undefined, with a note; the run goes on.
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import json
-import logging
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
-import openai
 import pydantic
 
 from filters.config import JudgeConfig
-from miner.core.replies import Replies
-
-log = logging.getLogger(__name__)
+from miner.core.answers import values
+from miner.core.llm import Client, Question
 
 CONTEXT = 1.5  # side of the crop relative to the mask's bounding box
 OUTLINE = (255, 255, 0)  # RGB; a color that no stain has
@@ -60,12 +54,14 @@ class Judge:
 
     Args:
         config: the settings.
+
+    Raises:
+        Refused: if `base_url` is no http address.
     """
 
     def __init__(self, config: JudgeConfig):
         self.config = config
-        self.replies = Replies(config.cache)
-        self.calls = 0
+        self.client = Client(config, "filters.judge")
 
     def score(
         self,
@@ -82,73 +78,48 @@ class Judge:
             masks: bool (H, W) each, None where there is none.
             results: get `judge_right`, or a note that says why it is undefined.
         """
-        asked: list[tuple[Result, str, bytes]] = []
+        asked: list[Result] = []
+        questions: list[Question[Answer]] = []
         for row, mask, result in zip(rows, masks, results, strict=True):
             if mask is not None and mask.any():
                 crop = outlined_crop(image, mask, self.config.crop_px)
-                asked.append((result, row["prompt"] or row["concept"], crop))
-        if not asked:
-            return
-        answers = asyncio.run(self._ask_all([(phrase, crop) for _, phrase, crop in asked]))
-        for (result, _, _), answer in zip(asked, answers, strict=True):
-            if isinstance(answer, Answer):
-                result.scores["judge_right"] = answer.right
+                asked.append(result)
+                questions.append(self._question(row["prompt"] or row["concept"], crop))
+        for result, reply in zip(asked, self.client(questions), strict=True):
+            if reply.value is not None:
+                result.scores["judge_right"] = reply.value.right
             else:
-                result.notes.append(f"judge: {answer}")
+                result.notes.append(f"judge: {self._why(reply.problem or '')}")
 
-    async def _ask_all(self, questions: Sequence[tuple[str, bytes]]) -> list[Answer | str]:
-        gate = asyncio.Semaphore(self.config.in_flight)
-        async with openai.AsyncOpenAI(
-            base_url=self.config.base_url,
-            api_key=os.environ.get(self.config.key_env) or "none",
-            timeout=self.config.timeout_s,
-            max_retries=self.config.retries,
-        ) as client:
-            return await asyncio.gather(
-                *(self._ask(client, gate, phrase, crop) for phrase, crop in questions)
-            )
-
-    async def _ask(
-        self, client: openai.AsyncOpenAI, gate: asyncio.Semaphore, phrase: str, crop: bytes
-    ) -> Answer | str:
-        """The answer, or why there is none."""
+    def _question(self, phrase: str, crop: bytes) -> Question[Answer]:
         parts = [self.config.model.encode(), PROMPT.encode(), phrase.encode(), crop]
-        question = b"\0".join(parts)
-        known = self.replies.get(question)
-        recorded = parse(known) if known is not None else None
-        if recorded is not None:
-            return recorded
-        async with gate:
-            if self.calls >= self.config.budget:
-                return f"budget of {self.config.budget} calls is spent"
-            self.calls += 1
-            try:
-                reply = await client.chat.completions.create(
-                    model=self.config.model,
-                    messages=[{"role": "user", "content": _content(phrase, crop)}],
-                    temperature=0,
-                    max_tokens=100,
-                )
-            except openai.OpenAIError as error:
-                log.warning("judge: %s", error)
-                return f"request failed: {type(error).__name__}"
-        text = (reply.choices[0].message.content or "") if reply.choices else ""
-        answer = parse(text)
-        if answer is None:
+        messages = [{"role": "user", "content": _content(phrase, crop)}]
+        return Question(b"\0".join(parts), messages, parse)
+
+    def _why(self, problem: str) -> str:
+        """Why there is no answer, for a note."""
+        if problem in ("empty", "unreadable"):
             return "answer is not the JSON object asked for"
-        self.replies.put(question, text)
-        return answer
+        if problem == "budget":
+            return f"budget of {self.config.budget} calls is spent"
+        return f"request failed: {problem}"
+
+    def summary(self) -> dict[str, Any]:
+        """Return `counts` of calls and problems, and the server's words on them as `missing`."""
+        return {
+            "counts": {f"judge_{name}": n for name, n in self.client.summary().items()},
+            "missing": {f"judge {name}": words for name, words in self.client.said.items()},
+        }
 
 
 def parse(text: str) -> Answer | None:
-    """The answer in a reply, which may have text or a code fence around the object."""
-    start, end = text.find("{"), text.rfind("}")
-    if start < 0 or end < start:
-        return None
-    try:
-        return Answer.model_validate(json.loads(text[start : end + 1]))
-    except (ValueError, pydantic.ValidationError):
-        return None
+    """The last complete answer in a reply, which may have thinking, text or fences around it."""
+    for value in reversed(values(text)):
+        try:
+            return Answer.model_validate(value)
+        except pydantic.ValidationError:
+            continue
+    return None
 
 
 def outlined_crop(image: np.ndarray, mask: np.ndarray, side_px: int) -> bytes:

@@ -107,6 +107,10 @@ class Score:
                 results[j] = result
         return unit.with_columns("candidates", self.columns(results))
 
+    def summary(self) -> dict[str, Any]:
+        """Return `counts` and `missing` of the judge, where one is asked."""
+        return {} if self.judge is None else self.judge.summary()
+
     def score_image(
         self,
         image: np.ndarray,

@@ -15,6 +15,7 @@ import re
 import shlex
 import socket
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -68,6 +69,13 @@ def cluster(config: Config) -> Iterator[int]:
                 **quiet,
             )
         except Exception as error:  # Ray raises nothing narrower
+            if "AF_UNIX" in str(error):
+                name = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
+                raise Refused(
+                    f"{name}={os.environ.get(name, tempfile.gettempdir())}: too long a path for "
+                    f"Ray's sockets, which have 107 bytes; set {name} to a short one such as /tmp, "
+                    "or run with --no-ray"
+                ) from None
             raise Refused(
                 f"Ray did not start ({_first(error)}); run again, or with --no-ray"
             ) from None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from miner.config import Config, Resources
+from miner.core.settings import Settings
 from miner.core.store import Store
 from miner.core.unit import Stage
 
+S = TypeVar("S", bound=Settings)
 Name = Literal["extract", "segment", "score", "embed"]
 NAMES: tuple[Name, ...] = get_args(Name)
 
@@ -16,13 +18,20 @@ NAMES: tuple[Name, ...] = get_args(Name)
 def _extract(config: Config) -> Stage:
     from ner.stage import ExtractMentions
 
-    ner = config.ner
-    out = Store(config.out)
-    if ner.llm is not None and ner.llm.cache is None and out.local:
-        # Recorded replies make a resumed run give the same bytes.
-        llm = ner.llm.model_copy(update={"cache": out.path("llm")})
-        ner = ner.model_copy(update={"llm": llm})
-    return ExtractMentions(ner)
+    return ExtractMentions(_recorded(config.ner, "llm", config.out))
+
+
+def _recorded(section: S, name: str, out: str) -> S:
+    """The section with its language model's replies recorded in OUT, unless they are elsewhere.
+
+    Recorded replies make a resumed run give the same bytes.
+    """
+    model = getattr(section, name)
+    store = Store(out)
+    if model is None or model.cache is not None or not store.local:
+        return section
+    cached = model.model_copy(update={"cache": store.path("llm")})
+    return section.model_copy(update={name: cached})
 
 
 def _segment(config: Config) -> Stage:
@@ -34,7 +43,8 @@ def _segment(config: Config) -> Stage:
 def _score(config: Config) -> Stage:
     from filters.stage import Score
 
-    return Score(config.filters, threads=config.runner.threads)
+    filters = _recorded(config.filters, "judge", config.out)
+    return Score(filters, threads=config.runner.threads)
 
 
 def _embed(config: Config) -> Stage:

@@ -111,9 +111,8 @@ class Extractor:
             )
         counts = dict(sorted(self.counts.items()))
         if self._llm is not None:
-            counts |= {f"llm_{name}": n for name, n in sorted(self._llm.counts.items())}
-            counts["llm_tokens_in"] = self._llm.budget.tokens_in
-            counts["llm_tokens_out"] = self._llm.budget.tokens_out
+            counts |= {f"llm_{name}": n for name, n in self._llm.summary().items()}
+            missing |= {f"llm {name}": words for name, words in self._llm.said.items()}
         return {"counts": counts, "missing": missing}
 
 

@@ -135,11 +135,12 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         `images`: uint8 tensor (B, H, W, 3) when all sizes are equal, else a list of tensors;
-        `masks`: list of uint8 tensors (n, H, W); every other field as a list.
+        `masks`: list of uint8 tensors (n, H, W); every other field as a list. Of items that are not
+        decoded there are `jpg` and `png` instead, None where a picture is of the other format.
     """
-    rest = [name for name in items[0] if name not in ("image", "masks")]
-    return {
-        "images": stacked(items),
-        "masks": [item["masks"] for item in items],
-        **{name: [item[name] for item in items] for name in rest},
-    }
+    names = dict.fromkeys(name for item in items for name in item)
+    batch: dict[str, Any] = {}
+    if "image" in names:
+        batch["images"] = stacked(items)
+        del names["image"]
+    return batch | {name: [item.get(name) for item in items] for name in names}

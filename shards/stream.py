@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from shards.load import GroundedCaptions, collate
 from shards.slots import MOST, Held, Slots
 
 Ranges = list[list[int]]  # [start, stop) places in the order of an epoch
+Equal = Literal["pad", "drop"]
 PLACE = "place"  # field of an item: [worker, samples this worker has given]
 
 
@@ -80,6 +81,7 @@ class _Source(torch.utils.data.IterableDataset):
         self.epoch = 0
         self.left: Ranges | None = None  # of this rank; None: its whole share
         self.taken = 0
+        self.equal: Equal | None = None  # how ranks get equally many samples
         self._shuffle, self._window, self._seed = shuffle, window, seed
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -121,7 +123,23 @@ class _Source(torch.utils.data.IterableDataset):
         self.epoch, self.left, self.taken = state["epoch"], [list(r) for r in state["left"]], 0
 
     def _share(self, rank: int, world: int) -> Ranges:
-        return part([[0, len(self.dataset)]], rank, world) if self.left is None else self.left
+        if self.left is not None:
+            return self.left
+        total = len(self.dataset)
+        if self.equal is None or total % world == 0:
+            return part([[0, total]], rank, world)
+        start, stop = rank * total // world, (rank + 1) * total // world
+        if self.equal == "drop":
+            return [[start, start + total // world]]
+        more = [] if stop - start > total // world else [[stop % total, stop % total + 1]]
+        return [[start, stop], *more]
+
+    def batches(self, batch_size: int, workers: int, drop_last: bool) -> int:
+        """Batches of the next iteration of this rank: each worker makes its own."""
+        rank, world, _, _ = wds.utils.pytorch_worker_info()
+        share = self._share(rank, world)
+        sizes = [sum(b - a for a, b in part(share, w, workers)) for w in range(workers)]
+        return sum(n // batch_size if drop_last else -(-n // batch_size) for n in sizes)
 
     def _order(self) -> np.ndarray:
         """Rows of the index in the order of this epoch, int64 (n,)."""
@@ -173,7 +191,14 @@ class StreamLoader:
         batch_size: samples in a batch.
         num_workers: worker processes.
         collate_fn: makes a batch of items, in this process; gets them without `place`.
+        equal_batches: gives every rank equally many batches, so that none waits for another at the
+            end of an epoch: "pad" gives a rank that has a sample less than others one of its
+            neighbour's, "drop" leaves out the sample that others have more. By default each sample
+            comes exactly once, and ranks may differ by a batch.
         options: further arguments of `torch.utils.data.DataLoader`.
+
+    Raises:
+        Refused: `equal_batches` is neither.
     """
 
     def __init__(
@@ -182,9 +207,13 @@ class StreamLoader:
         batch_size: int = 1,
         num_workers: int = 0,
         collate_fn: Callable[[list[dict[str, Any]]], Any] = collate,
+        equal_batches: Equal | None = None,
         **options: Any,
     ):
+        if equal_batches not in (None, *get_args(Equal)):
+            raise Refused(f"equal_batches: {equal_batches!r}; there are pad, drop and None")
         self.stream = stream
+        stream._source.equal = equal_batches
         self._workers = max(1, num_workers)
         self._taken = [0] * self._workers
         self._collate = collate_fn
@@ -214,6 +243,12 @@ class StreamLoader:
             yield self._collate(items)
         self.stream.set_epoch(epoch + 1)
         self._taken = [0] * self._workers
+
+    def __len__(self) -> int:
+        """Batches that this rank gives in an epoch, or in what a loaded state left of it."""
+        loader = self._loader
+        assert loader.batch_size is not None  # what StreamLoader always sets
+        return self.stream._source.batches(loader.batch_size, self._workers, loader.drop_last)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the consumer is."""

@@ -73,11 +73,13 @@ def print_summary(store: Store, console: Console) -> None:
         table.add_row(concept, str(reasons.total()), str(reasons["kept"]), ", ".join(others))
     console.print(table)
     found_marks = marks(store).values()
-    calls: Counter[str] = Counter()
-    for mark in found_marks:
-        calls.update({k: n for k, n in mark["counts"].items() if k.startswith("llm_")})
-    if calls:
-        console.print("LLM: " + ", ".join(f"{k[4:]} {n}" for k, n in sorted(calls.items())))
+    for front, name in (("llm_", "LLM"), ("judge_", "judge")):
+        calls: Counter[str] = Counter()
+        for mark in found_marks:
+            counted = mark["counts"].items()
+            calls.update({k.removeprefix(front): n for k, n in counted if k.startswith(front)})
+        if calls:
+            console.print(f"{name}: " + ", ".join(f"{k} {n}" for k, n in sorted(calls.items())))
     missing = {k: why for mark in found_marks for k, why in mark["missing"].items()}
     for what, why in sorted(missing.items()):
         console.print(f"{what}: {why}", markup=False, highlight=False, soft_wrap=True)

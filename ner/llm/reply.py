@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from typing import Any, NamedTuple
 
+from miner.core.answers import spoken, values
+
 _POLARITIES = ("affirmed", "negated", "uncertain")
-_OBJECT = re.compile(r"\{[^{}]*\}")
 
 
 class Span(NamedTuple):
@@ -23,28 +23,24 @@ class Span(NamedTuple):
 def items(content: str) -> list[dict[str, Any]] | None:
     """Return the mention objects of an answer, or None when it holds none.
 
-    Reads plain JSON, JSON inside a code fence or between words, a bare list, and what is whole of
-    an answer that was cut.
+    The last complete answer counts: an object with `mentions`, or a bare list of mentions. Of an
+    answer that was cut, what is whole of it is taken.
     """
-    begin, end = content.find("{"), content.rfind("}")
-    for text in (content, content[begin : end + 1]):
-        try:
-            parsed = json.loads(text)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(parsed, dict):
-            parsed = parsed.get("mentions")
-        if isinstance(parsed, list):
-            return [item for item in parsed if isinstance(item, dict)]
-    if '"mentions"' not in content and '"text"' not in content:
-        return None
-    whole = []
-    for found in _OBJECT.finditer(content):
-        try:
-            whole.append(json.loads(found.group()))
-        except ValueError:
-            continue
-    return [item for item in whole if isinstance(item, dict) and "text" in item] or None
+    found = values(content)
+    for value in reversed(found):
+        if isinstance(value, dict):
+            value = value.get("mentions")
+        elif value == [] and len(found) > 1:
+            continue  # an aside, or the end of something that was cut
+        if isinstance(value, list) and all(map(_is_mention, value)):
+            return value
+    cut = spoken(content)
+    cut = cut[max(cut.rfind('"mentions"'), 0) :]
+    return [value for value in values(cut) if _is_mention(value)] or None
+
+
+def _is_mention(value: Any) -> bool:
+    return isinstance(value, dict) and "text" in value
 
 
 def anchor(caption: str, answers: list[dict[str, Any]], counts: Counter[str]) -> list[Span]:

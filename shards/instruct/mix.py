@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import pydantic
 
+from miner.core.llm_settings import LlmSettings
 from miner.core.read_settings import check, read_yaml
 from miner.core.settings import Settings
 from shards.instruct.tasks import TASKS
 
 
-class Paraphraser(Settings):
-    """An OpenAI-compatible server that rewords answers.
+class Paraphraser(LlmSettings):
+    """An OpenAI-compatible server that rewords answers."""
 
-    Attributes:
-        base_url: of the server.
-        model: name of the model.
-        key_env: environment variable that holds the key; servers without keys need none.
-        timeout_s: of one request.
-        retries: how often a request is repeated before the template stays.
-    """
-
-    base_url: str
-    model: str
-    key_env: str = "OPENAI_API_KEY"
-    timeout_s: float = pydantic.Field(60.0, gt=0)
     retries: int = pydantic.Field(2, ge=0)
 
 

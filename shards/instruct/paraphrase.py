@@ -7,19 +7,21 @@ same special tokens.
 from __future__ import annotations
 
 import dataclasses
-import os
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from miner.core.answers import sentence
+from miner.core.llm import Client, Question
 from shards.export.phrases import SPECIAL
 from shards.instruct.tasks import Exchange
 
 if TYPE_CHECKING:
     from shards.instruct.mix import Paraphraser
 
-Reworder = Callable[[Exchange], Exchange]
+Reworder = Callable[[Sequence[Exchange]], list[Exchange]]
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WORDS = (
@@ -52,14 +54,9 @@ def keeps(original: str, reply: str, phrases: Sequence[str]) -> bool:
     return len(_NEGATIVE.findall(original)) == len(_NEGATIVE.findall(reply))
 
 
-def reworded(exchange: Exchange, ask: Callable[[str], str]) -> Exchange:
-    """The exchange with its answer reworded, or as it was when the reply does not keep it."""
-    phrases = [exchange.answer[start:end] for start, end, _ in exchange.grounded]
-    quoted = ", ".join(f'"{p}"' for p in phrases) or "none"
-    prompt = PROMPT.replace("{phrases}", quoted).replace("{text}", exchange.answer)
-    reply = " ".join(ask(prompt).strip().strip('"').split())
-    if not keeps(exchange.answer, reply, phrases):
-        return exchange
+def reworded(exchange: Exchange, reply: str) -> Exchange:
+    """The exchange with another answer, one that `keeps`."""
+    phrases = _phrases(exchange)
     grounded = tuple(
         (reply.index(p), reply.index(p) + len(p), region)
         for p, (_, _, region) in zip(phrases, exchange.grounded, strict=True)
@@ -68,31 +65,34 @@ def reworded(exchange: Exchange, ask: Callable[[str], str]) -> Exchange:
 
 
 def client(settings: Paraphraser) -> Reworder:
-    """A reworder that asks an OpenAI-compatible server; its failures leave the template."""
-    import openai
+    """A reworder that asks an OpenAI-compatible server; its failures leave the templates.
 
-    server = openai.OpenAI(
-        base_url=settings.base_url,
-        api_key=os.environ.get(settings.key_env) or "none",
-        timeout=settings.timeout_s,
-        max_retries=settings.retries,
-    )
+    Raises:
+        Refused: if `base_url` is no http address.
+    """
+    server = Client(settings, "paraphrase")
 
-    def ask(prompt: str) -> str:
-        answer = server.chat.completions.create(
-            model=settings.model,
-            messages=[{"role": "user", "content": prompt}],
-            temperature=0,
-            seed=0,
-        )
-        return answer.choices[0].message.content or ""
+    def question(exchange: Exchange) -> Question[str]:
+        phrases = _phrases(exchange)
+        quoted = ", ".join(f'"{p}"' for p in phrases) or "none"
+        prompt = PROMPT.replace("{phrases}", quoted).replace("{text}", exchange.answer)
 
-    def reword(exchange: Exchange) -> Exchange:
-        # Besides failures of its own the client passes on answers that are none: a page of HTML,
-        # JSON without choices.
-        try:
-            return reworded(exchange, ask)
-        except (openai.OpenAIError, AttributeError, IndexError, TypeError, ValueError):
-            return exchange
+        def read(content: str) -> str | None:
+            reply = sentence(content)
+            return reply if keeps(exchange.answer, reply, phrases) else None
+
+        record = json.dumps([settings.model, prompt]).encode()
+        return Question(record, [{"role": "user", "content": prompt}], read)
+
+    def reword(exchanges: Sequence[Exchange]) -> list[Exchange]:
+        replies = server([question(exchange) for exchange in exchanges])
+        return [
+            exchange if reply.value is None else reworded(exchange, reply.value)
+            for exchange, reply in zip(exchanges, replies, strict=True)
+        ]
 
     return reword
+
+
+def _phrases(exchange: Exchange) -> list[str]:
+    return [exchange.answer[start:end] for start, end, _ in exchange.grounded]

@@ -78,9 +78,10 @@ def _dialogue(
     turns: list[dict[str, str]] = []
     mentions: list[dict[str, Any]] = []
     prompts: list[dict[str, Any]] = []
+    if reword:
+        said = iter(reword([e for e in exchanges if e.task != "describe"]))
+        exchanges = [e if e.task == "describe" else next(said) for e in exchanges]
     for exchange in exchanges:
-        if reword and not exchange.task == "describe":
-            exchange = reword(exchange)
         if exchange.prompt:
             prompts.append({"turn": len(turns), **exchange.prompt})
         turns.append({"role": "user", "text": exchange.question})

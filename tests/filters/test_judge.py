@@ -1,5 +1,6 @@
 """The vision-model judge against a loopback server that speaks the protocol."""
 
+import asyncio
 import base64
 import io
 from dataclasses import dataclass, field
@@ -127,3 +128,19 @@ def test_parse_is_strict():
     assert parse("{") is None
     assert parse("}{") is None
     assert parse('["right"]') is None
+
+
+def test_a_notebook_and_a_wrong_key(serve):
+    """Inside a running loop, and no call after a key is refused."""
+    one = serve(replies(401))
+
+    async def notebook():
+        return judge(one.url, 3)
+
+    notes = [result.notes for result in asyncio.run(notebook())]
+    assert [note for (note,) in notes] == [
+        "judge: request failed: http_401",
+        "judge: request failed: stopped",
+        "judge: request failed: stopped",
+    ]
+    assert len(one.requests) == 1

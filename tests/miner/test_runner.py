@@ -39,3 +39,17 @@ def test_a_missing_model_is_one_line_on_ray(tmp_path):
     said = done.stderr.splitlines()
     assert said[-1] == "miner: filters.clip.model: /models/none: no such folder"
     assert len(said) == 2, done.stderr  # the other one says how many units there are
+
+
+def test_a_folder_too_long_for_sockets_is_named(tmp_path, monkeypatch):
+    from miner.runner import cluster
+
+    long = tmp_path / ("long" * 25)
+    long.mkdir()
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", str(long))
+    config = check_config({"corpora": [{"kind": "pairs", "path": "p"}]}, "test")
+    with pytest.raises(Refused, match=rf"^TMPDIR={long}: too long .* set TMPDIR to a short one"):
+        with cluster(config):
+            pass

@@ -78,6 +78,68 @@ def test_collate_takes_any_number_of_masks(out: Path) -> None:
     assert collate([dataset[0], dataset[0]])["images"].ndim == 4
 
 
+def test_batches_of_undecoded_samples(out: Path) -> None:
+    """Bytes in place of pixels, from one process; png and jpg in one batch."""
+    dataset = GroundedCaptions(out, "train", decode=False)
+    loader = StreamLoader(GroundedStream(out, "train", decode=False), 8)
+    batches = list(loader)
+    assert [len(batch["key"]) for batch in batches] == [8, 8, 8, 6]
+    for name in ("jpg", "png"):
+        got = [data for batch in batches for data in batch.get(name, [None] * len(batch["key"]))]
+        assert got == [dataset[i].get(name) for i in range(30)]
+    assert "images" not in batches[0]
+    assert "masks" not in batches[0]
+
+
+def test_ranks_get_equally_many_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever divides badly: pad repeats few samples and loses none, drop repeats none."""
+    build(tmp_path, n=11, val=0)
+    whole = sorted(GroundedCaptions(tmp_path, "train").index["key"].to_pylist())
+    for world in (1, 2, 3, 4, 16):
+        for equal in ("pad", "drop", None):
+            counts, keys = [], []
+            for rank in range(world):
+                monkeypatch.setenv("RANK", str(rank))
+                monkeypatch.setenv("WORLD_SIZE", str(world))
+                stream = GroundedStream(tmp_path, "train", shuffle=True, decode=False)
+                loader = StreamLoader(stream, 2, equal_batches=equal)
+                batches = [batch["key"] for batch in loader]
+                assert len(loader) == len(batches)
+                counts.append(len(batches))
+                keys += [key for batch in batches for key in batch]
+            if equal is None:
+                assert sorted(keys) == whole
+                continue
+            assert len(set(counts)) == 1
+            assert abs(len(keys) - len(whole)) < world
+            if equal == "pad":
+                assert set(keys) == set(whole)
+            else:
+                assert len(set(keys)) == len(keys)
+
+
+def test_ranks_stay_equal_after_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(tmp_path, n=11, val=0)
+    for equal in ("pad", "drop"):
+        counts = []
+        for rank in range(3):
+            monkeypatch.setenv("RANK", str(rank))
+            monkeypatch.setenv("WORLD_SIZE", "3")
+            loader = StreamLoader(GroundedStream(tmp_path, "train"), 2, equal_batches=equal)
+            next(iter(loader))
+            again = StreamLoader(GroundedStream(tmp_path, "train"), 1, equal_batches=equal)
+            again.load_state_dict(loader.state_dict())
+            left = len(again)
+            assert left == len(list(again))
+            counts.append(left)
+        assert len(set(counts)) == 1
+
+
+def test_another_way_to_be_equal_is_refused(out: Path) -> None:
+    with pytest.raises(Refused, match=r"equal_batches: 'cut'; there are pad, drop"):
+        StreamLoader(GroundedStream(out, "train"), equal_batches="cut")  # type: ignore[arg-type]
+
+
 @pytest.mark.whole
 def test_forked_workers_give_every_sample_once(out: Path) -> None:
     whole = GroundedCaptions(out, "train")

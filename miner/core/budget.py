@@ -1,4 +1,4 @@
-"""Limits on what may be spent: tokens a minute, tokens in all, money in all."""
+"""Limits on what a language model may cost: calls, tokens a minute, tokens in all, money in all."""
 
 from __future__ import annotations
 
@@ -6,41 +6,45 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ner.config import LlmConfig
+from miner.core.llm_settings import LlmSettings
 
 
 class Budget:
-    """Counts tokens and says when to wait and when to stop.
+    """Counts calls and tokens and says when to wait and when to stop.
 
     A call is charged its estimate before it is made and its usage afterwards, so that requests in
     flight cannot overdraw the budget by more than their estimates are wrong.
 
     Args:
-        config: limits and prices.
+        limits: limits and prices.
         clock: seconds, monotonic.
     """
 
-    def __init__(self, config: LlmConfig, clock: Callable[[], float] = time.monotonic) -> None:
-        self._config = config
+    def __init__(self, limits: LlmSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
         self._clock = clock
         self._free_at = clock()
+        self.calls = 0
         self.tokens_in = 0
         self.tokens_out = 0
         self._reserved_in = 0
         self._reserved_out = 0
 
     def _price(self, tokens_in: int, tokens_out: int) -> float:
-        return (tokens_in * self._config.price_in + tokens_out * self._config.price_out) / 1e6
+        return (tokens_in * self._limits.price_in + tokens_out * self._limits.price_out) / 1e6
 
     def reserve(self, tokens_in: int, tokens_out: int) -> bool:
         """Charge an estimate; False, and nothing charged, when it would overdraw the budget."""
-        config = self._config
+        limits = self._limits
         total_in = self.tokens_in + self._reserved_in + tokens_in
         total_out = self.tokens_out + self._reserved_out + tokens_out
-        if config.token_budget and total_in + total_out > config.token_budget:
+        if limits.budget is not None and self.calls >= limits.budget:
             return False
-        if config.money_budget and self._price(total_in, total_out) > config.money_budget:
+        if limits.token_budget and total_in + total_out > limits.token_budget:
             return False
+        if limits.money_budget and self._price(total_in, total_out) > limits.money_budget:
+            return False
+        self.calls += 1
         self._reserved_in += tokens_in
         self._reserved_out += tokens_out
         return True
@@ -54,7 +58,7 @@ class Budget:
 
     async def wait(self, tokens: int) -> None:
         """Wait until another `tokens` fit the rate; calls are spread evenly over the minute."""
-        rate = self._config.tokens_per_minute
+        rate = self._limits.tokens_per_minute
         if not rate:
             return
         now = self._clock()
