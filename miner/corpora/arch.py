@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -13,10 +12,12 @@ from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.files import Folder, corpus_folder
 from miner.corpora.images import check
+from miner.corpora.json_list import NotAList
+from miner.corpora.json_members import json_members
 from miner.corpora.locations import Locations
 from miner.corpora.part import CorpusPart, Listing
 from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
-from miner.corpora.tables import table_fingerprints
+from miner.corpora.tables import table_fingerprints, text_table
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -46,7 +47,11 @@ class Arch(Reader):
                 f"{self.folder.field}: {config.path}: expected books_set/captions.json and "
                 f"pubmed_set/captions.json, found {', '.join(sets[:4]) or 'no folders'}"
             )
-        self._records = [_read(self.folder, t) for t in self.tables]
+        self._problems: list[list[str]] = [[] for _ in self.tables]
+        self._records = [
+            _read(self.folder, t, found)
+            for t, found in zip(self.tables, self._problems, strict=True)
+        ]
         parents = [t.rpartition("/")[0] for t in self.tables]
         self.images = Locations(
             self.folder,
@@ -62,6 +67,7 @@ class Arch(Reader):
 
     def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
         """Rows of a set; panels of a figure belong together."""
+        problems += self._problems[table]
         for at, (key, value) in enumerate(self._records[table]):
             if at >= start:
                 row = _row(0, key, value)
@@ -90,22 +96,23 @@ class Arch(Reader):
         return result
 
 
-def _read(folder: Folder, table: str) -> list[tuple[str, Any]]:
+def _read(folder: Folder, table: str, problems: list[str]) -> list[tuple[str, Any]]:
     where = f"{folder.field}: {folder.path(table)}"
+    text_table(folder, table)
     try:
-        value = json.loads(folder.read(table).decode("utf-8-sig", "surrogateescape"))
-    except ValueError as error:
-        raise Refused(f"{where}: not JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise Refused(f'{where}: expected a JSON object of {{"caption", "uuid"}} records')
-    return list(value.items())
+        text = folder.read(table).decode("utf-8-sig", "surrogateescape")
+        return json_members(text, problems)
+    except NotAList as found:
+        raise Refused(
+            f'{where}: expected a JSON object of {{"caption", "uuid"}} records, found {found}'
+        ) from None
 
 
 def _row(number: int, key: str, value: Any) -> Row:
     row = Row(number, source="ARCH")
     if not isinstance(value, dict):
         row.image = row.group = clean(key)[0]
-        return row.fail("unreadable", "no_json_object")
+        return row.fail("unreadable", "malformed_json" if value is None else "no_json_object")
     text = value.get("caption")
     row.caption, bad = clean(text if isinstance(text, str) else "")
     row.image = clean(str(value.get("uuid") or ""))[0]

@@ -9,6 +9,7 @@ from miner.corpora.config import CorpusConfig
 from miner.corpora.files import Folder, corpus_folder
 from miner.corpora.pairs import SUFFIXES
 from miner.corpora.part import CorpusPart, Listing
+from miner.corpora.tables import foreign
 
 KNOWN = (
     "a folder, file or URL of QUILT-1M (quilt_1M_lookup.csv), PathCap (data.json), "
@@ -64,6 +65,8 @@ def _looks_file(listing: Listing) -> str:
     suffix = name.rpartition(".")[2].lower() if "." in name else ""
     if f".{suffix}".endswith(SUFFIXES):
         return "a single picture"
+    if found := foreign(listing.folder, name):
+        return found
     fields = listing.fields(name)
     if fields:
         return f"a table without a picture and a caption column ({', '.join(sorted(fields)[:6])})"
@@ -89,5 +92,9 @@ def _looks(listing: Listing, nested: list[tuple[str, str]]) -> str:
         return f"zips of pictures ({', '.join(zips[:3])}) without the table of captions"
     if any(n.endswith((".pkl", ".npy", ".mat")) for n in names):
         return "a set of arrays (" + ", ".join(names[:3]) + ")"
+    for name in names:
+        if name.lower().endswith((".csv", ".tsv", ".json", ".jsonl", ".gz")):
+            if found := foreign(listing.folder, name):
+                return f"a folder with {name}, {found}"
     shown = [*(f"{f}/" for f in folders[:3]), *names[:3]]
     return "a folder with " + ", ".join(shown) + (", ..." if len(names) + len(folders) > 6 else "")

@@ -11,7 +11,8 @@ from typing import Any
 from miner.core.parts import Part
 from miner.corpora.config import CorpusConfig
 from miner.corpora.files import Folder
-from miner.corpora.records import NotAList, csv_header, json_records, jsonl_records
+from miner.corpora.json_list import NotAList, json_table
+from miner.corpora.tables import columns_of, foreign
 
 # Columns that hold a picture's name, and a caption, in tables without a layout of their own.
 IMAGE = ("image", "image_path", "img", "file_name", "filename", "file", "path", "Figure_path")
@@ -38,14 +39,13 @@ class Listing:
     def _fields(self, name: str) -> frozenset[str]:
         """Fields of a table's first records; none where it is no table."""
         suffix = name.rpartition(".")[2].lower()
-        if suffix not in ("csv", "tsv", "json", "jsonl", "ndjson"):
+        if suffix not in ("csv", "tsv", "json", "jsonl", "ndjson") or foreign(self.folder, name):
             return frozenset()
         with self.folder.open(name) as file:
             if suffix in ("csv", "tsv"):
-                return frozenset(csv_header(file, "\t" if suffix == "tsv" else ",")[0]) - {""}
-            records = json_records(file) if suffix == "json" else jsonl_records(file)
+                return frozenset(columns_of(file)) - {""}
             try:
-                first = list(itertools.islice(records, 3))
+                first = list(itertools.islice(json_table(file), 3))
             except NotAList:
                 return frozenset()
         return frozenset(

@@ -18,9 +18,15 @@ from miner.corpora.files import Folder, corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
 from miner.corpora.part import CorpusPart, Listing
-from miner.corpora.records import csv_header, csv_records
+from miner.corpora.records import csv_records
 from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
-from miner.corpora.tables import ByteRanges, checked, find_tables, pictures_of, table_fingerprints
+from miner.corpora.tables import (
+    ByteRanges,
+    find_tables,
+    open_sheet,
+    pictures_of,
+    table_fingerprints,
+)
 
 MAGNIFICATION = {0: "low", 1: "medium", 2: "high"}
 # Side cells larger than this, or nested deeper than a list of lists of dicts, are not parsed.
@@ -70,15 +76,8 @@ class Quilt(Reader):
         self.tables = find_tables(
             self.folder, file, ("quilt_1M_lookup.csv", "*lookup*.csv"), "quilt_1M_lookup.csv"
         )
-        self.columns: list[dict[str, int]] = []
-        self.starts: list[int] = []
-        for table in self.tables:
-            with self.folder.open(table) as lines:
-                names, start = csv_header(lines)
-            self.columns.append(
-                checked(self.folder, table, names, ("caption", "image_path"), "QUILT-1M")
-            )
-            self.starts.append(start)
+        wanted = ("caption", "image_path")
+        self.sheets = [open_sheet(self.folder, t, wanted, "QUILT-1M") for t in self.tables]
         self.images = Locations(
             self.folder,
             config.image_paths,
@@ -97,18 +96,19 @@ class Quilt(Reader):
 
     def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
         """Rows of a table; captions of a picture belong together."""
-        at = self.columns[table]["image_path"]
+        sheet = self.sheets[table]
+        at = sheet.columns["image_path"]
         with self.folder.open(self.tables[table]) as file:
-            for offset, length, cells, _ in csv_records(file, start or self.starts[table]):
+            records = csv_records(file, start or sheet.start, sheet.delimiter)
+            for offset, length, cells, _ in records:
                 name = cells[at] if cells and at < len(cells) else ""
                 image = hash64(name.rsplit("/", 1)[-1])
                 yield Entry(offset, length, image, image)
 
     def rows(self, places: list[Place]) -> list[Row]:
         """Parse rows of the CSV."""
-        return [
-            self._row(p, record) for p, record in zip(places, self._ranges.csv(places), strict=True)
-        ]
+        records = self._ranges.csv(places, [sheet.delimiter for sheet in self.sheets])
+        return [self._row(p, record) for p, record in zip(places, records, strict=True)]
 
     def prepare(self, store: Store) -> None:
         """Index zips."""
@@ -126,10 +126,10 @@ class Quilt(Reader):
         row = Row(place.row)
         if isinstance(cells, str):
             return row.fail("unreadable", cells)
-        columns = self.columns[place.table]
+        sheet = self.sheets[place.table]
 
         def cell(name: str) -> str:
-            at = columns.get(name, -1)
+            at = sheet.columns.get(name, -1)
             return cells[at] if 0 <= at < len(cells) else ""
 
         row.image, bad_image = clean(cell("image_path").rsplit("/", 1)[-1])
@@ -141,7 +141,7 @@ class Quilt(Reader):
             row.group = row.image.rsplit(".", 1)[0]
         row.source = f"QUILT-1M {cell('subset')}".strip()
         row.meta = _side_columns(cell)
-        if len(cells) != len(columns):
+        if not sheet.fits(cells):
             return row.fail("unreadable", "wrong_number_of_fields")
         if bad_image or bad_caption:
             return row.fail("unreadable", "bad_utf8")
@@ -165,10 +165,9 @@ def read_impurities(root: Folder, config: QuiltConfig, field: str) -> dict[str, 
     place = root.sub(config.cleaner_path, f"{field}.cleaner_path")
     if not place.isfile():
         raise Refused(f"{place.field}: {place.url}: no such file")
+    sheet = open_sheet(place, "", ("Filename",), "QuiltCleaner")
+    flags = {n: at for n, at in sheet.columns.items() if n not in ("", "Filename")}
     with place.open() as file:
-        names, start = csv_header(file)
-        columns = checked(place, "", names, ("Filename",), "QuiltCleaner")
-        flags = {n: at for n, at in columns.items() if n not in ("", "Filename")}
         for flag in config.exclude_flags:
             if flag not in flags:
                 has = ", ".join(flags)
@@ -176,11 +175,11 @@ def read_impurities(root: Folder, config: QuiltConfig, field: str) -> dict[str, 
         # Pictures share few combinations of flags: one set each.
         known: dict[frozenset[str], frozenset[str]] = {}
         result = {}
-        for record in csv_records(file, start):
+        for record in csv_records(file, sheet.start, sheet.delimiter):
             cells = record.value or []
-            if len(cells) == len(names):
+            if len(cells) >= len(sheet.names) and sheet.fits(cells):
                 raised = frozenset(f for f, at in flags.items() if _number(cells[at]) == 1)
-                name = cells[columns["Filename"]].rsplit("/", 1)[-1]
+                name = cells[sheet.columns["Filename"]].rsplit("/", 1)[-1]
                 result[name] = known.setdefault(raised, raised)
     return result
 

@@ -1,24 +1,19 @@
-"""Records of big CSV and JSON files with their byte ranges, streamed.
+"""Records of big CSV files with their byte ranges, streamed; `json_list` has those of JSON.
 
 A plan keeps the ranges, not the records: a work unit seeks and parses only its own.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
-import json
 import re
 import sys
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
-# A quote that is never closed would swallow the rest of the file into one record.
 MAX_RECORD_BYTES = 64 << 20
 BOM = b"\xef\xbb\xbf"
-_CHUNK = 1 << 22
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-_GAP = re.compile(r"[ \t\r\n,]*")
 
 csv.field_size_limit(sys.maxsize)
 
@@ -48,44 +43,55 @@ def _lines(file: IO[bytes], at: list[int]) -> Iterator[str]:
 
     Bytes that are no UTF-8 come as surrogates, so that lengths stay exact.
     """
-    for raw in file:
+    while raw := file.readline(MAX_RECORD_BYTES):
         line = raw.decode("utf-8", "surrogateescape")
         # As text files are read with newline="": a lone \r ends a line.
-        if b"\r" in raw and (raw.count(b"\r") > 1 or not raw.endswith(b"\r\n")):
-            for part in _LINE.findall(line):
-                at[0] += len(part.encode("utf-8", "surrogateescape"))
-                yield part
-        else:
-            at[0] += len(raw)
+        lone = b"\r" in raw and (raw.count(b"\r") > 1 or not raw.endswith(b"\r\n"))
+        for part in _LINE.findall(line) if lone else (line,):
+            at[0] += len(part.encode("utf-8", "surrogateescape")) if lone else len(raw)
             if at[0] > at[1]:
                 raise _TooLong
-            yield line
+            yield part
 
 
 def csv_records(file: IO[bytes], start: int = 0, delimiter: str = ",") -> Iterator[Record]:
-    """Non-empty CSV records (RFC 4180) from a byte offset at which a record begins.
+    """Non-empty records from a byte offset at which one begins.
 
-    A record that `csv` refuses comes with an error, and the reader goes on behind it.
+    Comma-separated and the like are read as RFC 4180 has it: a record in which a quotation mark
+    never ends, or ends within a cell, comes with an error. It costs its first line, and the reader
+    goes on with the next, since what lies there may be whole records. Between tabs a quotation mark
+    is a character like any other: nobody quotes there.
     """
-    file.seek(start)
-    at = [start, start + MAX_RECORD_BYTES]
-    rows = csv.reader(_lines(file, at), delimiter=delimiter)
+    begin = start
     while True:
-        begin = at[0]
-        at[1] = begin + MAX_RECORD_BYTES
+        file.seek(begin)
+        at = [begin, begin + MAX_RECORD_BYTES]
+        lines = _lines(file, at)
+        reason = ""
+        rows = csv.reader(
+            lines,
+            delimiter=delimiter,
+            quoting=csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL,
+            strict=True,
+        )
         try:
-            cells = next(rows)
-        except StopIteration:
-            return
+            for cells in rows:
+                if cells:
+                    yield Record(begin, at[0] - begin, cells)
+                begin = at[0]
+                at[1] = begin + MAX_RECORD_BYTES
         except _TooLong:
-            yield Record(begin, at[0] - begin, None, "unterminated_quote")
-            rows = csv.reader(_lines(file, at), delimiter=delimiter)
-            continue
-        except csv.Error:
-            yield Record(begin, at[0] - begin, None, "malformed_csv")
-            continue
-        if cells:
-            yield Record(begin, at[0] - begin, cells)
+            reason = "unterminated_quote"
+        except csv.Error as refused:
+            at_end = "unexpected end of data" in str(refused)
+            reason = "unterminated_quote" if at_end else "malformed_csv"
+        if not reason:
+            return
+        file.seek(begin)
+        end = [begin, sys.maxsize]
+        next(_lines(file, end))
+        yield Record(begin, end[0] - begin, None, reason)
+        begin = end[0]
 
 
 def csv_header(file: IO[bytes], delimiter: str = ",") -> tuple[list[str], int]:
@@ -95,102 +101,3 @@ def csv_header(file: IO[bytes], delimiter: str = ",") -> tuple[list[str], int]:
         names = [str(c).strip() for c in record.value or []]
         return names, record.offset + record.length
     return [], start
-
-
-class NotAList(ValueError):
-    """The JSON file's top level is no list."""
-
-
-def json_records(
-    file: IO[bytes], start: int = 0, problems: list[str] | None = None
-) -> Iterator[Record]:
-    """Elements of a JSON list, from its beginning or from behind an earlier element.
-
-    Args:
-        file: JSON text in UTF-8, with or without BOM.
-        start: 0, or `offset + length` of a record.
-        problems: gets a line when the list is cut or broken; records before that are whole.
-
-    Raises:
-        NotAList: the top level is something else.
-    """
-    file.seek(start)
-    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
-    raw_decode = json.JSONDecoder().raw_decode
-    buffer, position, base, end_of_file = "", 0, start, False
-
-    def fill(size: int = _CHUNK) -> None:
-        nonlocal buffer, position, end_of_file
-        data = file.read(size)
-        end_of_file = not data
-        buffer = buffer[position:] + decode(data, end_of_file)
-        position = 0
-
-    def skip(count: int) -> None:
-        """Advance, and keep `base` at the byte of `position`."""
-        nonlocal position, base
-        text = buffer[position : position + count]
-        position += count
-        base += count if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
-
-    def skip_gap() -> None:
-        nonlocal position, base
-        while True:
-            match = _GAP.match(buffer, position)
-            if match:
-                base += match.end() - position  # all ASCII
-                position = match.end()
-            if position < len(buffer) or end_of_file:
-                return
-            fill()
-
-    fill()
-    if start == 0:
-        if buffer.startswith("\ufeff"):
-            skip(1)
-        skip_gap()
-        if buffer[position : position + 1] != "[":
-            raise NotAList
-        skip(1)
-    count, wanted = 0, _CHUNK
-    while True:
-        skip_gap()
-        if position >= len(buffer):
-            break
-        if buffer[position] == "]":
-            return
-        try:
-            value, end = raw_decode(buffer, position)
-            if end == len(buffer) and not end_of_file:
-                fill()
-                continue
-        except (json.JSONDecodeError, RecursionError):
-            if end_of_file or len(buffer) - position > MAX_RECORD_BYTES:
-                break
-            wanted *= 2
-            fill(wanted)
-            continue
-        offset = base
-        skip(end - position)
-        yield Record(offset, base - offset, value)
-        count, wanted = count + 1, _CHUNK
-    if problems is not None:
-        problems.append(
-            f"the list breaks off at byte {base}, {count} records after byte {start}; "
-            "was its download cut short?"
-        )
-
-
-def jsonl_records(file: IO[bytes], start: int = 0) -> Iterator[Record]:
-    """Non-empty lines of a JSON-lines file from the offset of a line."""
-    file.seek(start)
-    at = start
-    for raw in file:
-        begin, at = at, at + len(raw)
-        text = raw.removeprefix(BOM) if begin == 0 else raw
-        if not text.strip():
-            continue
-        try:
-            yield Record(begin, len(raw), json.loads(text.decode("utf-8", "surrogateescape")))
-        except (ValueError, RecursionError):
-            yield Record(begin, len(raw), None, "malformed_json")

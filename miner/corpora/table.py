@@ -21,15 +21,18 @@ from miner.corpora.parquet import (
     pictures_in,
 )
 from miner.corpora.part import CAPTION, IMAGE, CorpusPart, Listing, first_of
-from miner.corpora.records import Record, csv_header, csv_records, jsonl_records
+from miner.corpora.records import Record, csv_records
 from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64, scalars
 from miner.corpora.tables import (
     ByteRanges,
+    Sheet,
     checked,
     find_tables,
     list_records,
+    open_sheet,
     pictures_of,
     table_fingerprints,
+    text_table,
 )
 
 PATTERNS = ("*.csv", "*.tsv", "*.jsonl", "*.ndjson", "*.json", "*.parquet")
@@ -64,18 +67,18 @@ class Table(Reader):
         self.tables = find_tables(self.folder, file, PATTERNS, "one of " + ", ".join(PATTERNS))
         self.suffix = self.tables[0].rpartition(".")[2].lower()
         if f"*.{self.suffix}" not in PATTERNS:
+            text_table(self.folder, self.tables[0])
             raise Refused(
                 f"{self.folder.field}: {config.path}: expected one of {', '.join(PATTERNS)}"
             )
         wanted = [config.image, config.caption, *([config.group] if config.group else [])]
-        self._columns: list[list[str]] = []
-        self._starts: list[int] = []
+        self._sheets: list[Sheet] = []
         for table in self.tables:
-            names, start = self._head(table)
-            if names or self.suffix in ("csv", "tsv"):
+            if self.suffix in ("csv", "tsv"):
+                self._sheets.append(open_sheet(self.folder, table, wanted, "table"))
+            elif self.suffix == "parquet":
+                names = parquet_columns(self.folder, table)
                 checked(self.folder, table, names, wanted, "table")
-            self._columns.append(names)
-            self._starts.append(start)
         self.images = Locations(
             self.folder,
             config.image_paths,
@@ -85,18 +88,6 @@ class Table(Reader):
             relative=True,
         )
         self._ranges = ByteRanges(self.folder, self.tables)
-
-    def _head(self, table: str) -> tuple[list[str], int]:
-        """Column names where the format has a header, and the offset of the first record."""
-        if self.suffix in ("csv", "tsv"):
-            with self.folder.open(table) as file:
-                return csv_header(file, self._delimiter())
-        if self.suffix == "parquet":
-            return parquet_columns(self.folder, table), 0
-        return [], 0
-
-    def _delimiter(self) -> str:
-        return "\t" if self.suffix == "tsv" else ","
 
     def fingerprint(self) -> list[Any]:
         """Of the tables."""
@@ -121,19 +112,19 @@ class Table(Reader):
 
     def _records(self, table: int, start: int, problems: list[str]) -> Iterator[Record]:
         name = self.tables[table]
-        if self.suffix == "json":
+        if self.suffix in ("csv", "tsv"):
+            sheet = self._sheets[table]
+            with self.folder.open(name) as file:
+                yield from csv_records(file, start or sheet.start, sheet.delimiter)
+        else:
             columns = (self.config.image, self.config.caption)
             yield from list_records(self.folder, name, start, problems, columns)
-            return
-        with self.folder.open(name) as file:
-            if self.suffix in ("csv", "tsv"):
-                yield from csv_records(file, start or self._starts[table], self._delimiter())
-            else:
-                yield from jsonl_records(file, start)
 
     def _value(self, table: int, value: Any) -> dict[str, Any]:
         if isinstance(value, list) and self.suffix in ("csv", "tsv"):
-            return dict(zip(self._columns[table], value, strict=False))
+            # A repeated name is that of its first column.
+            pairs = list(zip(self._sheets[table].names, value, strict=False))
+            return {name: cell for name, cell in reversed(pairs) if name}
         return value if isinstance(value, dict) else {}
 
     def rows(self, places: list[Place]) -> list[Row]:
@@ -142,7 +133,7 @@ class Table(Reader):
         if self.suffix == "parquet":
             values = parquet_rows(self.folder, self.tables, places)
         elif self.suffix in ("csv", "tsv"):
-            values = list(self._ranges.csv(places, self._delimiter()))
+            values = list(self._ranges.csv(places, [s.delimiter for s in self._sheets]))
         else:
             values = list(self._ranges.json(places))
         return [self._row(p, v) for p, v in zip(places, values, strict=True)]
@@ -151,8 +142,7 @@ class Table(Reader):
         row = Row(place.row)
         if isinstance(found, str):
             return row.fail("unreadable", found)
-        columns = self._columns[place.table]
-        if isinstance(found, list) and len(found) != len(columns):
+        if isinstance(found, list) and not self._sheets[place.table].fits(found):
             row.fail("unreadable", "wrong_number_of_fields")
         value = self._value(place.table, found)
         image, text = value.get(self.config.image), value.get(self.config.caption)

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import io
-import json
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from miner.core.errors import Refused
 from miner.core.store import Store
 from miner.corpora.files import Folder
+from miner.corpora.json_list import NotAList, json_table, load_json
 from miner.corpora.locations import Locations
-from miner.corpora.records import NotAList, Record, csv_records, json_records
+from miner.corpora.records import Record, csv_header, csv_records
 from miner.corpora.rows import Picture, Place, Row
 
 # Gaps between wanted byte ranges smaller than this are read along.
 _GAP_BYTES = 1 << 16
+DELIMITERS = (",", ";", "\t", "|")
+# Records looked at to tell an index without a name from what a comma too many does.
+_INDEX_RECORDS = 50
+_FOREIGN = {
+    b"\x1f\x8b": "gzip data: unpack it first",
+    b"PK\x03\x04": "a zip or an Excel workbook: unpack it, or save it as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook: save it as CSV",
+    b"PAR1": "parquet under another name: call it .parquet",
+    b"\xff\xfe\0\0": "UTF-32 text: save it as UTF-8",
+    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
+    b"version https://git-lfs": "a pointer of Git LFS: fetch the file itself with git lfs pull",
+    b"<!DOCTYPE html": "a web page: its download went wrong",
+    b"<html": "a web page: its download went wrong",
+}
 
 
 def find_tables(
@@ -47,18 +64,106 @@ def find_tables(
 def checked(
     folder: Folder, table: str, names: Sequence[str], wanted: Sequence[str], what: str
 ) -> dict[str, int]:
-    """Column positions by name.
+    """Column positions by name; of a repeated name that nobody wants, the first.
 
     Raises:
-        Refused: a wanted column is not there.
+        Refused: a wanted column is not there, or there more than once.
     """
+    where = f"{folder.field}: {folder.path(table)}"
     for name in wanted:
         if name not in names:
             have = ", ".join(n or "(unnamed)" for n in names[:8]) or "none"
+            raise Refused(f"{where}: no column {name!r} ({what}); has: {have}")
+        if (times := list(names).count(name)) > 1:
             raise Refused(
-                f"{folder.field}: {folder.path(table)}: no column {name!r} ({what}); has: {have}"
+                f"{where}: {times} columns are called {name!r} ({what}): rename all but one"
             )
-    return {name: at for at, name in enumerate(names)}
+    return {name: at for at, name in reversed([*enumerate(names)])}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """How a CSV file is laid out.
+
+    Attributes:
+        columns: positions by name.
+        names: of all columns, "" for those without one.
+        start: offset of the first record.
+        delimiter: between cells.
+    """
+
+    columns: dict[str, int]
+    names: list[str]
+    start: int
+    delimiter: str
+
+    def fits(self, cells: Sequence[str]) -> bool:
+        """Whether a record has a cell for each column; empty ones too many do no harm."""
+        return not any(cells[len(self.names) :]) and not any(self.names[len(cells) :])
+
+
+def foreign(folder: Folder, table: str) -> str:
+    """What a file that should be text is instead, with what to do about it, or ""."""
+    with folder.open(table) as file:
+        head = file.read(64)
+    begin = head.lstrip()
+    found = next((w for m, w in _FOREIGN.items() if head.startswith(m) or begin[: len(m)] == m), "")
+    # UTF-16 without its mark: every other byte of plain Latin is 0.
+    nul = b"\0" in head[:16] and (not any(head[0:16:2]) or not any(head[1:16:2]))
+    return found or ("UTF-16 text: save it as UTF-8" if nul else "")
+
+
+def text_table(folder: Folder, table: str) -> None:
+    """Refuse a table that is no text in UTF-8 or in what can be read as that.
+
+    Raises:
+        Refused: says what it is instead.
+    """
+    if found := foreign(folder, table):
+        raise Refused(f"{folder.field}: {folder.path(table)}: this is {found}")
+
+
+def open_sheet(folder: Folder, table: str, wanted: Sequence[str], what: str) -> Sheet:
+    """Layout of a CSV file, whatever stands between its cells.
+
+    Args:
+        folder: the corpus.
+        table: name in it.
+        wanted: columns that must be there.
+        what: the corpus, for messages.
+
+    Raises:
+        Refused: it is no text, or a wanted column is not there or is there twice.
+    """
+    text_table(folder, table)
+    usual = "\t" if table.lower().endswith(".tsv") else ","
+    with folder.open(table) as file:
+        for delimiter in dict.fromkeys((usual, *DELIMITERS)):
+            file.seek(0)
+            names, start = csv_header(file, delimiter)
+            if set(wanted) <= set(names):
+                break
+        else:
+            delimiter = usual
+            file.seek(0)
+            names, start = csv_header(file, delimiter)
+        columns = checked(folder, table, names, wanted, what)
+        records = itertools.islice(csv_records(file, start, delimiter), _INDEX_RECORDS)
+        cells = [record.value for record in records if record.value is not None]
+    # R writes row names without a name: each record then has one cell more than the header.
+    if cells and all(len(c) == len(names) + 1 for c in cells) and any(c[-1] for c in cells):
+        names = ["", *names]
+        columns = checked(folder, table, names, wanted, what)
+    return Sheet(columns, names, start, delimiter)
+
+
+def columns_of(file: Any) -> list[str]:
+    """Column names of a CSV file, by the delimiter that makes most of its first line."""
+    found: list[list[str]] = []
+    for delimiter in DELIMITERS:
+        file.seek(0)
+        found.append(csv_header(file, delimiter)[0])
+    return max(found, key=len)
 
 
 def table_fingerprints(folder: Folder, tables: Sequence[str]) -> list[Any]:
@@ -69,7 +174,7 @@ def table_fingerprints(folder: Folder, tables: Sequence[str]) -> list[Any]:
 def list_records(
     folder: Folder, table: str, start: int, problems: list[str], columns: Sequence[str]
 ) -> Iterator[Record]:
-    """Records of a table that is a JSON list, from a byte offset; see `json_records`.
+    """Records of a JSON list or of JSON lines, from a byte offset; see `json_table`.
 
     Args:
         folder: the corpus.
@@ -79,16 +184,17 @@ def list_records(
         columns: what its objects should have, for the message.
 
     Raises:
-        Refused: the file is no JSON list.
+        Refused: the file is neither.
     """
+    text_table(folder, table)
     with folder.open(table) as file:
         try:
-            yield from json_records(file, start, problems)
-        except NotAList:
+            yield from json_table(file, start, problems, columns)
+        except NotAList as found:
             names = ", ".join(f'"{name}"' for name in columns)
             raise Refused(
                 f"{folder.field}: {folder.path(table)}: expected a JSON list of {{{names}}}, "
-                "found something else"
+                f"found {found}"
             ) from None
 
 
@@ -130,10 +236,15 @@ class ByteRanges:
                 file.close()
         return result
 
-    def csv(self, places: list[Place], delimiter: str = ",") -> Iterator[list[str] | str]:
-        """Cells of CSV records, or as text the reason why there are none."""
-        for data in self.raw(places):
-            record = next(csv_records(io.BytesIO(data), 0, delimiter), None)
+    def csv(self, places: list[Place], delimiters: Sequence[str]) -> Iterator[list[str] | str]:
+        """Cells of CSV records, or as text the reason why there are none.
+
+        Args:
+            places: the records.
+            delimiters: what stands between the cells, by table.
+        """
+        for place, data in zip(places, self.raw(places), strict=True):
+            record = next(csv_records(io.BytesIO(data), 0, delimiters[place.table]), None)
             if record is None:
                 yield "malformed_csv"
             else:
@@ -143,8 +254,8 @@ class ByteRanges:
         """JSON objects, or as text the reason why there is none."""
         for data in self.raw(places):
             try:
-                value = json.loads(data.decode("utf-8", "surrogateescape").removeprefix("\ufeff"))
-            except (ValueError, RecursionError):
+                value = load_json(data.decode("utf-8", "surrogateescape").removeprefix("\ufeff"))
+            except ValueError:
                 yield "malformed_json"
             else:
                 yield value if isinstance(value, dict) else "no_json_object"

@@ -1,13 +1,12 @@
 import csv
 import io
-import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miner.corpora import records
-from miner.corpora.records import NotAList, csv_header, csv_records, json_records, jsonl_records
+from miner.corpora.records import csv_header, csv_records
 
 
 def write_csv(rows: list[list[str]], terminator: str = "\r\n") -> bytes:
@@ -52,10 +51,10 @@ def test_csv_counts_lines_ended_by_carriage_returns_as_others_do():
 
 def test_csv_quote_never_closed_costs_one_record(monkeypatch):
     monkeypatch.setattr(records, "MAX_RECORD_BYTES", 100)
-    lines = [b'1,"open\n', *[b"2,swallowed row\n"] * 8, *[b"3,whole row\n"] * 3]
+    lines = [b'1,"open\n', *[b"2,whole row\n"] * 20]
     found = list(csv_records(io.BytesIO(b"".join(lines))))
     assert found[0].error == "unterminated_quote"
-    assert [r.value for r in found[-3:]] == [["3", "whole row"]] * 3
+    assert [r.value for r in found[1:]] == [["2", "whole row"]] * 20
 
 
 def test_csv_keeps_nul_bytes_and_bad_utf8_apart():
@@ -64,54 +63,47 @@ def test_csv_keeps_nul_bytes_and_bad_utf8_apart():
     assert found[1].value == ["\udcff\udcfe", "2"]
 
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=6),
-    lambda children: (
-        st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=4), children)
-    ),
-    max_leaves=5,
+WHOLE = [["3.jpg", "Fat, and vessels."], ["4.jpg", 'Nuclei 5" apart.'], ["5.jpg", "Two\nlines."]]
+MALFORMED = {
+    "never closed": ('2.jpg,"Owl eye inclusions.', "unterminated_quote"),
+    "closed in the cell": ('2.jpg,"Orphan Annie" nuclei.', "malformed_csv"),
+    "in the first cell": ('"2.jpg,Stroma.', "unterminated_quote"),
+    "a blank before the comma": ('"2.jpg" ,Stroma.', "malformed_csv"),
+    "an odd number": ('2.jpg,""" Stroma.', "unterminated_quote"),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+@pytest.mark.parametrize("at", [0, 2, 3])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_malformed_csv_record_costs_itself(name, at, ending):
+    line, error = MALFORMED[name]
+    text = write_csv(WHOLE[:at], ending).decode() + line + ending
+    data = text.encode() + write_csv(WHOLE[at:], ending)
+    found = list(csv_records(io.BytesIO(data)))
+    assert [r.value for r in found] == [*WHOLE[:at], None, *WHOLE[at:]]
+    bad = found[at]
+    piece = data[bad.offset : bad.offset + bad.length]
+    assert piece.decode() == line + ending
+    assert next(csv_records(io.BytesIO(piece))).error == error
+    for after, record in enumerate(found, start=1):
+        rest = csv_records(io.BytesIO(data), record.offset + record.length)
+        assert [r.value for r in rest] == [r.value for r in found[after:]]
+
+
+@pytest.mark.parametrize(
+    "caption",
+    ['"Orphan Annie" nuclei.', '"Owl eye inclusions.', 'Nuclei 5" apart.', '"', '""', 'a "b" c"'],
 )
+def test_between_tabs_a_quotation_mark_is_a_character(caption):
+    lines = ["0.jpg\tGlands.", f"1.jpg\t{caption}", f"{caption}\tStroma.", "3.jpg\tFat."]
+    found = csv_records(io.BytesIO("\r\n".join(lines).encode()), 0, "\t")
+    assert [r.value for r in found] == [line.split("\t") for line in lines]
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(values, max_size=6), st.integers(1, 40), st.sampled_from([None, 1]), st.booleans())
-def test_json_ranges_parse_to_the_same_values(items, chunk, indent, ascii_only):
-    data = json.dumps(items, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "replace")
-    expected = json.loads(data)
-    problems: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "_CHUNK", chunk)
-        found = list(json_records(io.BytesIO(data), 0, problems))
-        for at, record in enumerate(found):
-            rest = json_records(io.BytesIO(data), record.offset + record.length)
-            assert [r.value for r in rest] == expected[at + 1 :]
-    assert [r.value for r in found] == expected
-    assert [json.loads(data[r.offset : r.offset + r.length]) for r in found] == expected
-    assert problems == []
-
-
-@pytest.mark.parametrize("cut", [30, 45, 58])
-def test_json_cut_in_the_middle_keeps_what_came_before(cut):
-    data = json.dumps([{"a": "x" * 10}, {"a": "y" * 10}, {"a": "z" * 10}]).encode()[:cut]
-    problems: list[str] = []
-    found = list(json_records(io.BytesIO(data), 0, problems))
-    assert [r.value["a"][0] for r in found] == ["x", "y", "z"][: len(found)]
-    assert len(found) == (cut - 1) // 20
-    assert len(problems) == 1
-    assert "breaks off at byte" in problems[0]
-
-
-@pytest.mark.parametrize("data", [b'{"a": 1}', b'"text"', b"", b"\xef\xbb\xbf{}"])
-def test_json_that_is_no_list_is_told_apart(data):
-    with pytest.raises(NotAList):
-        list(json_records(io.BytesIO(data)))
-
-
-def test_json_with_a_bom_is_read():
-    assert [r.value for r in json_records(io.BytesIO(b"\xef\xbb\xbf[1, 2]"))] == [1, 2]
-
-
-def test_json_lines_with_a_broken_one():
-    found = list(jsonl_records(io.BytesIO(b'{"a": 1}\n\n{"a": \n{"a": 3}')))
-    assert [r.value for r in found] == [{"a": 1}, None, {"a": 3}]
-    assert [r.error for r in found] == ["", "malformed_json", ""]
+def test_a_line_without_end_is_read_in_pieces(monkeypatch):
+    monkeypatch.setattr(records, "MAX_RECORD_BYTES", 50)
+    data = b"1,a\n" + b"x" * 120 + b"\n2,b\n"
+    found = list(csv_records(io.BytesIO(data)))
+    assert sum(r.length for r in found) == len(data)
+    assert [found[0].value, found[-1].value] == [["1", "a"], ["2", "b"]]
