@@ -31,6 +31,12 @@ ASSUMED_MPP = {
 }
 # Share of patients kept apart for choosing and calibrating.
 KEPT_SHARE = 0.2
+# Groups kept apart, or trained on, whatever their digest says: by it the case with most of the
+# mitoses of its set would be kept apart, and of muscle a single tile.
+KEPT_GROUPS = ("brecahad/Case_11", "brecahad/Case_13", "nuinsseg/human_tongue")
+TRAINED_GROUPS = ("brecahad/Case_10", "brecahad/Case_12")
+# The only group of its entity: split tile by tile.
+SPLIT_BY_TILE = ("nuinsseg/human_oesophagus", "nuinsseg/mouse_subscapula")
 # Natural logarithm of the factor by which crops of nuclei are shown larger or smaller.
 SCALE_RANGE = (-0.5, 0.6)
 # Pixels kept per pixel of the network, for crops that are enlarged.
@@ -51,7 +57,7 @@ _TISSUE_OF_CODE = {
 
 # What most nuclei are in tiles of one tissue or organ. Where the nuclei are not outlined, the dark
 # ones of the rules stand for them, for their kind alone.
-_KIND_OF_CODE = {
+KIND_OF_CODE = {
     "LYM": "lymphocyte",
     "TUM": "epithelial_nuclei",
     "STR": "stromal_nuclei",
@@ -119,8 +125,20 @@ def patient(row: Mapping[str, object]) -> str:
 
 
 def kept_apart(row: Mapping[str, object]) -> bool:
-    """Whether the tile's patient is among those that are never trained on."""
-    digest = hashlib.sha256(patient(row).encode()).digest()
+    """Whether the tile's patient, slide or field is among those that are never trained on.
+
+    A picture that another folder has, too (`same_picture_as`), lies where it lies there.
+
+    Args:
+        row: one row of an index.
+    """
+    same, group = row.get("same_picture_as"), row.get("group")
+    if same is not None:
+        return kept_apart({"set": str(same).split("/")[0], "id": same})
+    if group in KEPT_GROUPS or group in TRAINED_GROUPS:
+        return group in KEPT_GROUPS
+    name = row["id"] if group in SPLIT_BY_TILE else group
+    digest = hashlib.sha256(str(name or patient(row)).encode()).digest()
     return digest[0] < 256 * KEPT_SHARE
 
 
@@ -152,7 +170,7 @@ def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
         net: one of `HEADS`.
     """
     entities = row["entities"] or {}
-    kind = _KIND_OF_CODE.get(row["label_code"] or "")
+    kind = KIND_OF_CODE.get(row["label_code"] or "")
     nuclear = "nuclei" in entities or kind is not None
     tissue = _TISSUE_OF_CODE.get(row["label_code"] or "") if not entities else None
     regional = tissue is not None or bool({"gland", "tumor", "glomerulus"} & set(entities))
