@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +24,10 @@ class Batch:
         columns: every score, `confidence` and `area_px`: float64, NaN where undefined.
         damaged: bool, a stored score is NaN or infinite.
         image: object, image_id.
-        concept: object.
-        kind: object, "object" or "stuff".
-        family: object, see `ner.families`.
+        concept: object, as the captions name it.
+        judged: object, the concept that the mask was answered as, which it is judged as.
+        kind: object, "object" or "stuff", of `judged`.
+        family: object, of `judged`, see `ner.families`.
         segmenter: object.
         given: object, the segmenter's own reason or None.
         positive: bool, some caption affirms it.
@@ -37,6 +39,7 @@ class Batch:
     damaged: np.ndarray
     image: np.ndarray
     concept: np.ndarray
+    judged: np.ndarray
     kind: np.ndarray
     family: np.ndarray
     segmenter: np.ndarray
@@ -55,7 +58,8 @@ def read_batch(candidates: pa.Table) -> Batch:
     )
     roles = [set(r or ()) for r in candidates["roles"].to_pylist()]
     table = concepts()
-    pairs = list(zip(concept, kind, strict=True))
+    judged, kind = _judged(candidates, concept, kind)
+    pairs = list(zip(judged, kind, strict=True))
     families = {pair: family(table.get(pair[0]), pair[1]) for pair in sorted(set(pairs))}
     unmarked = np.array([reason is None for reason in given], bool)
     return Batch(
@@ -63,6 +67,7 @@ def read_batch(candidates: pa.Table) -> Batch:
         damaged=damaged,
         image=image,
         concept=concept,
+        judged=judged,
         kind=kind,
         family=np.array([families[pair] for pair in pairs], object),
         segmenter=segmenter,
@@ -71,6 +76,31 @@ def read_batch(candidates: pa.Table) -> Batch:
         decoy=np.array([r == {"decoy"} for r in roles], bool),
         has_mask=(columns["area_px"] > 0) & unmarked,
     )
+
+
+def judged_as(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Concept and kind that a candidate is judged as: what it was answered as.
+
+    Args:
+        row: of `miner.core.unit.CANDIDATES`.
+    """
+    name = row.get("asked_as")
+    known = concepts().get(name) if name else None
+    return (row["concept"], row["kind"]) if known is None else (known.name, known.kind)
+
+
+def _judged(
+    candidates: pa.Table, concept: np.ndarray, kind: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`judged_as` of every candidate, object (n,) each."""
+    if "asked_as" not in candidates.column_names:
+        return concept, kind
+    names = candidates["asked_as"].to_pylist()
+    found = [
+        judged_as({"concept": c, "kind": k, "asked_as": a})
+        for c, k, a in zip(concept, kind, names, strict=True)
+    ]
+    return np.array([c for c, _ in found], object), np.array([k for _, k in found], object)
 
 
 def model_scores(batch: Batch, names: Sequence[str], segmenters: Sequence[str]) -> np.ndarray:

@@ -91,8 +91,8 @@ def cached_decision(path: str) -> Decision:
 def probabilities(batch: Batch, decision: Decision) -> tuple[np.ndarray, np.ndarray]:
     """Calibrated probability, float64 (n,), NaN without a mask, and name of the calibration."""
     scores = model_scores(batch, decision.features, decision.segmenters)
-    x = inputs(scores, decision.features, decision.centers, batch.concept, batch.family)
-    pairs = list(zip(batch.concept, batch.family, strict=True))
+    x = inputs(scores, decision.features, decision.centers, batch.judged, batch.family)
+    pairs = list(zip(batch.judged, batch.family, strict=True))
     levels = {pair: decision.level(*pair) for pair in sorted(set(pairs))}
     level = np.array([levels[pair] for pair in pairs], object)
     score = np.full(len(x), np.nan)
@@ -147,7 +147,7 @@ def _rule_out(
     failed[~batch.has_mask] = [reason or "empty" for reason in batch.given[~batch.has_mask]]
     fail("not_finite", batch.damaged)
     shapes = geometry.verdicts(
-        columns, list(batch.concept), list(batch.kind), concepts(), config.geometry
+        columns, list(batch.judged), list(batch.kind), concepts(), config.geometry
     )
     for name in sorted(set(shapes) - {PASSED}):
         fail(name, shapes == name)
@@ -167,11 +167,15 @@ def _rule_out(
     _outscore(failed, batch, score)
     twin = partners.find("overlap_with")
     other, name = _at(score, twin, np.nan), _at(batch.concept, twin, "")
+    # Of two names of one mask the one that it was asked for as stays.
+    borrowed = batch.concept != batch.judged
+    lent = _at(borrowed, twin, False)
+    first = (borrowed > lent) | ((borrowed == lent) & (name < batch.concept))
     alike = columns["geometry_overlap"] >= config.geometry.same_mask_iou
     standing = _at((failed == PASSED) & batch.positive, twin, False)
     fail(
         "same_mask",
-        alike & standing & ((other > score) | ((other == score) & (name < batch.concept))),
+        alike & standing & ((other > score) | ((other == score) & first)),
     )
 
 

@@ -75,6 +75,7 @@ def compare_masks(
     comparable: Sequence[bool],
     rles: Sequence[dict | None],
     table: Mapping[str, Concept],
+    judged: Sequence[str] | None = None,
 ) -> list[Neighbors]:
     """Compare the masks of one picture.
 
@@ -85,7 +86,9 @@ def compare_masks(
         comparable: whether others are compared with this one; decoys must not change a verdict.
         rles: COCO RLE objects with bytes counts, None where there is no mask.
         table: the concept table.
+        judged: concept that each was answered as; itself when None.
     """
+    judged = judged or concepts
     found = [Neighbors() for _ in rles]
     present = [i for i, rle in enumerate(rles) if rle is not None]
     if len(present) < 2:
@@ -100,9 +103,9 @@ def compare_masks(
             for b, j in enumerate(present)
             if j != i and comparable[j] and segmenters[j] == segmenters[i]
         ]
-        wholes = table[concepts[i]].part_of if concepts[i] in table else ()
+        wholes = {w for n in (concepts[i], judged[i]) if n in table for w in table[n].part_of}
         rivals = [b for b in same if not related(concepts[i], concepts[present[b]], table)]
-        around = [b for b in same if concepts[present[b]] in wholes]
+        around = [b for b in same if wholes & {concepts[present[b]], judged[present[b]]}]
         rival = max(rivals, key=lambda b: (iou[a, b], -b), default=None)
         whole = max(around, key=lambda b: (inside[a, b], -b), default=None)
         found[i] = Neighbors(

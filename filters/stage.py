@@ -12,6 +12,7 @@ import pyarrow as pa
 from pycocotools import mask as coco
 
 from filters import biomedparse_ks, geometry, ks
+from filters.batch import judged_as
 from filters.config import FilterConfig
 from filters.features import Pixels, is_grey
 from filters.objects import Objects, components
@@ -53,7 +54,7 @@ class Score:
     requires: ClassVar[Mapping[str, Sequence[str]]] = {
         "images": ("image_id", "data", "mpp"),
         "candidates": (
-            *("image_id", "concept", "kind", "roles", "prompt", "segmenter"),
+            *("image_id", "concept", "kind", "asked_as", "roles", "prompt", "segmenter"),
             *("counts", "instances"),
         ),
     }
@@ -123,10 +124,16 @@ class Score:
         Args:
             image: uint8 (H, W, 3), RGB.
             mpp: um per pixel, None when unknown.
-            rows: `CANDIDATES` rows.
+            rows: `CANDIDATES` rows; each is measured as what it was answered as.
             alone: do not compare the masks with each other.
         """
         results = [Scored() for _ in rows]
+        names = [row["concept"] for row in rows]
+        judged = [judged_as(row) for row in rows]
+        rows = [
+            {**row, "concept": concept, "kind": kind}
+            for row, (concept, kind) in zip(rows, judged, strict=True)
+        ]
         size = image.shape[:2]
         rles = [_rle(row["counts"], size) for row in rows]
         masks = [None if rle is None else coco.decode(rle).astype(bool) for rle in rles]
@@ -137,11 +144,12 @@ class Score:
             for mask, row in zip(masks, rows, strict=True)
         ]
         neighbors = geometry.compare_masks(
-            [row["concept"] for row in rows],
+            names,
             [row["segmenter"] for row in rows],
             [not alone and "positive" in (row["roles"] or ()) for row in rows],
             rles,
             self.concepts,
+            [row["concept"] for row in rows],
         )
         pixels = Pixels(image, mpp)
         grey = is_grey(image)

@@ -1,9 +1,12 @@
-"""Ask the configured segmenters about one picture, outside of any run."""
+"""Ask segmenters about one picture: of a run, or outside of any."""
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from ner.concepts import concepts
@@ -11,7 +14,10 @@ from ner.lexicon import Lexicon
 from segmenters import registry
 from segmenters.config import SegmentConfig
 from segmenters.ensemble import with_agreement
-from segmenters.protocol import Candidate, Prompt
+from segmenters.equivalents import answered_as
+from segmenters.protocol import Candidate, Prompt, Segmenter
+
+log = logging.getLogger(__name__)
 
 
 def to_prompt(phrase: str, site: str | None = None) -> Prompt:
@@ -22,6 +28,75 @@ def to_prompt(phrase: str, site: str | None = None) -> Prompt:
     if known is None:
         return Prompt(plain, "stuff", (plain,), site)
     return Prompt(known.name, known.kind, tuple(dict.fromkeys((plain, *known.wordings))), site)
+
+
+def refusals(prompts: Sequence[Prompt], reason: str) -> list[Candidate]:
+    """A candidate without a mask per prompt."""
+    return [Candidate(p.concept, p.wordings[0], None, reason=reason) for p in prompts]
+
+
+def ask(
+    segmenter: Segmenter,
+    image: np.ndarray,
+    mpp: float | None,
+    prompts: Sequence[Prompt],
+    name: str = "",
+) -> list[Candidate]:
+    """Candidates of one segmenter, in the order of the prompts.
+
+    A concept that it does not know is asked for as one that has the same mask, where there is one;
+    the candidate says so. A picture on which a model fails must not end the run: its questions get
+    a reason.
+
+    Args:
+        segmenter: whose answers.
+        image: uint8 (H, W, 3), RGB.
+        mpp: um per px, None when unknown.
+        prompts: what to look for.
+        name: of the picture, for segmenters that answer from files.
+    """
+    asked, found = [], refusals(prompts, reason="unsupported")
+    for i, prompt in enumerate(prompts):
+        known = answered_as(prompt.concept, segmenter.supports, prompt.site, prompt.diagnoses)
+        if known is not None:
+            asked.append((i, _renamed(prompt, known)))
+    if not asked:
+        return found
+    shown = [prompt for _, prompt in asked]
+    try:
+        named = getattr(segmenter, "encode_named", None)
+        encoded = named(name, image, mpp) if named else segmenter.encode(image, mpp)
+        answers = segmenter.segment(encoded, shown)
+    except Exception as error:
+        if type(error).__name__ == "AcceleratorError":
+            raise  # a broken GPU fails every picture that follows, so the run must stop
+        log.warning("%s: %s failed: %s", name, segmenter.name, error)
+        answers = refusals(shown, reason=f"failed:{type(error).__name__}")
+    for (i, prompt), answer in zip(asked, answers, strict=True):
+        found[i] = _answer(prompts[i], prompt, answer)
+    return found
+
+
+def _renamed(prompt: Prompt, concept: str) -> Prompt:
+    if concept == prompt.concept:
+        return prompt
+    known = concepts()[concept]
+    return dataclasses.replace(prompt, concept=concept, kind=known.kind, wordings=known.wordings)
+
+
+def _answer(wanted: Prompt, asked: Prompt, answer: Candidate) -> Candidate:
+    """The answer to what was asked as an answer to what is wanted."""
+    asked_as = answer.asked_as or (None if asked is wanted else asked.concept)
+    answer = dataclasses.replace(answer, concept=wanted.concept, asked_as=asked_as)
+    if asked_as is None or answer.mask is None:
+        return answer
+    if wanted.kind != "object":
+        return dataclasses.replace(answer, labels=None)
+    if answer.labels is not None:
+        return answer
+    # Single nests are the separate parts of the epithelium.
+    _, parts = cv2.connectedComponents(answer.mask.astype(np.uint8), connectivity=4)
+    return dataclasses.replace(answer, labels=parts.astype(np.int32))
 
 
 def answers(
@@ -46,19 +121,9 @@ def answers(
         Refused: a segmenter cannot be built.
     """
     segmenters = registry.build(config, threads)
-    found = []
-    for segmenter in segmenters:
-        asked = [p for p in prompts if segmenter.supports(p.concept)]
-        named = getattr(segmenter, "encode_named", None)
-        encoded = named(name, image, mpp) if named else segmenter.encode(image, mpp)
-        given = {c.concept: c for c in segmenter.segment(encoded, asked)} if asked else {}
-        unsupported = {
-            p.concept: Candidate(p.concept, p.wordings[0], None, reason="unsupported")
-            for p in prompts
-        }
-        found.append([given.get(p.concept, unsupported[p.concept]) for p in prompts])
+    found = with_agreement([ask(one, image, mpp, prompts, name) for one in segmenters])
     return [
         (segmenter.name, candidate)
-        for segmenter, own in zip(segmenters, with_agreement(found), strict=True)
+        for segmenter, own in zip(segmenters, found, strict=True)
         for candidate in own
     ]

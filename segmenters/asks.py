@@ -10,6 +10,7 @@ from ner.concepts import Concept, concepts
 from ner.families import family, related
 from ner.ground import forbidden, sites_of
 from segmenters.config import SegmentConfig
+from segmenters.equivalents import equivalents
 
 # In most tissue, whether a caption says so or not: no phrase that is surely wrong.
 COMMON = frozenset(
@@ -33,6 +34,11 @@ COMMON = frozenset(
         "tumor",
         "tumor cell",
         "tissue",
+        "fat",
+        "inflammation",
+        "lymphocytic infiltrate",
+        "mitotic figure",
+        "muscle",
     }
 )
 # The embedded segmenter tells these in another stain than H&E: a decoy would hardly have a mask.
@@ -97,27 +103,37 @@ def _decoys(
 ) -> list[str]:
     """Concepts that can serve as decoys, best first.
 
-    A decoy must not be in the picture. Surest are concepts that cannot occur in its organ, then
-    those that occur in other organs only, then those nobody mentions; relatives of what is
-    mentioned and what most tissue contains are never decoys. Among equally sure ones those of the
-    family of an affirmed concept come first, since they resemble it in kind and size.
+    A decoy must not be in the picture, nor anything that has the same mask: that of a gland is no
+    wrong one, whatever organ's gland it was asked for. Surest are concepts that cannot occur in
+    the organ, then those that occur in other organs only, then those nobody mentions; relatives of
+    what is mentioned and what most tissue contains are never decoys. Among equally sure ones those
+    of the family of an affirmed concept come first, since they resemble it in kind and size.
     """
     table = concepts()
     families = {family(table[n], table[n].kind) for n in positive if n in table}
+    there = named.union(*(equivalents(name) for name in named))
+
+    def absent(name: str) -> bool:
+        return name not in COMMON | OTHER_STAIN and not any(related(name, n, table) for n in there)
+
+    shown = {name: (name, *equivalents(name)) for name in table}
     free = [
-        c
-        for c in table.values()
-        if c.name not in COMMON | OTHER_STAIN
-        and c.name not in named
-        and not any(related(c.name, n, table) for n in named)
-        and supported(c.name)
+        concept
+        for name, concept in table.items()
+        if all(absent(one) for one in shown[name]) and supported(name)
     ]
 
+    def unsure(name: str) -> int:
+        elsewhere = sites and table[name].sites and not sites & set(table[name].sites)
+        return 0 if forbidden(table[name], sites) else 1 if elsewhere else 2
+
     def rank(concept: Concept) -> tuple[int, bool, str]:
-        elsewhere = bool(sites and concept.sites and not sites & set(concept.sites))
-        sure = 0 if forbidden(concept, sites) else 1 if elsewhere else 2
         alike = family(concept, concept.kind) in families
         digest = hashlib.sha256(f"{image_id}\0{concept.name}".encode()).hexdigest()
-        return sure, not alike, digest
+        return max(map(unsure, shown[concept.name])), not alike, digest
 
-    return [c.name for c in sorted(free, key=rank)]
+    # Of those that have one mask only the first: it is one answer, however often it is asked for.
+    chosen: dict[str, str] = {}
+    for concept in sorted(free, key=rank):
+        chosen.setdefault(shown[concept.name][-1], concept.name)
+    return list(chosen.values())

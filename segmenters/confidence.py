@@ -50,7 +50,7 @@ def confidence(concept: str, scores: Mapping[str, float]) -> float:
     A concept without any mask at the fit takes the one over all concepts.
 
     Args:
-        concept: a native concept.
+        concept: a key of `segmenters.routes.ROUTES`.
         scores: see `features`.
     """
     models = _models()

@@ -10,6 +10,7 @@ import numpy as np
 
 from segmenters import stain, unet
 from segmenters.confidence import confidence
+from segmenters.equivalents import answered_as
 from segmenters.protocol import Candidate, Prompt
 from segmenters.routes import ROUTES, native
 from segmenters.stain import support
@@ -78,16 +79,21 @@ class EmbeddedSegmenter:
         return [self._answer(encoded, prompt) for prompt in prompts]
 
     def _answer(self, encoded: Encoded, prompt: Prompt) -> Candidate:
-        concept = native(prompt.concept)
+        concept = answered_as(prompt.concept, ROUTES.__contains__, prompt.site, prompt.diagnoses)
         if concept is None:
             return Candidate(prompt.concept, prompt.wordings[0], None, reason="unsupported")
         if not support.supported(encoded.kind, concept):
-            return Candidate(prompt.concept, prompt.wordings[0], None, reason="out_of_support")
-        route = ROUTES[concept]
-        found = self._ask(encoded, concept, route)
+            found = Candidate(concept, concept, None, reason="out_of_support")
+        else:
+            found = self._ask(encoded, concept, ROUTES[concept])
         if found.mask is not None:
             found = self._judge(encoded, concept, found)
-        return dataclasses.replace(found, concept=prompt.concept, prompt=prompt.wordings[0])
+        return dataclasses.replace(
+            found,
+            concept=prompt.concept,
+            prompt=prompt.wordings[0],
+            asked_as=None if concept == prompt.concept else concept,
+        )
 
     def _ask(self, encoded: Encoded, concept: str, route: str) -> Candidate:
         """What one of the two answers, worked out once per picture."""

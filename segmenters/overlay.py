@@ -72,6 +72,8 @@ def _with_legend(canvas: np.ndarray, rows: Sequence[tuple[str, Candidate]]) -> I
 
 def describe(segmenter: str, candidate: Candidate) -> str:
     """One line about a candidate: concept, count and share of the picture, or why there is none."""
+    if candidate.asked_as is not None:
+        segmenter = f"{segmenter}, as {candidate.asked_as}"
     if candidate.mask is None:
         return f"{candidate.concept}: {candidate.reason} ({segmenter})"
     share = f"{candidate.mask.mean():.1%} of the picture"

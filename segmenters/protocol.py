@@ -18,12 +18,14 @@ class Prompt:
         kind: "object" (wants single instances) or "stuff" (wants a region).
         wordings: phrases to prompt with, best first, never empty.
         site: organ the captions name, None when they do not or differ.
+        diagnoses: that the captions state, None when there are no captions.
     """
 
     concept: str
     kind: str
     wordings: tuple[str, ...]
     site: str | None = None
+    diagnoses: tuple[str, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Candidate:
         confidence: the segmenter's own confidence, 0..1.
         reason: why there is no mask: "empty", "unsupported", "out_of_support", or None.
         scores: further named scores of the segmenter (finite floats).
+        asked_as: the concept whose mask it is and as which it is judged, where that is another
+            than the one asked for (see `segmenters.equivalents`), else None.
     """
 
     concept: str
@@ -48,6 +52,7 @@ class Candidate:
     confidence: float = 0.0
     reason: str | None = None
     scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    asked_as: str | None = None
 
 
 class Segmenter(Protocol):

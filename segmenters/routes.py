@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 
-from ner.concepts import concepts
+from segmenters.equivalents import answered_as
 
 # Per concept whichever was better on training tiles kept apart or, where these have no truth, on
 # phantoms (mean Dice of networks against rules): lymphocyte (object F1) .71 against .54, although
@@ -32,33 +31,12 @@ ROUTES: Mapping[str, str] = {
     "necrosis": "stain",
     "red blood cell": "unet",
 }
-# What a concept is answered as when it is not a map of its own. A tumor cell is outlined by its
-# nucleus and a tumor by its epithelium: right for carcinomas, which is what captions mostly name.
-SAME: Mapping[str, str] = {
-    "tumor cell": "epithelial nucleus",
-    "tumor": "epithelium",
-    "adipose tissue": "fat",
-}
-# Concepts whose narrower ones look alike: a crypt is a gland. A T cell cannot be told from a
-# B cell, nor an artery from a vein, so theirs are not among them.
-INHERITED = ("gland", "lumen", "stroma", "epithelium", "fat", "mucin")
 
 
-@functools.cache
 def native(concept: str) -> str | None:
     """The concept under which the embedded segmenters answer, or None.
 
     Args:
         concept: canonical concept name.
     """
-    if concept in ROUTES:
-        return concept
-    if concept in SAME:
-        return SAME[concept]
-    table = concepts()
-    current = table.get(concept)
-    while current is not None and current.parent is not None:
-        if current.parent in INHERITED:
-            return current.parent
-        current = table.get(current.parent)
-    return None
+    return answered_as(concept, ROUTES.__contains__)

@@ -14,10 +14,11 @@ from miner.core.pixels import decode
 from miner.core.rle import encode_labels
 from miner.core.unit import ASK, CANDIDATES, Unit
 from segmenters import registry
+from segmenters.ask import ask, refusals
 from segmenters.asks import asks
 from segmenters.config import RefineConfig, SegmentConfig
 from segmenters.ensemble import with_agreement
-from segmenters.protocol import Candidate, Prompt, Segmenter
+from segmenters.protocol import Candidate, Prompt
 
 if TYPE_CHECKING:
     from segmenters.refine import Refiner
@@ -72,9 +73,10 @@ class Segment:
             all_asks.append(asked)
             if asked:
                 data = unit.images["data"][i].as_py()
-                site = _site(facts)
+                site, diagnoses = _site(facts), _diagnoses(facts)
                 prompts = [
-                    Prompt(a["concept"], a["kind"], tuple(a["wordings"]), site) for a in asked
+                    Prompt(a["concept"], a["kind"], tuple(a["wordings"]), site, diagnoses)
+                    for a in asked
                 ]
                 for segmenter, answers in self._answers(data, mpps[i], prompts, image_id):
                     rows += [
@@ -106,8 +108,8 @@ class Segment:
             image = decode(data or b"")
         except ValueError as error:
             log.warning("%s: unreadable: %s", image_id, error)
-            return [(name, _refusals(prompts, "unreadable")) for name in names]
-        answers = [_ask(s, image, mpp, prompts, image_id) for s in self.segmenters]
+            return [(name, refusals(prompts, reason="unreadable")) for name in names]
+        answers = [ask(s, image, mpp, prompts, image_id) for s in self.segmenters]
         if self.refine is not None:
             answers = self.refine(image, answers)
         return list(zip(names, with_agreement(answers), strict=True))
@@ -151,38 +153,9 @@ def _site(facts: Sequence[Mapping[str, Any]]) -> str | None:
     return sites.pop() if len(sites) == 1 else None
 
 
-def _refusals(prompts: Sequence[Prompt], reason: str) -> list[Candidate]:
-    return [Candidate(p.concept, p.wordings[0], None, reason=reason) for p in prompts]
-
-
-def _ask(
-    segmenter: Segmenter,
-    image: np.ndarray,
-    mpp: float | None,
-    prompts: Sequence[Prompt],
-    image_id: str,
-) -> list[Candidate]:
-    """Candidates of one segmenter, in the order of the prompts.
-
-    A picture on which a model fails must not end the run: its questions get a reason.
-    """
-    asked = [p for p in prompts if segmenter.supports(p.concept)]
-    answers: dict[str, Candidate] = {}
-    if asked:
-        try:
-            named = getattr(segmenter, "encode_named", None)
-            encoded = named(image_id, image, mpp) if named else segmenter.encode(image, mpp)
-            found = segmenter.segment(encoded, asked)
-        except Exception as error:
-            if type(error).__name__ == "AcceleratorError":
-                raise  # a broken GPU fails every picture that follows, so the run must stop
-            log.warning("%s: %s failed: %s", image_id, segmenter.name, error)
-            found = _refusals(asked, f"failed:{type(error).__name__}")
-        answers = {p.concept: c for p, c in zip(asked, found, strict=True)}
-    unsupported = dict(
-        zip((p.concept for p in prompts), _refusals(prompts, "unsupported"), strict=True)
-    )
-    return [answers.get(p.concept, unsupported[p.concept]) for p in prompts]
+def _diagnoses(facts: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Diagnoses that the captions of a picture state, lower-case and sorted."""
+    return tuple(sorted({fact["value"].lower() for fact in facts if fact["kind"] == "diagnosis"}))
 
 
 def _row(
@@ -196,6 +169,7 @@ def _row(
         "concept": ask["concept"],
         "kind": ask["kind"],
         "roles": ask["roles"],
+        "asked_as": answer.asked_as,
         "prompt": answer.prompt,
         "segmenter": segmenter,
         "counts": encode(mask) if mask is not None else None,

@@ -54,6 +54,7 @@ SAMPLE: dict[str, Any] = {
         {
             "concept": Value("string"),
             "kind": Value("string"),
+            "asked_as": Value("string"),
             "rle": _RLE,
             "instances": [_RLE],
             "bbox": [Value("int32")],

@@ -75,6 +75,8 @@ class RegionModel(_Model):
     Attributes:
         concept: canonical name of the structure.
         kind: countable things, or a substance.
+        asked_as: concept whose mask it is and as which it was judged, where that is another: the
+            epithelial nuclei of tumor cells.
         rle: union of all of it in the picture.
         instances: single objects; empty for a substance.
         bbox: x1, y1, x2, y2 in px, end-exclusive.
@@ -92,6 +94,7 @@ class RegionModel(_Model):
 
     concept: str
     kind: Literal["object", "stuff"]
+    asked_as: str | None = None
     rle: RleModel
     instances: list[RleModel]
     bbox: list[int] = pydantic.Field(min_length=4, max_length=4)
@@ -337,6 +340,7 @@ def _region(row: Mapping[str, Any], height: int, width: int) -> dict[str, Any]:
     return {
         "concept": row["concept"],
         "kind": row["kind"],
+        "asked_as": row.get("asked_as"),
         "rle": {"size": size, "counts": row["counts"]},
         "instances": [{"size": size, "counts": c} for c in row.get("instances") or ()],
         "bbox": [int(v) for v in row["bbox"]],

@@ -106,7 +106,7 @@ def fit_decision(
     def design(rows: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         # What is usual is learned from the same masks as the model.
         centers = usual(inputs_of(scores, names), batch, right & rows)
-        return centers, inputs(scores, names, centers, batch.concept, batch.family)
+        return centers, inputs(scores, names, centers, batch.judged, batch.family)
 
     everything = np.ones(len(right), bool)
     centers, x = design(everything)
@@ -173,8 +173,8 @@ def usual(x: np.ndarray, batch: Batch, right: np.ndarray) -> dict[str, np.ndarra
     for name in sorted(set(batch.family)):
         rows = right & (batch.family == name)
         centers[f"family:{name}"] = mean(rows, centers["global"], CENTER_PRIOR)
-    for name in sorted(set(batch.concept[right])):
-        rows = right & (batch.concept == name)
+    for name in sorted(set(batch.judged[right])):
+        rows = right & (batch.judged == name)
         family = centers[f"family:{batch.family[rows][0]}"]
         centers[name] = mean(rows, family, CENTER_PRIOR)
     return centers
@@ -199,8 +199,8 @@ def _levels(
         rows = batch.family == name
         if name in models:
             levels[f"family:{name}"] = rows
-    for name in sorted(set(batch.concept)):
-        rows = batch.concept == name
+    for name in sorted(set(batch.judged)):
+        rows = batch.judged == name
         least = min(float(frequency[rows & right].sum()), float(frequency[rows & ~right].sum()))
         if least >= MIN_CONCEPT and batch.family[rows][0] in models:
             levels[f"concept:{name}"] = rows

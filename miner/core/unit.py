@@ -107,6 +107,7 @@ CANDIDATES = pa.schema(
         ("image_id", pa.string()),  # joins `images`
         ("concept", pa.string()),  # canonical name of the structure asked for
         ("kind", pa.string()),  # object | stuff
+        ("asked_as", pa.string()),  # concept whose mask it is and as which it is judged, if another
         ("roles", pa.list_(pa.string())),  # positive | negated | decoy, sorted
         ("prompt", pa.string()),  # the wording that was used
         ("segmenter", pa.string()),  # its name

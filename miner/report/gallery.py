@@ -22,7 +22,10 @@ from miner.report.outlines import COLOURS, draw
 QUALITY = 82
 OBJECTS_ACROSS = 14  # objects this many to the side of a picture can still be seen
 SAMPLES = 6
-CARD = ["sample_id", "concept", "segmenter", "prompt", "area_px", "score", "keep", "reason"]
+CARD = [
+    *("sample_id", "concept", "asked_as", "segmenter", "prompt", "area_px", "score", "keep"),
+    "reason",
+]
 PER_GROUP = 4
 GROUPS = 7
 
@@ -241,12 +244,12 @@ def _sample(pictures: Pictures, sample_id: str, rows: list[dict[str, Any]]) -> d
         "corpus": sample["corpus"],
         "caption": marked_caption(sample["caption"], mentions, colours),
         "picture": pictures.outlined(sample_id, shown),
-        "legend": [(r["concept"], colours[r["concept"]], r["score"]) for r in shown],
+        "legend": [(r["concept"], r["asked_as"], colours[r["concept"]], r["score"]) for r in shown],
     }
 
 
 def _card(pictures: Pictures, row: dict[str, Any]) -> dict[str, Any]:
     return {
-        **{k: row[k] for k in ("concept", "score", "reason", "segmenter", "sample_id", "prompt")},
+        **{k: row[k] for k in CARD if k not in ("area_px", "keep")},
         "picture": pictures.outlined(row["sample_id"], [row], zoom=True),
     }

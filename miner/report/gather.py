@@ -33,8 +33,8 @@ def candidates_table(store: Store) -> pa.Table:
     """The candidate ledger of all corpora, without what the report does not show."""
     files = store.names("ledger/candidates", suffix=".parquet")
     wanted = {
-        "sample_id", "polarity", "concept", "kind", "segmenter", "prompt", "area_px", "q_value",
-        "keep", "reason", "failed", *SHOWN,
+        "sample_id", "polarity", "concept", "kind", "asked_as", "segmenter", "prompt", "area_px",
+        "q_value", "keep", "reason", "failed", *SHOWN,
     }  # fmt: skip
     with store.fs.open(store.path(files[0]), "rb") as file:
         names = pq.read_schema(file).names

@@ -104,7 +104,8 @@ def _gather(
 def chain(candidate: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Scores and verdict of one candidate as (name, value) pairs, in the order they are made."""
     rows = [
-        ("asked as", ", ".join(candidate["roles"] or ())),
+        ("role", ", ".join(candidate["roles"] or ())),
+        ("asked as", candidate.get("asked_as") or candidate["concept"]),
         ("segmenter", f"{candidate['segmenter']}, prompt {candidate['prompt']!r}"),
         ("area", f"{candidate['area_px']} px"),
         ("confidence", _number(candidate["confidence"])),

@@ -39,7 +39,7 @@ def supported(kind: str, concept: str) -> bool:
 
     Args:
         kind: one of `KINDS`.
-        concept: under which the embedded segmenters answer, see `segmenters.routes.native`.
+        concept: a key of `segmenters.routes.ROUTES`.
     """
     return kind == STAIN_OF.get(concept, HE)
 

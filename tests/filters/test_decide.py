@@ -102,6 +102,33 @@ def test_reasons(changes, reason):
     assert one["keep"] == (reason is None)
 
 
+def test_a_mask_is_judged_as_what_it_was_answered_as():
+    gland = {"concept": "gland", "geometry_diameter_um": 100.0}
+    own, borrowed = judge([row(**gland), row(**gland, image_id="q/b", asked_as="nucleus")])
+    assert own["keep"]
+    assert borrowed["reason"] == "implausible_size"
+    stroma = {"kind": "stuff", "geometry_objects": 3.0}
+    one, other = judge(
+        [
+            row(concept="stroma", **stroma),
+            row(concept="collagen", asked_as="stroma", image_id="q/b", **stroma),
+        ]
+    )
+    assert one["score"] == other["score"]
+    assert one["calibration"] == other["calibration"]
+
+
+def test_of_two_names_of_one_mask_the_one_asked_for_as_itself_stays():
+    alike = {"kind": "stuff", "geometry_objects": 3.0, "geometry_overlap": 1.0}
+    borrowed, own = judge(
+        [
+            row(concept="a tumor", asked_as="tumor", overlap_with="tumor", **alike),
+            row(concept="tumor", overlap_with="a tumor", **alike),
+        ]
+    )
+    assert (borrowed["reason"], own["reason"]) == ("same_mask", None)
+
+
 def test_nothing_measured_is_never_accepted():
     blank = {k: None for k in GOOD if k.startswith(("clip_", "ks_"))}
     (one,) = judge([row(**blank)], at_most={"confidence": 1.0})

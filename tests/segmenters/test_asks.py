@@ -5,6 +5,7 @@ from ner.families import family, related
 from ner.ground import forbidden
 from segmenters.asks import COMMON, asks
 from segmenters.config import SegmentConfig
+from segmenters.equivalents import equivalents
 
 
 def mention(concept, polarity="affirmed"):
@@ -50,3 +51,22 @@ def test_decoys_differ_between_pictures_and_not_between_runs():
 
     assert chosen("q/a") == chosen("q/a")
     assert len({tuple(chosen(f"q/{i}")) for i in range(10)}) > 3
+
+
+def test_no_decoy_has_the_mask_of_something_that_may_be_there():
+    def decoys(names, site=None):
+        facts = [{"kind": "site", "value": site, "start": 0, "end": 1}] if site else []
+        config = SegmentConfig(decoys=10_000)
+        found = asks([mention(n) for n in names], facts, lambda name: True, config, "q/a")
+        return [a["concept"] for a in found if a["roles"] == ["decoy"]]
+
+    # A crypt's mask in the breast is that of a gland, which is right.
+    beside_glands = decoys(["gland"], "breast")
+    assert not any("gland" in (n, *equivalents(n)) for n in beside_glands)
+    # Glandular epithelium is a kind of epithelium, which most tissue has.
+    anywhere = decoys(["neuron"], "colon")
+    assert not any({"epithelium", "stroma"} & set(equivalents(n)) for n in anywhere)
+    # A mask counts once, under whatever name.
+    last = [(n, *equivalents(n))[-1] for n in decoys(["neuron"], "brain")]
+    assert "gland" in last
+    assert len(last) == len(set(last))
