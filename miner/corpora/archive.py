@@ -10,11 +10,13 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
 
 from miner.core.errors import Refused
+from miner.core.names import base, hidden, plain, zip_name
 from miner.core.store import Store
 from miner.corpora.files import Folder
 from miner.corpora.rows import hash64
@@ -52,11 +54,11 @@ def build_index(folder: Folder, field: str) -> np.ndarray:
     """
     try:
         with folder.open() as file, zipfile.ZipFile(file) as archive:
-            infos = [i for i in archive.infolist() if not i.is_dir()]
-            index = np.zeros(len(infos), INDEX)
-            for at, info in enumerate(infos):
+            members = dict(members_of(archive))
+            index = np.zeros(len(members), INDEX)
+            for at, (info, name) in enumerate(members.items()):
                 index[at] = (
-                    hash64(info.filename.rsplit("/", 1)[-1]),
+                    hash64(base(name)),
                     info.header_offset,
                     info.compress_size,
                     info.file_size,
@@ -69,6 +71,15 @@ def build_index(folder: Folder, field: str) -> np.ndarray:
             f"{field}: {folder.url}: not a whole zip ({error}); was its download cut short?"
         ) from None
     return np.sort(index, order=["name", "header"])
+
+
+def members_of(archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, str]]:
+    """Files in a zip and their names, but hidden ones; for all writers' spelling of names."""
+    for info in archive.infolist():
+        raw = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "replace")
+        name = zip_name(raw, info.flag_bits)
+        if not info.is_dir() and not hidden(name) and base(name):
+            yield info, name
 
 
 def load_index(store: Store, name: str) -> np.ndarray:
@@ -134,9 +145,8 @@ class Archive:
         fields = _LOCAL.unpack(header)
         if fields[0] != b"PK\x03\x04":
             raise BadMember("truncated_zip")
-        spelled = self._file.read(fields[9])
-        encoding = "utf-8" if fields[2] & 0x800 else "cp437"
-        if spelled.decode(encoding, "replace").rsplit("/", 1)[-1] != name:
+        spelled = base(zip_name(self._file.read(fields[9]), fields[2]))
+        if plain(spelled) != plain(name):
             return None  # two names of one hash
         self._file.seek(fields[10], io.SEEK_CUR)
         data = self._file.read(int(entry["compressed"]))

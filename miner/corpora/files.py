@@ -11,6 +11,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from miner.core.errors import Refused
+from miner.core.names import hidden
 
 
 class Folder:
@@ -49,7 +50,7 @@ class Folder:
         return self.fs.isfile(self.path(name))
 
     def entries(self, name: str = "") -> list[tuple[str, bool]]:
-        """Sorted (name, is a folder) of what lies directly in folder `name`."""
+        """Sorted (name, is a folder) of what lies directly in folder `name`, but hidden ones."""
         base = self.path(name)
         if self.local:
             try:
@@ -68,7 +69,7 @@ class Folder:
                 if i["name"].rstrip("/") != base
             ]
         prefix = f"{name}/" if name else ""
-        return sorted((prefix + n, is_dir) for n, is_dir in found)
+        return sorted((prefix + n, is_dir) for n, is_dir in found if not hidden(n))
 
     def walk(self, name: str = "") -> Iterator[str]:
         """Names of all files below folder `name`, sorted; loops of links are entered once."""

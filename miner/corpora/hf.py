@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from typing import Any, Literal
 
 from miner.core.errors import Refused
+from miner.core.names import base, plain, spellings
 from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.files import Folder
@@ -156,17 +158,18 @@ class Hf(Reader):
             data = self._file(path) if isinstance(path, str) and path else None
         digest = hashlib.sha256(data or b"").hexdigest()[:12]
         suffix = _MAGIC.get((data or b"")[:2], "bin")
-        stem = path.rpartition("/")[2].rpartition(".")[0] if isinstance(path, str) else ""
+        stem = base(path).rpartition(".")[0] if isinstance(path, str) else ""
         return clean(f"{stem}-{digest}.{suffix}" if stem else f"{digest}.{suffix}")[0], data
 
     def _file(self, path: str) -> bytes | None:
         """A picture beside the table; nothing outside of the folder is read."""
-        if path.startswith("/") or "://" in path or ".." in path.split("/"):
+        whole = plain(path)
+        if whole.startswith("/") or "://" in whole or ".." in whole.split("/"):
             return None
-        try:
-            return self.folder.read(path)
-        except OSError:
-            return None
+        for way in spellings(path):
+            with contextlib.suppress(OSError, ValueError):
+                return self.folder.read(way)
+        return None
 
 
 def _detect(listing: Listing) -> dict[str, Any] | None:

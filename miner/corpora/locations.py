@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from miner.core.errors import Refused
+from miner.core.names import base, hidden, plain, spellings
 from miner.core.store import Store
 from miner.corpora import archive
 from miner.corpora.files import Folder
@@ -100,7 +101,7 @@ class Locations:
                 yield from folder.walk()
         for place in self.zips:
             with place.open() as file, zipfile.ZipFile(file) as members:
-                yield from (n.rsplit("/", 1)[-1] for n in members.namelist())
+                yield from (base(name) for _, name in archive.members_of(members))
 
     def lacking(self, images: np.ndarray, named: Callable[[str], int] = hash64) -> np.ndarray:
         """Which pictures no file is there for.
@@ -124,7 +125,7 @@ class Locations:
         result: dict[str, bytes | str] = {}
         wanted = []
         for name in dict.fromkeys(names):
-            parts = name.split("/")
+            parts = plain(name).split("/")
             if "\0" in name or {"", ".", ".."} & set(parts) or (parts[1:] and not self.relative):
                 result[name] = "bad_name"
             else:
@@ -134,7 +135,7 @@ class Locations:
             for name in wanted:
                 if name not in result:
                     try:
-                        data = zipped.read(name.rpartition("/")[2], MAX_FILE_BYTES)
+                        data = zipped.read(base(name), MAX_FILE_BYTES)
                     except archive.BadMember as error:
                         result[name] = str(error)
                     else:
@@ -156,9 +157,12 @@ def _discover(root: Folder, names: Sequence[str]) -> list[Folder]:
 def _from_folders(
     folders: Sequence[Folder], wanted: Sequence[str], result: dict[str, bytes | str]
 ) -> None:
+    spelled = [spellings(name) for name in wanted]
     for folder in folders:
-        left = [n for n in wanted if n not in result]
-        result.update(_read_local(folder, left) if folder.local else _read_far(folder, left))
+        read = _read_local if folder.local else _read_far
+        for way in range(max(map(len, spelled), default=0)):
+            left = {s[way]: s[0] for s in spelled if s[0] not in result and len(s) > way}
+            result.update((left[name], data) for name, data in read(folder, [*left]).items())
 
 
 def _subfolders(folder: Folder) -> list[str]:
@@ -166,7 +170,7 @@ def _subfolders(folder: Folder) -> list[str]:
     if not folder.local:
         return [name for name, is_dir in folder.entries() if is_dir]
     with os.scandir(folder.path()) as scan:
-        return sorted(e.name for e in scan if e.is_dir())
+        return sorted(e.name for e in scan if e.is_dir() and not hidden(e.name))
 
 
 def _read_local(folder: Folder, names: list[str]) -> dict[str, bytes | str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from miner.core.errors import Refused
+from miner.core.names import plain
 from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.files import corpus_folder
@@ -38,9 +39,9 @@ class Pairs(Reader):
         if file:
             raise Refused(f"{self.folder.field}: {config.path}: expected a folder")
         files = sorted(self.folder.walk())
-        self._texts = {n[: -len(".txt")]: n for n in files if n.lower().endswith(".txt")}
+        self._texts = {plain(n[: -len(".txt")]): n for n in files if n.lower().endswith(".txt")}
         self._pictures = [n for n in files if n.lower().endswith(SUFFIXES)]
-        if not any(n.rpartition(".")[0] in self._texts for n in self._pictures):
+        if not any(_stem(n) in self._texts for n in self._pictures):
             raise Refused(
                 f"{self.folder.field}: {config.path}: expected pictures beside .txt files of the "
                 f"same stem, found {len(self._pictures)} pictures and {len(self._texts)} texts"
@@ -62,7 +63,7 @@ class Pairs(Reader):
         rows = []
         for place in places:
             name = self._pictures[place.offset]
-            stem = name.rpartition(".")[0]
+            stem = _stem(name)
             row = Row(place.row, image=clean(name)[0], group=clean(stem)[0], where=name)
             rows.append(row)
             if stem not in self._texts:
@@ -92,15 +93,19 @@ class Pairs(Reader):
         return result
 
 
+def _stem(name: str) -> str:
+    return plain(name.rpartition(".")[0])
+
+
 def _detect(listing: Listing) -> dict[str, Any] | None:
     if listing.file:
         return None
     pictures, texts = set(), set()
     for name in listing.folder.walk():
         if name.lower().endswith(SUFFIXES):
-            pictures.add(name.rpartition(".")[0])
+            pictures.add(_stem(name))
         elif name.lower().endswith(".txt"):
-            texts.add(name.rpartition(".")[0])
+            texts.add(_stem(name))
     return {} if pictures & texts else None
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from miner.core.names import base
 from miner.core.store import Store
 from miner.corpora.config import TERMS, PicturesConfig, corpus_name
 from miner.corpora.files import corpus_folder
@@ -127,7 +128,7 @@ class PathCap(Reader):
 
 def _image(value: dict[str, object]) -> str:
     name = value.get("img", value.get("image"))
-    return name.rsplit("/", 1)[-1] if isinstance(name, str) else ""
+    return base(name) if isinstance(name, str) else ""
 
 
 def _detect(listing: Listing) -> dict[str, Any] | None:

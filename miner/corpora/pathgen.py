@@ -11,6 +11,7 @@ import numpy as np
 import pydantic
 
 from miner.core.errors import Refused
+from miner.core.names import plain
 from miner.core.pixels import decode, encode
 from miner.core.store import Store
 from miner.corpora.config import TERMS, CorpusConfig, corpus_name
@@ -121,7 +122,8 @@ class PathGen(Reader):
         row.source = "PathGen-1.6M TCGA" if patient else "PathGen-1.6M"
         position = _position(value)
         file_id = value.get("file_id")
-        file_id = file_id if isinstance(file_id, str) and "/" not in file_id else ""
+        if not isinstance(file_id, str) or "/" in plain(file_id) or file_id in (".", ".."):
+            file_id = ""
         if position is None:
             row.image = slide
             row.fail("unreadable", "bad_position")
@@ -133,7 +135,7 @@ class PathGen(Reader):
                 row.fail("unreadable", "outside_slide")
         if not slide:
             row.fail("unreadable", "no_wsi_id")
-        if "/" in slide:
+        if "/" in plain(slide) or "\0" in slide:
             row.fail("unreadable", "bad_name")
         if caption is not None and not isinstance(caption, str):
             row.fail("unreadable", "caption_is_no_text")

@@ -12,6 +12,7 @@ import numpy as np
 import pydantic
 
 from miner.core.errors import Refused
+from miner.core.names import base, plain
 from miner.core.store import Store
 from miner.corpora.config import TERMS, PicturesConfig, corpus_name
 from miner.corpora.files import Folder, corpus_folder
@@ -102,7 +103,7 @@ class Quilt(Reader):
             records = csv_records(file, start or sheet.start, sheet.delimiter)
             for offset, length, cells, _ in records:
                 name = cells[at] if cells and at < len(cells) else ""
-                image = hash64(name.rsplit("/", 1)[-1])
+                image = hash64(base(name))
                 yield Entry(offset, length, image, image)
 
     def rows(self, places: list[Place]) -> list[Row]:
@@ -132,7 +133,7 @@ class Quilt(Reader):
             at = sheet.columns.get(name, -1)
             return cells[at] if 0 <= at < len(cells) else ""
 
-        row.image, bad_image = clean(cell("image_path").rsplit("/", 1)[-1])
+        row.image, bad_image = clean(base(cell("image_path")))
         row.caption, bad_caption = clean(cell("caption"))
         if not _given(row.caption):
             row.caption = ""  # pandas writes what is missing as nan
@@ -147,10 +148,11 @@ class Quilt(Reader):
             return row.fail("unreadable", "bad_utf8")
         if row.meta.get("not_histology") and self.config.exclude_not_histology:
             row.fail("excluded", "not_histology")
-        if row.image in self._impurities:
-            row.meta["impurities"] = sorted(self._impurities[row.image])
+        impurities = self._impurities.get(plain(row.image))
+        if impurities is not None:
+            row.meta["impurities"] = sorted(impurities)
             for flag in self.config.exclude_flags:
-                if flag in self._impurities[row.image]:
+                if flag in impurities:
                     row.fail("excluded", f"impurity:{flag}")
         row.mpp = self.config.magnification_mpp.get(row.meta.get("magnification", ""))
         return row
@@ -179,7 +181,7 @@ def read_impurities(root: Folder, config: QuiltConfig, field: str) -> dict[str, 
             cells = record.value or []
             if len(cells) >= len(sheet.names) and sheet.fits(cells):
                 raised = frozenset(f for f, at in flags.items() if _number(cells[at]) == 1)
-                name = cells[sheet.columns["Filename"]].rsplit("/", 1)[-1]
+                name = plain(base(cells[sheet.columns["Filename"]]))
                 result[name] = known.setdefault(raised, raised)
     return result
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -168,8 +169,8 @@ class Reader(Protocol):
 
 
 def hash64(*parts: str) -> int:
-    """Stable 64-bit hash of some texts."""
-    text = "\0".join(parts).encode("utf-8", "surrogateescape")
+    """Stable 64-bit hash of some texts, the same however their letters are composed."""
+    text = unicodedata.normalize("NFC", "\0".join(parts)).encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import openslide
 
+from miner.core.names import spellings
 from miner.corpora.files import Folder
 
 SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs")
@@ -107,7 +108,7 @@ def find_slide(folders: Sequence[Folder], wsi_id: str, file_id: str) -> Folder |
         names.insert(0, wsi_id)
     for folder in folders:
         for prefix in ("", f"{file_id}/") if file_id else ("",):
-            for name in names:
-                if folder.isfile(prefix + name):
-                    return Folder(folder.url.rstrip("/") + "/" + prefix + name, folder.field)
+            for way in (way for name in names for way in spellings(prefix + name)):
+                if folder.isfile(way):
+                    return Folder(folder.url.rstrip("/") + "/" + way, folder.field)
     return None

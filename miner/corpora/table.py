@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from miner.core.errors import Refused
+from miner.core.names import plain
 from miner.core.store import Store
 from miner.corpora.config import PicturesConfig, corpus_name
 from miner.corpora.files import corpus_folder
@@ -102,12 +103,12 @@ class Table(Reader):
         name = self.tables[table]
         if self.suffix == "parquet":
             for at, value in parquet_scan(self.folder, name, [self.config.image], start):
-                image = hash64(str(value.get(self.config.image)))
+                image = hash64(plain(str(value.get(self.config.image))))
                 yield Entry(at, 1, image, image)
             return
         for record in self._records(table, start, problems):
             value = self._value(table, record.value)
-            image = hash64(str(value.get(self.config.image)))
+            image = hash64(plain(str(value.get(self.config.image))))
             yield Entry(record.offset, record.length, image, image)
 
     def _records(self, table: int, start: int, problems: list[str]) -> Iterator[Record]:

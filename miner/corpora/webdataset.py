@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from miner.core.names import hidden, plain
 from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.files import corpus_folder
@@ -57,9 +58,9 @@ class WebDataset(Reader):
             try:
                 with tarfile.open(fileobj=file, mode="r:") as tar:
                     for member in tar:
-                        if not member.isreg():
+                        if not member.isreg() or hidden(member.name):
                             continue
-                        found = _key(member.name)
+                        found, _ = _key(member.name)
                         if found != key and end > begin:
                             yield self._entry(table, key, begin, end)
                             begin = member.offset
@@ -94,11 +95,10 @@ class WebDataset(Reader):
         try:
             with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
                 for member in tar:
-                    if member.isreg():
+                    if member.isreg() and not hidden(member.name):
                         content = tar.extractfile(member)
-                        suffix = member.name[len(_key(member.name)) + 1 :].lower()
+                        name, suffix = _key(member.name)
                         parts[suffix] = content.read() if content else b""
-                        name = _key(member.name)
         except (tarfile.TarError, OSError):
             row.fail("unreadable", "truncated_tar")
         suffix = next((s for s in _SUFFIXES if s in parts), "")
@@ -142,10 +142,11 @@ class WebDataset(Reader):
         row.source = row.meta.pop("source", "")
 
 
-def _key(name: str) -> str:
-    """A member's key: its path up to the first dot of the base name."""
-    folder, slash, base = name.rpartition("/")
-    return folder + slash + base.partition(".")[0]
+def _key(name: str) -> tuple[str, str]:
+    """A member's key, its path up to the first dot of the base name, and its suffix."""
+    folder, slash, base = plain(name).rpartition("/")
+    stem, _, suffix = base.partition(".")
+    return folder + slash + stem, suffix.lower()
 
 
 def _detect(listing: Listing) -> dict[str, Any] | None:
@@ -155,7 +156,8 @@ def _detect(listing: Listing) -> dict[str, Any] | None:
         with listing.folder.open(name) as file:
             try:
                 with tarfile.open(fileobj=file, mode="r:") as tar:
-                    members = [m.name for m in itertools.islice(tar, 8)]
+                    shown = (m.name for m in tar if not hidden(m.name))
+                    members = list(itertools.islice(shown, 8))
             except tarfile.TarError:
                 continue
         if any(m.endswith(".txt") for m in members):

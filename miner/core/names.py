@@ -1,0 +1,43 @@
+"""Names of files as different systems write them.
+
+macOS spells letters with marks in pieces (NFD) and others whole (NFC), zips of Windows have
+backslashes, and macOS, editors and notebooks leave files behind that nobody means as data.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_LEFT_BEHIND = "__MACOSX"
+
+
+def plain(name: str) -> str:
+    """A name by which equal names are equal: NFC, with `/` between folders."""
+    return unicodedata.normalize("NFC", name).replace("\\", "/")
+
+
+def base(name: str) -> str:
+    """The name without its folders, spelled as it was."""
+    return name.replace("\\", "/").rpartition("/")[2]
+
+
+def hidden(name: str) -> bool:
+    """Whether a name, or a folder in it, begins with a dot (`._a.jpg`, `.ipynb_checkpoints`)."""
+    parts = plain(name).split("/")
+    return any(p == _LEFT_BEHIND or (p[:1] == "." and p not in (".", "..")) for p in parts)
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """Ways in which a file system may spell a name, as it stands first."""
+    whole = plain(name)
+    return tuple(dict.fromkeys((name, whole, unicodedata.normalize("NFD", whole))))
+
+
+def zip_name(raw: bytes, flags: int) -> str:
+    """Name of a zip's member: many writers put UTF-8 without the flag (0x800) that says so."""
+    if flags & 0x800:
+        return raw.decode("utf-8", "replace")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("cp437")
