@@ -1,1 +1,1 @@
-"""Candidate masks to scores and verdicts."""
+"""Histomine, candidate masks to scores and verdicts."""

@@ -13,6 +13,7 @@ with at_once():
     from miner.commands import corpora, demo, filters, models, ner, run, segment, shards
     from miner.core.errors import Refused
     from miner.core.extras import installed
+    from miner.core.rooms import check_rooms
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 # In the order in which the commands are met: `miner --help` lists them so.
@@ -29,6 +30,7 @@ def main() -> None:
     Exit codes: 0 finished, 1 a check failed, 2 refused in one line, 130 interrupted.
     """
     try:
+        check_rooms()
         with installed():
             app()
     except KeyboardInterrupt:  # before or after a command; within one, typer leaves with 130

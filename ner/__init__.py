@@ -1,4 +1,4 @@
-"""Captions to mentions: which visible structures a caption names, and with what polarity."""
+"""Histomine, captions to mentions: which visible structures a caption names, and how surely."""
 
 from __future__ import annotations
 

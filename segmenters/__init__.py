@@ -1,1 +1,1 @@
-"""Images and phrases to candidate masks."""
+"""Histomine, images and phrases to candidate masks."""

@@ -1,4 +1,4 @@
-"""Accepted samples to WebDataset shards, and back: loaders, validation, exporters.
+"""Histomine, accepted samples to WebDataset shards, and back: loaders, validation, exporters.
 
 What trainers use is here by name and imported on first use, so that `import shards` is cheap.
 """
@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from miner.core.extras import installed
+from miner.core.rooms import check_rooms
 
 if TYPE_CHECKING:
     from shards.features import FEATURES
@@ -27,6 +28,7 @@ __all__ = ["FEATURES", "GroundedCaptions", "GroundedStream", "StreamLoader", "co
 
 def __getattr__(name: str) -> Any:
     if name in _PLACES:
+        check_rooms()
         with installed():
             return getattr(importlib.import_module(_PLACES[name]), name)
     raise AttributeError(f"module 'shards' has no attribute {name!r}")

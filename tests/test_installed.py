@@ -66,7 +66,7 @@ def test_whatever_is_imported_is_asked_for():
     asked = {only.canonical(r.name) for r in only.required()}
     extra = {module for modules in EXTRAS.values() for module in modules}
     # What comes with pydantic and with openai, and is used beside them.
-    extra |= {"annotated_types", "httpx"}
+    extra |= {"annotated_types", "pydantic_core", "httpx"}
     for module, names in IMPORTS.items():
         for name in {name.split(".")[0] for name in names}:
             if name not in sys.stdlib_module_names and name not in ROOMS | extra:

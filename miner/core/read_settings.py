@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib.resources
 import types
 import typing
 from collections.abc import Sequence
@@ -15,19 +14,20 @@ import yaml
 
 from miner.core.errors import Refused
 from miner.core.parts import In, find
+from miner.core.rooms import CONFIGS
 from miner.core.settings import Settings
 
 Model = TypeVar("Model", bound=Settings)
 
 
 def read_yaml(path: str) -> dict[str, Any]:
-    """Settings of a file, or of one of that name among those that ship in `configs/`.
+    """Settings of a file, or of one of that name among those in `configs/` beside `miner`.
 
     Raises:
         Refused: it is missing, not YAML or no mapping.
     """
     file = Path(path)
-    source = file if file.exists() else importlib.resources.files("configs") / file.name
+    source = file if file.exists() else CONFIGS / file.name
     try:
         value = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
