@@ -38,7 +38,12 @@ SIZES = (
 PACKAGES = ("histomine", "numpy", "opencv-python-headless", "pyarrow", "pycocotools", "torch")
 
 
-def write_card(store: Store, infos: Sequence[ShardInfo], config: Any) -> None:
+def write_card(
+    store: Store,
+    infos: Sequence[ShardInfo],
+    config: Any,
+    audit: Mapping[str, Any] | None = None,
+) -> None:
     """Write `README.md`, `croissant.json` and `sample.schema.json` under shards/.
 
     Call it after the ledger and before the manifest, which signs these files.
@@ -47,6 +52,7 @@ def write_card(store: Store, infos: Sequence[ShardInfo], config: Any) -> None:
         store: OUT.
         infos: all shards.
         config: the run's `miner.config.Config`.
+        audit: of a release, its `estimates` (`miner.audit.estimate`) and what the `gate` found.
     """
     counts = _counts(store, infos)
     kinds = {c.name or c.kind: c.kind for c in config.corpora}
@@ -61,6 +67,7 @@ def write_card(store: Store, infos: Sequence[ShardInfo], config: Any) -> None:
         "versions": _versions(),
         "digest": config.digest(),
         "seed": config.seed,
+        "audit": audit,
     }
     store.write(f"{FOLDER}/README.md", _readme(infos, facts).encode())
     read = [find("corpora", c["kind"]) for c in facts["corpora"]]
@@ -240,10 +247,13 @@ def _source(name: str, part: Part) -> str:
 
 def _quality(facts: Mapping[str, Any]) -> list[str]:
     thresholds, target = facts["thresholds"], facts["target"]
-    parts = [
-        "Precision and its interval: **not audited** by a person. What is stated below is what "
-        "the thresholds were chosen for, on the labelled data of the calibration."
-    ]
+    if facts["audit"] is None:
+        parts = [
+            "Precision and its interval: **not audited** by a person. What is stated below is what "
+            "the thresholds were chosen for, on the labelled data of the calibration."
+        ]
+    else:
+        parts = _audited(**facts["audit"])
     if target is None:
         parts.append("Thresholds were set by hand, score by score.")
     elif target[0] == "fdr":
@@ -253,4 +263,42 @@ def _quality(facts: Mapping[str, Any]) -> list[str]:
     parts.append("<details><summary>All settings of the filters</summary>")
     parts.append("```json\n" + json.dumps(thresholds, indent=2, sort_keys=True) + "\n```")
     parts.append("</details>")
+    return parts
+
+
+def _audited(estimates: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]:
+    """The precision that people found, concept by concept."""
+    whole = estimates["precision"]["all"]["all"]
+    auditors = estimates["auditors"]
+    names = "one person" if len(auditors["judged"]) == 1 else f"{len(auditors['judged'])} people"
+    parts = [
+        f"**Audited** by {names}, {estimates['judged']} masks, drawn at random within strata from "
+        "those the run kept and those it rejected; judgements and sample lie in `audit/`. A mask "
+        "counts as right when it was called right or roughly right.",
+        f"Precision of all kept masks **{whole['estimate']:.3f}**, 95% interval "
+        f"{whole['low']:.3f}-{whole['high']:.3f}; of what is released the lower bound is "
+        f"**{gate['low']:.3f}**. Right to the outline alone: "
+        f"{estimates['strict']['estimate']:.3f}.",
+        _table(
+            ("concept", "judged", "precision", "95% interval", "lower bound, all at once"),
+            (
+                (
+                    name,
+                    row["n"],
+                    f"{row['estimate']:.3f}",
+                    f"{row['low']:.3f}-{row['high']:.3f}",
+                    f"{gate['bounds'][name]:.3f}" if name in gate["bounds"] else "left out",
+                )
+                for name, row in estimates["precision"]["concept"].items()
+            ),
+        ),
+    ]
+    for controls in auditors["controls"].values():
+        parts.append(
+            f"Of the planted masks the auditor called {controls['right_called_right']} of "
+            f"{controls['right']} right ones right and {controls['wrong_called_wrong']} of "
+            f"{controls['wrong']} wrong ones wrong."
+        )
+    if auditors["krippendorff"] is not None:
+        parts.append(f"Krippendorff's alpha of the auditors: {auditors['krippendorff']:.2f}.")
     return parts

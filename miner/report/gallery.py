@@ -107,7 +107,7 @@ class Pictures:
             left -= {s["sample_id"] for s in here}
             self.samples.update({s["sample_id"]: s for s in here})
             ids = pa.array(sorted({s["image_id"] for s in here}))
-            columns = ["image_id", "data", "width", "height", "mpp"]
+            columns = ["image_id", "data", "format", "width", "height", "mpp"]
             images = read_table(store, unit_id, "images", columns)
             for image in _only(images, ids):
                 self.images[image["image_id"]] = image

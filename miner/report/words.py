@@ -107,11 +107,13 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "too_many_pixels": "the picture is larger than `max_pixels`",
         "white_patch": "the patch is empty glass",
         "cap": "the stratum that follows is full",
+        "audit": "an audit left out all of its masks",
     },
     "": {
         "decoy": "asked for as something that should not be there",
         "negated": "the caption denies it",
         "uncertain": "the caption is in doubt about it",
+        "audit": "an auditor called it wrong, or its concept fell short in the audit",
     },
 }
 

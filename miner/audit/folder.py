@@ -1,0 +1,188 @@
+"""OUT/audit/: the drawn sample, the page to judge it on, and the pictures it shows."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from miner.audit.controls import Control, plant
+from miner.audit.draw import Drawn, draw
+from miner.audit.population import By, Mask, population
+from miner.core.errors import Refused
+from miner.core.layout import FINISHED, check_out
+from miner.core.masks import bbox, decode
+from miner.core.store import Store
+from miner.report.gallery import Pictures
+
+FOLDER = "audit"
+SAMPLE = f"{FOLDER}/audit.json"
+PAGE = f"{FOLDER}/index.html"
+ESTIMATES = f"{FOLDER}/estimates.json"
+CONTROLS = 0.04  # of the sample, right ones and wrong ones each
+
+
+def write_audit(
+    store: Store,
+    n: int,
+    by: By,
+    seed: int,
+    earlier: Mapping[str, tuple[float, int]] | None = None,
+) -> dict[str, Any]:
+    """Draw a sample of the masks of a finished OUT and write the page that shows it.
+
+    Args:
+        store: OUT.
+        n: masks to judge, planted controls not counted.
+        by: what the sample is spread over.
+        seed: of the draw.
+        earlier: see `draw.draw`.
+
+    Returns:
+        Content of audit.json: `audit` (the sample's name), `run` (digest of the finished run),
+        `by`, `seed`, `strata` (masks by "kept/…" or "rejected/…"), `items` (per item what is in
+        `Mask`, with the `stratum` and `probability` of `Drawn` and `control`: null, "right" or
+        "wrong").
+
+    Raises:
+        Refused: OUT is not finished, or has no mask.
+    """
+    check_out(store)
+    if not store.exists(FINISHED):
+        raise Refused(f"{store.url}: not finished; run again to go on")
+    masks = population(store, by)
+    if not masks:
+        raise Refused(f"{store.url}: no mask in it to audit")
+    sample = draw(masks, n, seed, earlier)
+    drawn = sample.drawn
+    controls = plant(max(2, round(CONTROLS * len(drawn))), seed)
+    run = store.read_json(FINISHED)["digest"]
+    named = [[d.mask.item for d in drawn], by, seed, run, len(controls)]
+    name = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
+    planted = {hashlib.sha256(f"{name}:{i}".encode()).hexdigest()[:16]: c
+               for i, c in enumerate(controls)}  # fmt: skip
+    items = [_item(d) for d in drawn] + [_planted(item, c) for item, c in planted.items()]
+    items.sort(key=lambda i: hashlib.sha256(f"{seed}{i['item']}".encode()).digest())
+    audit = {"audit": name, "run": run, "by": by, "seed": seed, "strata": sample.strata,
+             "items": items}  # fmt: skip
+    store.remove(FOLDER)
+    shown = _show(store, drawn, planted)
+    store.write_json(SAMPLE, audit)
+    page = {"audit": name, "items": [shown[i["item"]] for i in items]}
+    store.write(PAGE, render(page).encode())
+    return audit
+
+
+def read_audit(store: Store) -> dict[str, Any]:
+    """The drawn sample of an OUT; raises `Refused` when there is none, or of another run."""
+    if not store.exists(SAMPLE):
+        raise Refused(f"{store.url}: no audit in it; draw one with miner audit OUT --n 400")
+    audit: dict[str, Any] = store.read_json(SAMPLE)
+    if not store.exists(FINISHED) or store.read_json(FINISHED)["digest"] != audit["run"]:
+        raise Refused(f"{store.path(SAMPLE)}: drawn from other verdicts; draw again")
+    return audit
+
+
+def _item(drawn: Drawn) -> dict[str, Any]:
+    return {
+        **dataclasses.asdict(drawn.mask),
+        "stratum": drawn.stratum,
+        "probability": round(drawn.probability, 9),
+        "control": None,
+    }
+
+
+def _planted(item: str, control: Control) -> dict[str, Any]:
+    nothing = Mask(
+        item, "", "", "", "", control.concept, "", "", False, None, None, "", None, (), ()
+    )
+    right = "right" if control.right else "wrong"
+    return {**dataclasses.asdict(nothing), "probability": None, "control": right}
+
+
+def _show(
+    store: Store, drawn: Sequence[Drawn], planted: Mapping[str, Control]
+) -> dict[str, dict[str, Any]]:
+    """Write pictures and masks; returns what the page knows of every item."""
+    pictures = Pictures(store, {d.mask.sample_id for d in drawn})
+    shown = {}
+    for mask in (d.mask for d in drawn):
+        sample = pictures.samples[mask.sample_id]
+        image = pictures.images[sample["image_id"]]
+        counts = pictures.masks[sample["image_id"], mask.concept, mask.segmenter]
+        name = f"pictures/{hashlib.sha256(image['data']).hexdigest()[:16]}.{image['format']}"
+        if not store.exists(f"{FOLDER}/{name}"):
+            store.write(f"{FOLDER}/{name}", image["data"])
+        told = {
+            "kept": "yes" if mask.kept else f"no: {mask.reason}",
+            "probability to be right": mask.score,
+            "q-value": mask.q_value,
+            "segmenter": mask.segmenter,
+            "sample": mask.sample_id,
+        }
+        shown[mask.item] = {
+            "item": mask.item,
+            "concept": mask.concept,
+            "picture": name,
+            "mask": _write_mask(store, mask.item, decode(counts, image["height"], image["width"])),
+            "size": [image["width"], image["height"]],
+            "mpp": image["mpp"],
+            "box": mask.box,
+            "caption": sample["caption"],
+            "span": mask.span,
+            "told": told,
+        }
+    for item, control in planted.items():
+        name = f"pictures/{item}.png"
+        store.write(f"{FOLDER}/{name}", control.picture)
+        found = decode(control.counts, control.height, control.width)
+        shown[item] = {
+            "item": item,
+            "concept": control.concept,
+            "picture": name,
+            "mask": _write_mask(store, item, found),
+            "size": [control.width, control.height],
+            "mpp": control.mpp,
+            "box": bbox(found),
+            "caption": f"There is {control.concept}.",
+            "span": [9, 9 + len(control.concept)],
+            "told": {"planted": "right" if control.right else "wrong"},
+        }
+    return shown
+
+
+def _write_mask(store: Store, item: str, mask: np.ndarray) -> str:
+    """A PNG that is opaque where the mask is; its name."""
+    name = f"masks/{item}.png"
+    white = np.full((*mask.shape, 4), 255, np.uint8)
+    white[..., 3] = mask.astype(np.uint8) * 255
+    store.write(f"{FOLDER}/{name}", cv2.imencode(".png", white)[1].tobytes())
+    return name
+
+
+def render(page: Mapping[str, Any]) -> str:
+    """The audit page; `page` holds `audit` and `items` as `write_audit` makes them.
+
+    Captions come from the internet: they enter as JSON in which no tag can open or close, and
+    nothing but the page's own script may run.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("miner.audit", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    assert environment.loader is not None
+    script = environment.loader.get_source(environment, "page.js")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    data = json.dumps(page, ensure_ascii=True, sort_keys=True).replace("<", "\\u003c")
+    return environment.get_template("page.html.j2").render(
+        data=Markup(data), script=Markup(script), digest=digest
+    )
