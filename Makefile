@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test unit test-llm test-models chaos lint format docs bench bench-filters bench-io bench-quality models parity verify
+.PHONY: quickstart test unit test-llm test-models chaos lint format docs bench bench-filters bench-io bench-audit bench-quality models parity verify
 
 # Folder with index.jsonl to train on; without it models are trained on phantoms alone.
 TRAIN ?= ../shared/data/train
@@ -70,6 +70,10 @@ bench-filters: $(READY)
 
 bench-io: $(READY)
 	$(BIN)/python -m tests.bench.io
+
+# Simulated audits: how often intervals cover the truth, how often the gate errs.
+bench-audit: $(READY)
+	$(BIN)/python -m tests.bench.audit
 
 bench-quality: $(READY)
 	$(BIN)/python -m tests.bench.quality

@@ -70,7 +70,7 @@ def draw(
     """
     kept = [m for m in masks if m.kept]
     rejected = [m for m in masks if not m.kept]
-    for_rejected = min(round(n * rejected_share) if kept else n, len(rejected))
+    for_rejected = min(max(round(n * rejected_share), n - len(kept)), len(rejected))
     drawn: list[Drawn] = []
     sizes: dict[str, int] = {}
     for side, some, count in (

@@ -99,7 +99,7 @@ def _judgement(line: str, audit: str, items: set[str]) -> Judgement | str:
         return "no object"
     if value.get("audit") != audit:
         return f"of another audit ({str(value.get('audit'))[:20]!r})"
-    if value.get("item") not in items:
+    if not isinstance(value.get("item"), str) or value["item"] not in items:
         return f"unknown item {str(value.get('item'))[:20]!r}"
     auditor = value.get("auditor")
     if not isinstance(auditor, str) or not auditor.strip():

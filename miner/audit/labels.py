@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from skimage.draw import polygon
 
 from miner.audit.judgements import Judgements
 from miner.core.masks import decode
@@ -36,10 +37,10 @@ def filled(outline: tuple[tuple[float, float], ...], height: int, width: int) ->
         height: px.
         width: px.
     """
-    canvas = np.zeros((height, width), np.uint8)
-    corners = np.round((np.array(outline) - 0.5) * 16).astype(np.int32)
-    cv2.fillPoly(canvas, [corners], (1,), shift=4)
-    return canvas.astype(bool)
+    x, y = np.array(outline).T
+    mask = np.zeros((height, width), bool)
+    mask[polygon(y - 0.5, x - 0.5, mask.shape)] = True
+    return mask
 
 
 def write_labels(

@@ -1,0 +1,133 @@
+"""Whether an audit's intervals and the release gate hold: `python -m tests.bench.audit`.
+
+Runs are simulated whose truth is known: six concepts of unequal size, slides of unequal size whose
+masks err together. Each is drawn from, judged by its truth, and estimated as `miner audit` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import stats
+
+from miner.audit.draw import draw
+from miner.audit.estimate import estimates
+from miner.audit.gate import judge
+from miner.audit.judgements import Judgement, Judgements
+from miner.audit.population import Mask
+
+PRECISION = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
+JUDGED = (100, 200, 400)
+CORRELATION = (0.0, 0.05, 0.15)
+CONCEPTS, MASKS, SLIDES = 6, 3000, 120
+
+
+def run(rng: np.random.Generator, precision: float, correlation: float) -> tuple[list[Mask], dict]:
+    """Masks of a run and which of them are right."""
+    sizes = (MASKS / np.arange(1, CONCEPTS + 1) / np.sum(1 / np.arange(1, CONCEPTS + 1))).astype(
+        int
+    )
+    concept = np.repeat(np.arange(CONCEPTS), sizes)
+    slide = rng.choice(SLIDES, len(concept), p=rng.dirichlet(np.full(SLIDES, 0.7)))
+    level = np.log(precision / (1 - precision)) + rng.normal(0, 0.5, CONCEPTS)
+    p = 1 / (1 + np.exp(-level))
+    if correlation:
+        weight = 1 / correlation - 1
+        at = rng.uniform(size=SLIDES)
+        by_slide = stats.beta.ppf(at[:, None], p * weight, (1 - p) * weight)
+        chance = by_slide[slide, concept]
+    else:
+        chance = p[concept]
+    right = rng.uniform(size=len(concept)) < chance
+    masks = [
+        Mask(
+            item=f"{i:016x}", sample_id=f"s{i}", corpus="c", image=f"{i}.jpg", group=f"g{s}",
+            concept=f"concept {c}", family="cell", stratum=f"concept {c}", kept=True, score=None,
+            reason=None, segmenter="s", q_value=None, box=(), span=(),
+        )
+        for i, (c, s) in enumerate(zip(concept, slide, strict=True))
+    ]  # fmt: skip
+    return masks, {m.item: bool(r) for m, r in zip(masks, right, strict=True)}
+
+
+def audited(masks: list[Mask], right: dict, n: int, seed: int) -> tuple[dict, dict, Judgements]:
+    """Sample, estimates and judgements of a simulated audit."""
+    drawn = draw(masks, n, seed)
+    items = [
+        {
+            "item": d.mask.item, "corpus": d.mask.corpus, "group": d.mask.group,
+            "concept": d.mask.concept, "family": d.mask.family, "kept": d.mask.kept,
+            "stratum": d.stratum, "control": None,
+        }
+        for d in drawn.drawn
+    ]  # fmt: skip
+    audit = {"audit": "a", "run": "r", "strata": drawn.strata, "items": items}
+    said = tuple(
+        Judgement(i["item"], "a", "right" if right[i["item"]] else "wrong_object") for i in items
+    )
+    judgements = Judgements(said, ())
+    return audit, estimates(audit, judgements, None), judgements
+
+
+def cells(repeats: int, seed: int) -> Iterator[tuple[tuple[float, int, float], float, float]]:
+    """(precision, n, correlation), coverage of the whole, coverage of single concepts."""
+    for precision in PRECISION:
+        for n in JUDGED:
+            for correlation in CORRELATION:
+                rng = np.random.default_rng(
+                    [seed, int(1000 * precision), n, int(100 * correlation)]
+                )
+                whole, single = [], []
+                for repeat in range(repeats):
+                    masks, right = run(rng, precision, correlation)
+                    _, found, _ = audited(masks, right, n, repeat)
+                    truth = np.mean(list(right.values()))
+                    row = found["precision"]["all"]["all"]
+                    whole.append(row["low"] <= truth <= row["high"])
+                    of: dict[str, list[bool]] = defaultdict(list)
+                    for mask in masks:
+                        of[mask.concept].append(right[mask.item])
+                    for concept, row in found["precision"]["concept"].items():
+                        single.append(row["low"] <= np.mean(of[concept]) <= row["high"])
+                yield (precision, n, correlation), float(np.mean(whole)), float(np.mean(single))
+
+
+def gate(repeats: int, seed: int, bar: float, drop: bool) -> float:
+    """Share of simulated runs just below the bar that the gate releases."""
+    released = 0
+    rng = np.random.default_rng([seed, 7])
+    for repeat in range(repeats):
+        masks, right = run(rng, bar, 0.05)
+        audit, found, judgements = audited(masks, right, 200, repeat)
+        outcome = judge(found, audit, judgements, bar, drop)
+        stay = [right[m.item] for m in masks if m.concept not in outcome.dropped]
+        released += not outcome.reasons and bool(stay) and np.mean(stay) < bar
+    return released / repeats
+
+
+def main() -> None:
+    """Print coverage by cell and how often the gate errs; exit 1 when a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=100, help="runs per cell")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    found = []
+    for cell, whole, single in cells(options.repeats, options.seed):
+        found.append((whole, single))
+        print("precision {} judged {} correlation {}:".format(*cell), f"{whole:.3f} {single:.3f}")
+    whole, single = np.array(found).T
+    print(f"whole: {whole.mean():.3f} pooled, {whole.min():.3f} in the worst cell")
+    print(f"single concepts: {single.mean():.3f} pooled, {single.min():.3f} in the worst cell")
+    wrong = {drop: gate(options.repeats * 4, options.seed, 0.9, drop) for drop in (False, True)}
+    print(f"released below the bar: {wrong[False]:.3f}, with --drop-failing {wrong[True]:.3f}")
+    # A cell is a share of `repeats`: the bar is .91 less two standard errors of such a share.
+    slack = 2 * np.sqrt(0.95 * 0.05 / options.repeats)
+    held = 0.93 <= whole.mean() <= 0.985 and whole.min() >= 0.91 - slack
+    raise SystemExit(0 if held and max(wrong.values()) <= 0.05 else 1)
+
+
+if __name__ == "__main__":
+    main()
