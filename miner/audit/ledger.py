@@ -9,8 +9,6 @@ import pyarrow as pa
 from miner.barrier.ledger import SAMPLE_ROWS, table_writer
 from miner.core.store import Store
 
-REASON = "audit"  # of rows, status excluded, and of masks that the release leaves out
-
 
 def rewrite(
     store: Store, to: Store, shard_of: Mapping[str, str], regions: Mapping[str, Sequence[str]]
@@ -36,7 +34,7 @@ def rewrite(
                 row["shard"], row["regions"] = shard_of[row["key"]], len(regions[row["key"]])
                 continue
             gone.add(row["sample_id"])
-            row |= {"status": "excluded", "reason": REASON, "regions": 0}
+            row.update(status="excluded", reason="audit", regions=0)
             row |= dict.fromkeys(("split", "shard", "key"))
         to.write_table(name, pa.Table.from_pylist(rows, schema=SAMPLE_ROWS))
     for name in store.names("ledger/candidates", suffix=".parquet"):
@@ -49,7 +47,7 @@ def rewrite(
             released = sample_id in shard_of and concept in regions[sample_id]
             left_out = kept and not released and (sample_id in shard_of or sample_id in gone)
             keep.append(kept and not left_out)
-            reason.append(REASON if left_out else why)
+            reason.append("audit" if left_out else why)
         for column, values in (("keep", keep), ("reason", reason)):
             at = table.column_names.index(column)
             table = table.set_column(at, table.field(column), pa.array(values, table[column].type))
