@@ -214,13 +214,10 @@ class PathGen(Reader):
             return dict.fromkeys(wanted, Picture(status="unreadable", reason="slide_failed"))
         result = {}
         size, format_ = self.config.patch_px, self.config.patch_format
-        failed = False
         try:
             for name, (x, y) in wanted.items():
-                # OpenSlide refuses everything after its first failure on a slide.
-                patch = "slide_failed" if failed else slide.patch(x, y, size)
+                patch = slide.patch(x, y, size)
                 if isinstance(patch, str):
-                    failed = failed or patch == "slide_failed"
                     result[name] = Picture(status="unreadable", reason=patch)
                 elif self._is_white(patch):
                     result[name] = Picture(status="excluded", reason="white_patch")

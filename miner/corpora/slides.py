@@ -35,32 +35,48 @@ class Slide:
         if self._copy is not None:
             path = str(Path(self._copy.name) / folder.path().rsplit("/", 1)[-1])
             folder.fs.get_file(folder.path(), path)
+        self._path = path
+        self._slide: openslide.OpenSlide | None = None
         try:
             self._slide = openslide.OpenSlide(path)
+            self._size = self._slide.dimensions
+            self.mpp = slide_mpp(self._slide.properties)
+            self.scanner = scanner(self._slide.properties)
         except openslide.OpenSlideError as error:
             raise OSError(str(error)) from None
-        self.mpp = slide_mpp(self._slide.properties)
-        self.scanner = scanner(self._slide.properties)
 
     def close(self) -> None:
         """Close the slide and remove its copy."""
-        self._slide.close()
+        self._shut()
         if self._copy is not None:
             self._copy.cleanup()
 
+    def _shut(self) -> None:
+        if self._slide is not None:
+            self._slide.close()
+        self._slide = None
+
     def patch(self, x: int, y: int, size: int) -> np.ndarray | str:
         """Square of level 0 with upper left corner (x, y).
+
+        OpenSlide refuses everything after its first failure, so the slide is then opened again:
+        what becomes of a patch does not depend on what was asked before.
 
         Returns:
             RGB, uint8 (size, size, 3), transparency laid over white; or as text the reason why
             not: `outside_slide`, `slide_failed`.
         """
-        width, height = self._slide.dimensions
+        width, height = self._size
         if x < 0 or y < 0 or x + size > width or y + size > height:
             return "outside_slide"
+        if self._slide is None:
+            return "slide_failed"
         try:
             rgba = np.asarray(self._slide.read_region((x, y), 0, (size, size)))
         except openslide.OpenSlideError:
+            self._shut()
+            with contextlib.suppress(openslide.OpenSlideError):
+                self._slide = openslide.OpenSlide(self._path)
             return "slide_failed"
         alpha = rgba[:, :, 3:]
         if (alpha == 255).all():

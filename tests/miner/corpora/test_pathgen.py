@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from miner.core.errors import Refused
@@ -170,6 +171,27 @@ def test_mpp_of_slides(properties, expected):
 )
 def test_scanner_of_slides(properties, expected):
     assert slides.scanner(properties) == expected
+
+
+@pytest.mark.parametrize("unit_rows", [1, 3, 16])
+def test_a_damaged_tile_costs_the_patches_that_touch_it(tmp_path, unit_rows):
+    path = tmp_path / "slides" / f"{A}.tif"
+    pixels = write_slide(path, size=1024)
+    with tifffile.TiffFile(path) as tiff:
+        at, length = tiff.pages[0].dataoffsets[5], tiff.pages[0].databytecounts[5]
+    data = bytearray(path.read_bytes())
+    data[at + 20 : at + length - 2] = bytes(length - 22)
+    path.write_bytes(data)  # the tile from (256, 256) to (512, 512)
+    corners = [(x, y) for y in (0, 200, 512, 768) for x in (0, 192, 512, 768)]
+    write_json(tmp_path / "PathGen-1.6M.json", [pathgen_record(A, x, y) for x, y in corners])
+    corpus = config("pathgen", tmp_path, patch_px=256)
+    samples, images = read_all(corpus, tmp_path / "out", unit_rows)
+    for (x, y), sample in zip(corners, samples, strict=True):
+        touches = 0 < x < 512 and 0 < y < 512
+        assert sample["reason"] == ("slide_failed" if touches else None)
+        if not touches:
+            patch = decode(images[sample["image_id"]]["data"])
+            assert np.array_equal(patch, pixels[y : y + 256, x : x + 256])
 
 
 def test_the_scanner_is_a_stratum(tmp_path, monkeypatch):
