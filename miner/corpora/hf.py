@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from miner.core.errors import Refused
@@ -22,6 +22,7 @@ from miner.corpora.parquet import (
 )
 from miner.corpora.part import CAPTION, CorpusPart, Listing, first_of
 from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64, scalars
+from miner.corpora.splits import splits_of
 from miner.corpora.tables import checked, table_fingerprints
 
 _MAGIC = {b"\xff\xd8": "jpg", b"\x89P": "png", b"II": "tif", b"MM": "tif", b"RI": "webp"}
@@ -33,7 +34,7 @@ class HfConfig(CorpusConfig):
     Attributes:
         image: picture column (bytes, or the datasets library's struct of bytes and path).
         caption: text column.
-        split: split of a hub data set or of a saved dictionary of splits.
+        split: split to read; which files are of it is told as the datasets library does.
     """
 
     kind: Literal["hf"]
@@ -61,14 +62,14 @@ class Hf(Reader):
             parent, _, file = config.path.rpartition("/")
             self.folder, self.tables = Folder(parent or ".", self.field), (file,)
         elif self.folder.isdir() and not self._is_saved():
-            files = sorted(n for n in self.folder.walk() if n.endswith(".parquet"))
-            # The hub's convention: {split}-00000-of-00001.parquet
-            split = [n for n in files if n.rpartition("/")[2].startswith(f"{config.split}-")]
-            self.tables = tuple(split or files)
-            if not files:
+            splits = _splits(self.folder)
+            if not splits:
                 raise Refused(
                     f"{self.field}: {config.path}: expected parquet files or a save_to_disk folder"
                 )
+            self.tables = tuple(splits.get(config.split, ()))
+            if not self.tables:
+                raise self._no_split(splits)
         else:
             self._dataset = self._load()
         for table in self.tables:
@@ -81,6 +82,12 @@ class Hf(Reader):
     def _is_saved(self) -> bool:
         return self.folder.isfile("dataset_dict.json") or self.folder.isfile("state.json")
 
+    def _no_split(self, there: Iterable[str]) -> Refused:
+        has = ", ".join(map(str, there))
+        return Refused(
+            f"{self.field}: {self.config.path}: no split {self.config.split!r}; has: {has}"
+        )
+
     def _load(self) -> Any:
         import datasets
 
@@ -90,8 +97,10 @@ class Hf(Reader):
                 found = datasets.load_from_disk(path)
                 if isinstance(found, datasets.DatasetDict):
                     if split not in found:
-                        raise Refused(f"{self.field}: {path}: no split {split!r}: {[*found]}")
+                        raise self._no_split(found)
                     found = found[split]
+                elif found.split and str(found.split).partition("[")[0] != split:
+                    raise self._no_split([found.split])
             else:
                 found = datasets.load_dataset(path, split=split)
             if self.config.image in found.column_names:
@@ -178,7 +187,17 @@ def _detect(listing: Listing) -> dict[str, Any] | None:
     schema = listed_schema(listing)
     caption = first_of(CAPTION, schema.names)
     held = pictures_in(schema)
-    return {"image": held[0], "caption": caption} if held and caption else None
+    if not held or not caption:
+        return None
+    settings = {"image": held[0], "caption": caption}
+    splits = {} if listing.file else _splits(listing.folder)
+    return settings | ({"split": min(splits)} if splits and "train" not in splits else {})
+
+
+def _splits(folder: Folder) -> dict[str, list[str]]:
+    """Parquet files of each split; empty where there are none."""
+    files = sorted(n for n in folder.walk() if n.endswith(".parquet"))
+    return splits_of(folder, files) if files else {}
 
 
 PART = CorpusPart(

@@ -18,6 +18,10 @@ from miner.corpora.rows import Place
 # What Arrow raises on damaged files; UnicodeDecodeError is a ValueError.
 _DAMAGE = (pa.ArrowException, OSError, ValueError)
 
+# Where the layouts of the hub have parquet files: `data/`, `{split}/`, `{configuration}/{split}/`.
+_DEEP = 2
+_FOLDERS = 20
+
 
 def parquet_columns(folder: Folder, table: str) -> list[str]:
     """Column names.
@@ -38,10 +42,14 @@ def _refused(folder: Folder, table: str, error: BaseException) -> Refused:
 
 
 def listed_schema(listing: Listing) -> pa.Schema:
-    """Schema of the first parquet file directly there or in `data/`; empty where there is none."""
-    found = [n for n in listing.names if n.endswith(".parquet")]
-    if not found and "data" in listing.folders:
-        found = [n for n, _ in listing.folder.entries("data") if n.endswith(".parquet")]
+    """Schema of the first parquet file there or up to two folders deep; empty without one."""
+    names, folders = listing.names, listing.folders
+    for _ in range(_DEEP):
+        if any(n.endswith(".parquet") for n in names):
+            break
+        inner = [e for folder in folders[:_FOLDERS] for e in listing.folder.entries(folder)]
+        names, folders = [n for n, d in inner if not d], [n for n, d in inner if d]
+    found = [n for n in names if n.endswith(".parquet")]
     if not found:
         return pa.schema([])
     try:
