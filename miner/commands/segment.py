@@ -27,6 +27,7 @@ def segment(
     from miner.core.pixels import decode
     from miner.core.threads import fix_threads
     from miner.load_config import load_config
+    from miner.report.words import explain
     from segmenters.ask import answers, to_prompt
     from segmenters.overlay import describe, draw
 
@@ -37,7 +38,7 @@ def segment(
     except OSError as error:
         raise Refused(f"{image}: {error.strerror or error}") from None
     except ValueError as error:
-        raise Refused(f"{image}: {error}") from None
+        raise Refused(f"{image}: {explain(str(error)) or error}") from None
     prompts = [to_prompt(phrase, site) for phrase in phrases]
     rows = answers(settings.segment, settings.runner.threads, pixels, prompts, mpp, image)
     target = Path(out) if out else Path(image).with_suffix(".overlay.png")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from dataclasses import replace
 
-from PIL import Image, UnidentifiedImageError
-
-from miner.core.pixels import encode, rgb
+from miner.core.pixels import decode, encode, opened, rgb
+from miner.core.png import SIGNATURE, BadPicture, essential
 from miner.corpora.rows import Picture
 
 # Formats whose bytes go through untouched. MPO is a JPEG with further views behind the first.
@@ -18,7 +15,7 @@ CONVERTED = ("TIFF", "BMP", "WEBP", "GIF")
 
 
 def check(data: bytes, max_pixels: int) -> Picture:
-    """Check a picture file by decoding it whole.
+    """Check a picture file by decoding it whole, as stages and loaders will.
 
     Args:
         data: the publisher's bytes.
@@ -26,17 +23,14 @@ def check(data: bytes, max_pixels: int) -> Picture:
 
     Returns:
         The picture with its bytes (converted to PNG for formats shards cannot hold), or with a
-        status and a reason: `empty_file`, `not_an_image`, `truncated`, `too_many_pixels`,
-        `animated`, `unsupported_format`.
+        status and a reason: `empty_file`, `not_an_image`, `truncated`, `damaged`,
+        `too_many_pixels`, `animated`, `unsupported_format`, `unsupported_pixels`.
     """
     if not data:
         return Picture(status="unreadable", reason="empty_file")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            image = Image.open(io.BytesIO(data))
-        except (OSError, SyntaxError, ValueError, UnidentifiedImageError):
-            return Picture(status="unreadable", reason="not_an_image")
+    picture = Picture()
+    try:
+        image = opened(essential(data) if data[:8] == SIGNATURE else data)
         width, height = image.size
         picture = Picture(width=width, height=height)
         if width * height > max_pixels:
@@ -44,12 +38,17 @@ def check(data: bytes, max_pixels: int) -> Picture:
         format_ = image.format or ""
         if format_ not in FORMATS and format_ not in CONVERTED:
             return replace(picture, status="unreadable", reason="unsupported_format")
-        try:
-            if format_ != "MPO" and getattr(image, "n_frames", 1) > 1:
-                return replace(picture, status="unreadable", reason="animated")
-            image.load()
-        except (OSError, SyntaxError, ValueError, EOFError, MemoryError):
-            return replace(picture, status="unreadable", reason="truncated")
-        if format_ in FORMATS:
-            return replace(picture, data=data, format=FORMATS[format_])
-        return replace(picture, data=encode(rgb(image), "png"), format="png")
+        if format_ != "MPO" and getattr(image, "is_animated", False):
+            return replace(picture, status="unreadable", reason="animated")
+        if FORMATS.get(format_) == "jpg":
+            image.load()  # OpenCV fills in what is missing, Pillow says that it is
+        pixels = decode(data) if format_ in FORMATS else rgb(image)
+    except BadPicture as bad:
+        return replace(picture, status="unreadable", reason=str(bad))
+    except Exception:  # whatever a decoder makes of damage costs this picture, not the run
+        return replace(picture, status="unreadable", reason="truncated")
+    height, width = pixels.shape[:2]
+    picture = replace(picture, width=width, height=height)
+    if format_ in FORMATS:
+        return replace(picture, data=data, format=FORMATS[format_])
+    return replace(picture, data=encode(pixels, "png"), format="png")

@@ -84,8 +84,10 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "empty_file": "the file is empty",
         "not_an_image": "the file is no picture",
         "truncated": "the file ends too early",
+        "damaged": "the picture does not match its own checksum",
         "animated": "the file has several pictures",
         "unsupported_format": "a picture in a format that is not read",
+        "unsupported_pixels": "pixels of a kind or range that 8 bits cannot show",
         # the container
         "crc_error": "the zip's member does not unpack to its checksum",
         "encrypted_member": "the zip's member is encrypted",

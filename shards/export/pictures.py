@@ -1,7 +1,8 @@
 """Pictures that every consumer decodes to the pixels the masks were drawn on.
 
-Masks lie on the stored pixels. OpenCV turns a picture by its EXIF orientation and PIL does not, and
-readers disagree on 16-bit and transparent PNG, so such pictures do not go out as they are.
+Masks lie on the stored pixels. OpenCV turns a picture by its EXIF orientation and PIL does not,
+readers disagree on 16-bit and transparent PNG, and PIL refuses profiles and texts of PNG that are
+large or damaged, so such pictures do not go out as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from miner.core.pixels import encode
-from shards.decode import decode_image, png_chunks
+from miner.core.png import BadPicture, chunks, essential, sound
+from shards.decode import decode_image
 from shards.export.folder import Folder, Sample
 from shards.index import Damaged
 
@@ -53,16 +55,35 @@ def upright(data: bytes) -> tuple[bytes, str]:
 def plain(sample: Sample) -> tuple[bytes, str]:
     """PNG of 8 bits a channel without transparency and orientation, and why it was encoded anew."""
     data = sample.image
-    kinds = png_chunks(data)
+    parts = list(chunks(data))
+    kinds = {kind for kind, _, _ in parts}
     if data[24:25] == b"\x10":
         why = "readers differ in 16-bit PNG: 8 bits"
     elif data[25:26] in (b"\4", b"\6") or b"tRNS" in kinds:
         why = "readers differ in transparency: laid over white"
+    elif not all(sound(data, begin, end) for _, begin, end in parts) or not _opens(data):
+        return _bare(sample), "readers differ in large or damaged profiles and texts: taken out"
     elif b"eXIf" in kinds and _turned(data):
         why = "readers differ in EXIF orientation: taken out"
     else:
         return data, ""
     return encode(pixels(sample), "png"), why
+
+
+def _bare(sample: Sample) -> bytes:
+    try:
+        return essential(sample.image)
+    except BadPicture as error:
+        size = len(sample.image)
+        raise Damaged(f"sample {sample.key}: {size} bytes are not an image: {error}") from None
+
+
+def _opens(data: bytes) -> bool:
+    try:
+        Image.open(io.BytesIO(data)).close()
+    except (OSError, ValueError, SyntaxError):
+        return False
+    return True
 
 
 def pixels(sample: Sample) -> np.ndarray:
