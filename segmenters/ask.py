@@ -64,8 +64,7 @@ def ask(
         return found
     shown = [prompt for _, prompt in asked]
     try:
-        named = getattr(segmenter, "encode_named", None)
-        encoded = named(name, image, mpp) if named else segmenter.encode(image, mpp)
+        encoded = segmenter.encode_named(name, image, mpp)
         answers = segmenter.segment(encoded, shown)
     except Exception as error:
         if type(error).__name__ == "AcceleratorError":

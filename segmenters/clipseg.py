@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+import pydantic
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from segmenters.config import ClipSegConfig
+from miner.core.parts import Part
 from segmenters.hub import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -19,9 +21,22 @@ from segmenters.hub import (
     load_tokenizer,
     preprocessing,
 )
-from segmenters.phrases import PhraseAnswer, PhraseSegmenter
+from segmenters.phrases import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
 
 PUBLISHED = Preprocessing(352, 352, None, IMAGENET_MEAN, IMAGENET_STD)
+
+
+class ClipSegConfig(PhraseConfig):
+    """CLIPSeg through transformers.
+
+    Attributes:
+        model: folder or hub id.
+        batch: prompts decoded at once.
+    """
+
+    kind: Literal["clipseg"] = "clipseg"
+    model: str
+    batch: int = pydantic.Field(default=8, ge=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +120,14 @@ class ClipSegModel:
         return self._texts[phrase]
 
 
-def build(config: ClipSegConfig) -> PhraseSegmenter:
+def build(config: ClipSegConfig, threads: int = 1) -> PhraseSegmenter:
     """The configured CLIPSeg."""
     return PhraseSegmenter(config.name or "clipseg", ClipSegModel(config), config)
+
+
+PART = Part(
+    kind="clipseg",
+    Settings=ClipSegConfig,
+    build=build,
+    columns=SCORES,
+)

@@ -5,17 +5,36 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
+from miner.core.parts import Part
+from miner.core.settings import PartSettings
 from segmenters import stain, unet
 from segmenters.confidence import confidence
 from segmenters.equivalents import answered_as
-from segmenters.protocol import Candidate, Prompt
+from segmenters.protocol import Candidate, Prompt, Segmenter
 from segmenters.routes import ROUTES, native
 from segmenters.stain import support
+from segmenters.stain.segmenter import SCORES as STAIN_SCORES
 from segmenters.stain.segmenter import Encoded as StainView
 from segmenters.unet.encoded import Encoded as UnetView
+from segmenters.unet.segmenter import SCORES as UNET_SCORES
+
+SCORES = {
+    **STAIN_SCORES,
+    **UNET_SCORES,
+    "agreement": "IoU of what networks and rules drew, .5 where one of them cannot, 0..1",
+    "area_fraction": "share of the picture covered, 0..1",
+    "objects": "single objects, 0 for a region",
+}
+
+
+class EmbeddedConfig(PartSettings):
+    """The shipped segmenter: per concept the better of `stain` and `unet`."""
+
+    kind: Literal["embedded"] = "embedded"
 
 
 class Encoded:
@@ -52,7 +71,7 @@ class Encoded:
         return StainView(self.image, self.mpp, settled, self.kind, self.unet.nuclei)
 
 
-class EmbeddedSegmenter:
+class EmbeddedSegmenter(Segmenter):
     """Needs no download: small networks and a set of rules, and knows what neither can do."""
 
     name = "embedded"
@@ -134,3 +153,11 @@ class EmbeddedSegmenter:
 def _iou(one: np.ndarray, two: np.ndarray) -> float:
     union = int((one | two).sum())
     return int((one & two).sum()) / union if union else 0.0
+
+
+PART = Part(
+    kind="embedded",
+    Settings=EmbeddedConfig,
+    build=lambda config, threads: EmbeddedSegmenter(),
+    columns=SCORES,
+)

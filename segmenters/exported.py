@@ -9,20 +9,57 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
+import pydantic
 from numpy.typing import NDArray
 
 from miner.core.errors import Refused
 from miner.core.extras import installed
+from miner.core.parts import Part
+from miner.core.settings import PartSettings
 from ner.concepts import concepts
-from segmenters.config import ExportedConfig
-from segmenters.probability import to_region
-from segmenters.protocol import Candidate, Prompt
+from segmenters.probability import RegionConfig, to_region
+from segmenters.protocol import Candidate, Prompt, Segmenter
 from segmenters.tiling import Blend, Tile, grid, merge_labels
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+class ExportedConfig(PartSettings):
+    """A closed-vocabulary expert saved as TorchScript or ONNX.
+
+    Attributes:
+        name: name in the ledger.
+        model: the file, `.pt` or `.onnx`.
+        classes: concept of each output channel, or of each value of a class map; several where a
+            class is more than one thing ([tumor cell, nucleus]). More general concepts of the
+            table need not be listed.
+        output: "probabilities" (n, C, h, w), "logits" of that shape, or "instances" (n, 1 or 2,
+            h, w): a label map, and a class map after it where there is one.
+        mpp: um per pixel the model was trained at; a picture of unknown scale is taken to have it.
+        tile_px: side of the square the model takes.
+        overlap: share of a tile's side that it shares with its neighbour.
+        mean: subtracted from 0-255 RGB.
+        std: divided by, after the mean.
+        device: as for the others; ONNX models run on the CPU.
+        regions: from probability to regions.
+    """
+
+    kind: Literal["exported"] = "exported"
+    name: str = "exported"
+    model: str
+    classes: dict[int, str | tuple[str, ...]]
+    output: Literal["probabilities", "logits", "instances"] = "probabilities"
+    mpp: float = pydantic.Field(default=0.5, gt=0)
+    tile_px: int = pydantic.Field(default=256, ge=16)
+    overlap: float = pydantic.Field(default=0.25, ge=0, le=0.5)
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (255.0, 255.0, 255.0)
+    device: str = "cpu"
+    regions: RegionConfig = RegionConfig()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +79,7 @@ class Expertise:
     classes: np.ndarray | None = None
 
 
-class ExportedSegmenter:
+class ExportedSegmenter(Segmenter):
     """Runs the expert once a picture, whatever is asked.
 
     Args:
@@ -254,3 +291,10 @@ def _onnx(path: Path, field: str, config: ExportedConfig, threads: int) -> Netwo
         return np.asarray(session.run(None, {name: x})[0], np.float32)
 
     return run
+
+
+PART = Part(
+    kind="exported",
+    Settings=ExportedConfig,
+    build=ExportedSegmenter,
+)

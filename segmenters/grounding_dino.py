@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+import pydantic
 import torch
 
-from segmenters.config import GroundingDinoConfig
+from miner.core.parts import Part
 from segmenters.hub import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -17,10 +19,25 @@ from segmenters.hub import (
     load_tokenizer,
     preprocessing,
 )
-from segmenters.phrases import PhraseAnswer, PhraseSegmenter
+from segmenters.phrases import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
 from segmenters.sam import SamBoxes, SamFeatures, objects_answer
 
 PUBLISHED = Preprocessing(800, 800, 1333, IMAGENET_MEAN, IMAGENET_STD)
+
+
+class GroundingDinoConfig(PhraseConfig):
+    """Boxes from Grounding DINO, masks from SAM or MedSAM.
+
+    Attributes:
+        detector: folder or hub id of the Grounding DINO model.
+        sam: folder or hub id of the SAM model.
+        box_threshold: boxes scored lower are dropped (.25 is the detector's own default).
+    """
+
+    kind: Literal["grounding_dino"] = "grounding_dino"
+    detector: str
+    sam: str
+    box_threshold: float = pydantic.Field(default=0.25, ge=0, le=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +99,14 @@ class GroundingDinoModel:
         return dataclasses.replace(answer, truncated=whole.shape[1] > longest)
 
 
-def build(config: GroundingDinoConfig) -> PhraseSegmenter:
+def build(config: GroundingDinoConfig, threads: int = 1) -> PhraseSegmenter:
     """The configured pair of detector and SAM."""
     return PhraseSegmenter(config.name or "grounding_dino", GroundingDinoModel(config), config)
+
+
+PART = Part(
+    kind="grounding_dino",
+    Settings=GroundingDinoConfig,
+    build=build,
+    columns=SCORES,
+)

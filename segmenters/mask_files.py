@@ -6,18 +6,36 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pydantic
 from PIL import Image
 from pycocotools import mask as coco
 
 from miner.core.errors import Refused
+from miner.core.parts import Part
+from miner.core.settings import PartSettings
 from ner.concepts import concepts
-from segmenters.config import MaskFilesConfig
-from segmenters.protocol import Candidate, Prompt
+from segmenters.protocol import Candidate, Prompt, Segmenter
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+
+
+class MaskFilesConfig(PartSettings):
+    """Masks that someone already has.
+
+    Attributes:
+        name: name in the ledger.
+        path: folder with `<image stem>/<concept>.png` label maps, or a COCO JSON file with RLE
+            or polygons.
+        concepts: name in the files -> concept; names that are concepts need no entry.
+    """
+
+    kind: Literal["mask-files"] = "mask-files"
+    name: str = "mask-files"
+    path: str
+    concepts: dict[str, str] = pydantic.Field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +47,7 @@ class Located:
     width: int
 
 
-class MaskFilesSegmenter:
+class MaskFilesSegmenter(Segmenter):
     """Answers from files; pictures without a file for a concept have no mask of it.
 
     A folder holds `<corpus>/<image stem>/<name>.png` or `<image stem>/<name>.png`, label maps of
@@ -150,3 +168,10 @@ def _read(what: Any, at: Located) -> np.ndarray:
 def _raw(segmentation: Any) -> bool:
     """Whether a segmentation is a polygon list or an uncompressed RLE."""
     return isinstance(segmentation, list) or isinstance(segmentation["counts"], list)
+
+
+PART = Part(
+    kind="mask-files",
+    Settings=MaskFilesConfig,
+    build=lambda config, threads: MaskFilesSegmenter(config),
+)

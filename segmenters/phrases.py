@@ -7,15 +7,46 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import pydantic
 
+from miner.core.settings import PartSettings
 from ner.concepts import concepts
-from segmenters.config import PhraseConfig
 from segmenters.ensemble import iou, mean_pairwise_iou
-from segmenters.probability import to_region
-from segmenters.protocol import Candidate, Prompt
-from segmenters.tiling import Blend, Tile, field_um, grid, merge_labels, tissue_share
+from segmenters.probability import RegionConfig, to_region
+from segmenters.protocol import Candidate, Prompt, Segmenter
+from segmenters.tiling import Blend, Tile, TilingConfig, field_um, grid, merge_labels, tissue_share
 
 SLIVER_PX = 16
+# What a `PhraseSegmenter` says of a mask.
+SCORES: Mapping[str, str] = {
+    "fell_back": "1 where memory did not suffice for the configured batch",
+    "max_probability": "highest probability in the picture, 0..1",
+    "mean_probability": "mean probability under the mask, 0..1",
+    "same_query": "share of the tiles in which another phrase got the same answer, 0..1",
+    "scale_agreement": "mean IoU with the masks at other um per pixel tried, 0..1",
+    "scale_mpp": "um per pixel at which the picture was shown",
+    "truncated": "1 where the phrase was longer than the model reads",
+    "wording_agreement": "mean IoU of the masks by wording, 0..1",
+}
+
+
+class PhraseConfig(PartSettings):
+    """What every text-prompted model has in common.
+
+    Attributes:
+        name: name in the ledger; the kind when empty.
+        device: "cpu", "cuda", "cuda:1" ...
+        wordings: how many wordings of a concept are asked; their mean probability counts and
+            their agreement is a score.
+        tiling: at what physical scale.
+        regions: from probability to regions.
+    """
+
+    name: str = ""
+    device: str = "cpu"
+    wordings: int = pydantic.Field(default=2, ge=1)
+    tiling: TilingConfig = TilingConfig()
+    regions: RegionConfig = RegionConfig()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +103,7 @@ class _Found:
     fell_back: bool = False
 
 
-class PhraseSegmenter:
+class PhraseSegmenter(Segmenter):
     """Shows a model the picture at the scale each concept needs.
 
     Args:
@@ -81,17 +112,6 @@ class PhraseSegmenter:
         config: wordings, tiling, regions.
         wordings: phrases to use for a prompt, best first; the prompt's own when left out.
     """
-
-    score_names = (
-        "fell_back",
-        "max_probability",
-        "mean_probability",
-        "same_query",
-        "scale_agreement",
-        "scale_mpp",
-        "truncated",
-        "wording_agreement",
-    )
 
     def __init__(
         self,

@@ -5,14 +5,31 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pydantic
 from scipy import ndimage
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
-from segmenters.config import RegionConfig
+from miner.core.settings import Settings
 
 # Physical rules need a scale; where none is known this one is taken (20x).
 FALLBACK_MPP = 0.5
+
+
+class RegionConfig(Settings):
+    """How a probability map becomes a mask and single objects.
+
+    Attributes:
+        threshold: a pixel belongs to the mask from this probability on.
+        smooth_um: sigma of the Gaussian that smooths the map, in um; 0 leaves it as it is.
+        min_area_um2: smaller specks are removed, unless the concept's own size says otherwise.
+        max_hole_um2: smaller holes are filled, unless the concept's own size says otherwise.
+    """
+
+    threshold: float = pydantic.Field(default=0.5, gt=0, lt=1)
+    smooth_um: float = pydantic.Field(default=0.0, ge=0)
+    min_area_um2: float = pydantic.Field(default=4.0, ge=0)
+    max_hole_um2: float = pydantic.Field(default=4.0, ge=0)
 
 
 def to_region(

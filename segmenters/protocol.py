@@ -58,9 +58,8 @@ class Candidate:
 class Segmenter(Protocol):
     """A text-prompted (or closed-vocabulary) segmenter.
 
-    A segmenter whose candidates carry `scores` names them in a `score_names` attribute, so that
-    every unit has the same columns. One that must know which picture it is asked about has
-    `encode_named(image_id, image, mpp)`, which is then called instead of `encode`.
+    Segmenters inherit from this. The scores that a segmenter's candidates carry are the `columns`
+    of its part, so that every unit has the same ones.
     """
 
     name: str
@@ -77,6 +76,16 @@ class Segmenter(Protocol):
             mpp: um per pixel, None when unknown.
         """
         ...
+
+    def encode_named(self, image_id: str, image: np.ndarray, mpp: float | None) -> Any:
+        """Encode a picture whose name matters; as it stands, the name does not.
+
+        Args:
+            image_id: "{corpus}/{image name}".
+            image: uint8 (H, W, 3), RGB.
+            mpp: um per pixel, None when unknown.
+        """
+        return self.encode(image, mpp)
 
     def segment(self, encoded: Any, prompts: Sequence[Prompt]) -> list[Candidate]:
         """Answer each prompt, in order; one candidate per prompt, never fewer."""

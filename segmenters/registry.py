@@ -1,83 +1,15 @@
-"""Which class answers for which `kind` of the configuration."""
+"""The configured segmenters."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from miner.core.errors import Refused
+from miner.core.parts import Part, find
+from miner.core.settings import PartSettings
 from segmenters.config import SegmentConfig
 from segmenters.protocol import Segmenter
-
-
-def _embedded(config: Any, threads: int) -> Segmenter:
-    from segmenters.embedded import EmbeddedSegmenter
-
-    return EmbeddedSegmenter()
-
-
-def _stain(config: Any, threads: int) -> Segmenter:
-    from segmenters.stain import StainSegmenter
-
-    return StainSegmenter()
-
-
-def _unet(config: Any, threads: int) -> Segmenter:
-    from segmenters.unet import UnetSegmenter
-
-    return UnetSegmenter()
-
-
-def _biomedparse(config: Any, threads: int) -> Segmenter:
-    from segmenters.biomedparse.segmenter import build
-
-    return build(config)
-
-
-def _clipseg(config: Any, threads: int) -> Segmenter:
-    from segmenters.clipseg import build
-
-    return build(config)
-
-
-def _sam3(config: Any, threads: int) -> Segmenter:
-    from segmenters.sam import build
-
-    return build(config)
-
-
-def _grounding_dino(config: Any, threads: int) -> Segmenter:
-    from segmenters.grounding_dino import build
-
-    return build(config)
-
-
-def _exported(config: Any, threads: int) -> Segmenter:
-    from segmenters.exported import ExportedSegmenter
-
-    return ExportedSegmenter(config, threads)
-
-
-def _mask_files(config: Any, threads: int) -> Segmenter:
-    from segmenters.mask_files import MaskFilesSegmenter
-
-    return MaskFilesSegmenter(config)
-
-
-# Imports happen in the builders: a run loads only the libraries of the segmenters it uses.
-SEGMENTERS: Mapping[str, Callable[[Any, int], Segmenter]] = {
-    "embedded": _embedded,
-    "stain": _stain,
-    "unet": _unet,
-    "biomedparse": _biomedparse,
-    "clipseg": _clipseg,
-    "sam3": _sam3,
-    "grounding_dino": _grounding_dino,
-    "exported": _exported,
-    "mask-files": _mask_files,
-}
 
 
 def build(config: SegmentConfig, threads: int = 1) -> list[Segmenter]:
@@ -86,10 +18,16 @@ def build(config: SegmentConfig, threads: int = 1) -> list[Segmenter]:
     Raises:
         Refused: a model is missing or does not fit; the message names file and field.
     """
-    names = [getattr(one, "name", "") or one.kind for one in config.segmenters]
+    built = [part.build(one, threads) for part, one in chosen(config)]
+    names = [segmenter.name for segmenter in built]
     if len(set(names)) != len(names):
         raise Refused(f"segment.segmenters: two have the same name, got {names}; set `name`")
-    return [SEGMENTERS[one.kind](one, threads) for one in config.segmenters]
+    return built
+
+
+def chosen(config: SegmentConfig) -> list[tuple[Part, PartSettings]]:
+    """The configured segmenters as parts, with their settings."""
+    return [(find("segmenters", one.kind), one) for one in config.segmenters]
 
 
 # Settings that name a model's file, folder or hub id.

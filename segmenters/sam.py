@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pydantic
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from segmenters.config import Sam3Config
+from miner.core.parts import Part
 from segmenters.hub import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -24,9 +25,22 @@ from segmenters.hub import (
     load_tokenizer,
     preprocessing,
 )
-from segmenters.phrases import PhraseAnswer, PhraseSegmenter
+from segmenters.phrases import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
 
 HALF = (0.5, 0.5, 0.5)
+
+
+class Sam3Config(PhraseConfig):
+    """SAM 3 with text prompts, and its medical fine-tunings.
+
+    Attributes:
+        model: folder or hub id.
+        min_score: objects scored lower are dropped.
+    """
+
+    kind: Literal["sam3"] = "sam3"
+    model: str
+    min_score: float = pydantic.Field(default=0.5, ge=0, le=1)
 
 
 def label_map(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -210,6 +224,14 @@ class SamBoxes:
         return probs, out.iou_scores[0, :, 0].float().cpu().numpy()
 
 
-def build(config: Sam3Config) -> PhraseSegmenter:
+def build(config: Sam3Config, threads: int = 1) -> PhraseSegmenter:
     """The configured SAM 3."""
     return PhraseSegmenter(config.name or "sam3", Sam3Model(config), config)
+
+
+PART = Part(
+    kind="sam3",
+    Settings=Sam3Config,
+    build=build,
+    columns=SCORES,
+)

@@ -54,7 +54,7 @@ class Segment:
         self.config = config
         self.keep_negatives = keep_negatives
         self.segmenters = registry.build(config, threads)
-        names = {name for s in self.segmenters for name in getattr(s, "score_names", ())}
+        names = {name for part, _ in registry.chosen(config) for name in part.columns}
         if len(self.segmenters) > 1:
             names.add("ensemble_iou")
         self.refine = _refiner(config.refine)

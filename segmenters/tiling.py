@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
+import pydantic
 
+from miner.core.settings import Settings
 from ner.concepts import concepts
 
 # What the models were trained at: a nucleus in a 64 um field (PanNuke, 256 px of 0.25 um), and
@@ -20,6 +23,25 @@ FIELD_PER_DIAMETER = 3.2
 
 # Glass is white: a pixel is tissue when its darkest channel is below this (0-255).
 GLASS_LEVEL = 215
+
+
+class TilingConfig(Settings):
+    """At what physical scale a model sees a picture.
+
+    Attributes:
+        field: "concept" tiles by the size of what is looked for, "whole" shows the whole picture.
+        field_um: side of a tile in um for every concept, instead of the concept's own.
+        overlap: share of a tile's side that it shares with its neighbour, 0 to .5.
+        min_tissue: tiles with less than this share of tissue are not shown to the model.
+        scales_mpp: um per pixel tried in turn when it is unknown; the one whose masks agree best
+            with those of its neighbours in the list is kept.
+    """
+
+    field: Literal["concept", "whole"] = "concept"
+    field_um: float | None = pydantic.Field(default=None, gt=0)
+    overlap: float = pydantic.Field(default=0.25, ge=0, le=0.5)
+    min_tissue: float = pydantic.Field(default=0.02, ge=0, le=1)
+    scales_mpp: tuple[float, ...] = pydantic.Field(default=(0.25, 0.5, 1.0), min_length=1)
 
 
 @dataclasses.dataclass(frozen=True)

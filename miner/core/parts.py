@@ -23,7 +23,7 @@ import pydantic
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from miner.core.errors import Refused
-from miner.core.settings import Settings as AnySettings
+from miner.core.settings import PartSettings
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     # Readers are asked in this order whether they know a folder.
@@ -36,6 +36,17 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "hf": "miner.corpora.hf:PART",
         "table": "miner.corpora.table:PART",
         "pairs": "miner.corpora.pairs:PART",
+    },
+    "segmenters": {
+        "embedded": "segmenters.embedded:PART",
+        "stain": "segmenters.stain.segmenter:PART",
+        "unet": "segmenters.unet.segmenter:PART",
+        "biomedparse": "segmenters.biomedparse.segmenter:PART",
+        "clipseg": "segmenters.clipseg:PART",
+        "sam3": "segmenters.sam:PART",
+        "grounding_dino": "segmenters.grounding_dino:PART",
+        "exported": "segmenters.exported:PART",
+        "mask-files": "segmenters.mask_files:PART",
     },
 }
 
@@ -54,7 +65,7 @@ class Part:
     """
 
     kind: str
-    Settings: type[AnySettings]
+    Settings: type[PartSettings]
     build: Callable[[Any, int], Any]
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     title: str = ""
@@ -121,7 +132,7 @@ def _whose(entry: EntryPoint) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class In:
-    """Marks a field whose settings are those of a part: `Annotated[Settings, In("segmenters")]`.
+    """Marks a field as a part's settings: `Annotated[PartSettings, In("segmenters")]`.
 
     `kind` says which; the settings are checked by the part's own model.
 
@@ -140,7 +151,7 @@ class In:
         )
 
 
-def _chosen(group: str, base: type[AnySettings], value: Any) -> AnySettings:
+def _chosen(group: str, base: type[PartSettings], value: Any) -> PartSettings:
     """The settings of a part, checked; the place of an error has the kind in it."""
     if isinstance(value, base):
         return value

@@ -6,17 +6,16 @@ from typing import Annotated
 
 import pydantic
 
-from miner.core.settings import Settings
+from miner.core.settings import PartSettings
 
 UNKNOWN_TERMS = "unknown; see the publisher's terms"
 TERMS = "research-only or non-commercial; see the publisher's terms"
 
 
-class CorpusConfig(Settings):
+class CorpusConfig(PartSettings):
     """What every layout has.
 
     Attributes:
-        kind: which reader.
         path: folder (or the table itself) as published: relative, absolute or an fsspec URL.
         name: name in the ledger and in keys; the kind when empty.
         license: carried into every sample.
@@ -29,7 +28,6 @@ class CorpusConfig(Settings):
             `path` or anywhere, with `{image}`, `{stem}`, `{group}`, `{row}` or `{sample_id}`.
     """
 
-    kind: str
     path: str
     name: str = pydantic.Field("", pattern=r"^([a-z0-9]+(-[a-z0-9]+)*)?$")
     license: str = UNKNOWN_TERMS

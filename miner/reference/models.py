@@ -16,7 +16,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
 from miner.core import parts
-from miner.core.settings import Settings
+from miner.core.settings import PartSettings, Settings
 from miner.reference.markdown import table
 
 NAMES: Mapping[Any, str] = {
@@ -53,7 +53,7 @@ def _union(path: str, kinds: list[type[Settings]]) -> Iterator[str]:
     for model in kinds:
         tag = typing.get_args(model.model_fields["kind"].annotation)[0]
         for base in reversed(model.__mro__):
-            if issubclass(base, Settings) and base is not Settings:
+            if issubclass(base, Settings) and base not in (Settings, PartSettings):
                 classes.setdefault(base, []).append(tag)
     yield f"### `{path}`"
     inner: dict[str, None] = {}

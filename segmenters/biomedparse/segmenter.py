@@ -5,18 +5,51 @@ from __future__ import annotations
 import collections
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pydantic
 import yaml
 
 from miner.core.errors import Refused
+from miner.core.parts import Part
 from ner.concepts import concepts
 from segmenters.biomedparse.config import Sizes
 from segmenters.biomedparse.predict import BiomedParse, Features
-from segmenters.config import BiomedParseConfig
-from segmenters.phrases import PhraseAnswer, PhraseSegmenter
+from segmenters.phrases import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
 from segmenters.protocol import Prompt
+
+
+class BiomedParseConfig(PhraseConfig):
+    """BiomedParse v1, the native port.
+
+    Attributes:
+        checkpoint: `biomedparse_v1.pt` or its folder, or a hub repository id.
+        sizes: YAML file with the sizes of a reduced model; the released sizes when empty.
+        tokenizer: folder or hub id of a CLIP tokenizer; the one of `instant-clip-tokenizer` when
+            empty.
+        sha256: refuse a checkpoint with another checksum.
+        precision: number format on a GPU; a CPU always computes in fp32.
+        channels_last: memory layout of the image encoder.
+        compile: run the image encoder through `torch.compile`.
+        batch: prompts decoded at once.
+        features: encoded tiles kept in memory (about 180 MB each at full size).
+        template: wording for a BiomedParse target; the bare target is the second wording.
+        modality: what stands for {modality} in the template.
+    """
+
+    kind: Literal["biomedparse"] = "biomedparse"
+    checkpoint: str = "microsoft/BiomedParse"
+    sizes: str = ""
+    tokenizer: str = ""
+    sha256: str = ""
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    channels_last: bool = False
+    compile: bool = False
+    batch: int = pydantic.Field(default=8, ge=1)
+    features: int = pydantic.Field(default=2, ge=1)
+    template: str = "{target} in {site} {modality}"
+    modality: str = "pathology"
 
 
 def phrases(prompt: Prompt, template: str, modality: str) -> list[str]:
@@ -77,7 +110,7 @@ class BiomedParseModel:
         ]
 
 
-def build(config: BiomedParseConfig) -> PhraseSegmenter:
+def build(config: BiomedParseConfig, threads: int = 1) -> PhraseSegmenter:
     """The configured BiomedParse.
 
     Raises:
@@ -112,3 +145,11 @@ def _sizes(path: str) -> Sizes | None:
     except (TypeError, yaml.YAMLError, pydantic.ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise Refused(f"biomedparse.sizes: {path} has no valid sizes ({reason})") from None
+
+
+PART = Part(
+    kind="biomedparse",
+    Settings=BiomedParseConfig,
+    build=build,
+    columns=SCORES,
+)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from segmenters.protocol import Candidate, Prompt
+from miner.core.parts import Part
+from miner.core.settings import PartSettings
+from segmenters.protocol import Candidate, Prompt, Segmenter
 from segmenters.stain import classes, colour, nuclei, regions, scale, support
 
 # um per pixel at which nuclei are outlined: 15 pixels across.
@@ -29,7 +32,18 @@ CONFIDENCE = {
     "mucin": 0.2,
     "red blood cell": 0.4,
 }
+SCORES = {
+    "mpp": "um per pixel that the picture was taken to have",
+    "mpp_estimated": "1 where that was estimated from the picture",
+    "stain_fallbacks": "stains of the picture that could not be told and were taken as usual",
+}
 NUCLEAR = ("lymphocyte", "neutrophil", "epithelial nucleus", "stromal nucleus")
+
+
+class StainConfig(PartSettings):
+    """The embedded rule-based segmenter, without weights."""
+
+    kind: Literal["stain"] = "stain"
 
 
 class Encoded:
@@ -166,7 +180,7 @@ def _region(encoded: Encoded, concept: str) -> np.ndarray:
     return regions.stroma(field, other)
 
 
-class StainSegmenter:
+class StainSegmenter(Segmenter):
     """Colour deconvolution, local thresholds, watershed and shape; single-threaded."""
 
     name = "stain"
@@ -209,3 +223,11 @@ class StainSegmenter:
         if not mask.any():
             return Candidate(concept, wording, None, reason="empty", scores=scores)
         return Candidate(concept, wording, mask, labels, CONFIDENCE[concept], None, scores)
+
+
+PART = Part(
+    kind="stain",
+    Settings=StainConfig,
+    build=lambda config, threads: StainSegmenter(),
+    columns=SCORES,
+)

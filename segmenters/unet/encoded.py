@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,9 +15,11 @@ from segmenters.stain.scale import Scale, mask_to
 from segmenters.unet import darkness, kinds, objects
 from segmenters.unet import glomeruli as single
 from segmenters.unet.glands import find as find_glands
-from segmenters.unet.model import Unet
 from segmenters.unet.outputs import GLOMERULI, NUCLEI, TISSUE
 from segmenters.unet.predict import predict
+
+if TYPE_CHECKING:
+    from segmenters.unet.model import Unet
 
 # um per pixel at which nuclei are looked at: finer than the middle of what the network was trained
 # on. Of .5, .42 and .35 the finer the better on the sets with expert outlines kept apart (mean Dice

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
+from typing import TYPE_CHECKING
 
-from miner.core.bfloat16 import autocast
-from segmenters.unet.model import Unet
+import numpy as np
+
 from segmenters.unet.outputs import Head
+
+if TYPE_CHECKING:
+    from segmenters.unet.model import Unet
 
 # Pictures up to this side are shown whole (about 200 MB of activations); larger ones in tiles.
 WHOLE_PX = 1280
@@ -17,6 +19,11 @@ OVERLAP_PX = 192
 
 
 def _run(model: Unet, head: Head, image: np.ndarray) -> np.ndarray:
+    # Whoever only reads the settings of this segmenter does not wait for torch.
+    import torch
+
+    from miner.core.bfloat16 import autocast
+
     height, width = image.shape[:2]
     step = model.stride
     pad = ((0, -height % step + step), (0, -width % step + step), (0, 0))

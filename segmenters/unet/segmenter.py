@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Sequence
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from segmenters.protocol import Candidate, Prompt
+from miner.core.parts import Part
+from miner.core.settings import PartSettings
+from segmenters.protocol import Candidate, Prompt, Segmenter
 from segmenters.stain import support
 from segmenters.stain.nuclei import drop_small, split
 from segmenters.unet import encoded as views
-from segmenters.unet import glands, objects, weights
+from segmenters.unet import glands, objects
 from segmenters.unet.encoded import Encoded
 from segmenters.unet.outputs import HEADS, NUCLEI
 
@@ -22,6 +25,18 @@ OBJECTS = ("gland", "lumen", "red blood cell", "glomerulus")
 # Smallest piece of a region that is kept, um2.
 MIN_REGION_UM2 = 400.0
 MIN_RED_CELL_UM2 = 12.0
+SCORES = {
+    "expected_iou": "IoU that the network's own probabilities promise, 0..1",
+    "mean_probability": "mean probability under the mask, 0..1",
+    "mpp": "um per pixel that the picture was taken to have",
+    "mpp_estimated": "1 where that was estimated from the picture",
+}
+
+
+class UnetConfig(PartSettings):
+    """The embedded small network."""
+
+    kind: Literal["unet"] = "unet"
 
 
 def expected_iou(probability: np.ndarray, mask: np.ndarray) -> float:
@@ -36,7 +51,7 @@ def expected_iou(probability: np.ndarray, mask: np.ndarray) -> float:
     return inside / union if union else 0.0
 
 
-class UnetSegmenter:
+class UnetSegmenter(Segmenter):
     """Small U-Nets: nuclei at .4 um per pixel, tissue at 2, glomeruli in PAS at 3."""
 
     name = "unet"
@@ -47,6 +62,8 @@ class UnetSegmenter:
         Args:
             folder: where the networks of `HEADS` are, one file each; the shipped ones when None.
         """
+        from segmenters.unet import weights  # with it torch loads
+
         folder = folder or weights.FOLDER
         self._nets = {net: weights.load(net, folder / f"{net}.pt") for net in HEADS}
 
@@ -153,3 +170,11 @@ def _nuclei_of(encoded: Encoded, kind: int) -> tuple[np.ndarray, np.ndarray]:
     labels, fine = objects.enlarge(chosen, nucleus, views.THRESHOLD, encoded.shape)
     probability = cv2.resize(share[encoded.nuclei], encoded.shape[::-1]) * fine
     return labels, probability
+
+
+PART = Part(
+    kind="unet",
+    Settings=UnetConfig,
+    build=lambda config, threads: UnetSegmenter(),
+    columns=SCORES,
+)

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from miner.core.errors import Refused
-from segmenters.config import ExportedConfig, RegionConfig
-from segmenters.exported import ExportedSegmenter
+from segmenters.exported import ExportedConfig, ExportedSegmenter
+from segmenters.probability import RegionConfig
 from segmenters.protocol import Prompt
 
 REGIONS = RegionConfig(min_area_um2=0, max_hole_um2=0)

@@ -6,17 +6,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from miner.core.errors import Refused
-from segmenters import clipseg, grounding_dino, sam
-from segmenters.config import (
-    ClipSegConfig,
-    GroundingDinoConfig,
-    RefineConfig,
-    Sam3Config,
-    TilingConfig,
-)
+from segmenters import clipseg, grounding_dino, phrases, sam
+from segmenters.clipseg import ClipSegConfig
+from segmenters.config import RefineConfig
+from segmenters.grounding_dino import GroundingDinoConfig
 from segmenters.protocol import Candidate, Prompt
 from segmenters.refine import Refiner
-from segmenters.sam import label_map
+from segmenters.sam import Sam3Config, label_map
+from segmenters.tiling import TilingConfig
 from tests.segmenters import tiny_models
 from tests.segmenters.biomedparse.tiny import picture
 
@@ -52,7 +49,7 @@ def check_answers(segmenter):
         again = segmenter.segment(encoded, PROMPTS[1:])
         assert [a.concept for a in answers] == ["nucleus", "stroma"]
         for answer in answers:
-            assert set(answer.scores) <= set(segmenter.score_names)
+            assert set(answer.scores) <= set(phrases.SCORES)
             assert 0 <= answer.confidence <= 1
             assert (answer.mask is None) == (answer.reason == "empty")
             if answer.mask is not None:

@@ -8,8 +8,7 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from miner.core.errors import Refused
-from segmenters.config import MaskFilesConfig
-from segmenters.mask_files import MaskFilesSegmenter
+from segmenters.mask_files import MaskFilesConfig, MaskFilesSegmenter
 from segmenters.protocol import Prompt
 
 PICTURE = np.zeros((20, 30, 3), np.uint8)

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from segmenters.config import RegionConfig
-from segmenters.probability import split_objects, to_region
+from segmenters.probability import RegionConfig, split_objects, to_region
 
 NOTHING = RegionConfig(min_area_um2=0, max_hole_um2=0)
 

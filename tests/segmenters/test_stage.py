@@ -10,18 +10,20 @@ from PIL import Image
 
 from miner.core.errors import Refused
 from miner.core.masks import decode
+from miner.core.parts import Part
 from miner.core.unit import CANDIDATES, FACT, IMAGES, MENTION, SAMPLES, Unit
 from segmenters import registry
-from segmenters.config import SegmentConfig, StainConfig, UnetConfig
-from segmenters.protocol import Candidate
+from segmenters.config import SegmentConfig
+from segmenters.protocol import Candidate, Segmenter
 from segmenters.stage import Segment
+from segmenters.stain.segmenter import StainConfig
+from segmenters.unet.segmenter import UnetConfig
 
 
-class DarkSegmenter:
+class DarkSegmenter(Segmenter):
     """Everything dark is a nucleus; a gland makes it fail; of stroma it finds nothing."""
 
     name = "dark"
-    score_names = ("darkness",)
     encoded = 0
 
     def supports(self, concept):
@@ -49,8 +51,27 @@ class DarkSegmenter:
 
 
 @pytest.fixture
-def stage(monkeypatch):
-    monkeypatch.setitem(registry.SEGMENTERS, "stain", lambda config, threads: DarkSegmenter())
+def answering(monkeypatch):
+    """Puts other segmenters in the place of those that ship."""
+
+    def replace(**classes):
+        def find(group, kind):
+            columns = {"darkness": "1 where it is dark"}
+            return Part(
+                kind=kind,
+                Settings=StainConfig,
+                build=lambda config, threads: classes[kind](),
+                columns=columns,
+            )
+
+        monkeypatch.setattr(registry, "find", find)
+
+    return replace
+
+
+@pytest.fixture
+def stage(monkeypatch, answering):
+    answering(stain=DarkSegmenter)
     monkeypatch.setattr(DarkSegmenter, "encoded", 0)
     return lambda **kw: Segment(SegmentConfig(segmenters=(StainConfig(),), decoys=0, **kw))
 
@@ -129,8 +150,8 @@ def test_settled_samples_and_uncertain_mentions_are_not_asked(stage):
     assert set(CANDIDATES.names) | {"darkness"} == set(out.candidates.column_names)
 
 
-def test_decoys_are_absent_supported_and_reproducible(monkeypatch):
-    monkeypatch.setitem(registry.SEGMENTERS, "stain", lambda config, threads: DarkSegmenter())
+def test_decoys_are_absent_supported_and_reproducible(answering):
+    answering(stain=DarkSegmenter)
     config = SegmentConfig(segmenters=(StainConfig(),), decoys=2)
     asked = [Segment(config)(unit([[mention("nucleus")]])).images["asks"].to_pylist() for _ in "ab"]
     assert asked[0] == asked[1]
@@ -139,7 +160,7 @@ def test_decoys_are_absent_supported_and_reproducible(monkeypatch):
     assert set(decoys) <= {"gland", "stroma"}
 
 
-def test_two_segmenters_agree_by_a_score(monkeypatch):
+def test_two_segmenters_agree_by_a_score(answering):
     class OtherSegmenter(DarkSegmenter):
         name = "other"
 
@@ -148,8 +169,7 @@ def test_two_segmenters_agree_by_a_score(monkeypatch):
             mask[5:10, 5:10] = True
             return [Candidate(p.concept, p.concept, mask, None, 0.5) for p in prompts]
 
-    monkeypatch.setitem(registry.SEGMENTERS, "stain", lambda config, threads: DarkSegmenter())
-    monkeypatch.setitem(registry.SEGMENTERS, "unet", lambda config, threads: OtherSegmenter())
+    answering(stain=DarkSegmenter, unet=OtherSegmenter)
     config = SegmentConfig(segmenters=(StainConfig(), UnetConfig()), decoys=0)
     out = Segment(config)(unit([[mention("nucleus"), mention("stroma", kind="stuff")]]))
     rows = {(r["segmenter"], r["concept"]): r for r in out.candidates.to_pylist()}

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from segmenters.config import PhraseConfig, RegionConfig, TilingConfig
 from segmenters.ensemble import iou
-from segmenters.phrases import PhraseAnswer, PhraseSegmenter
+from segmenters.phrases import PhraseAnswer, PhraseConfig, PhraseSegmenter
+from segmenters.probability import RegionConfig
 from segmenters.protocol import Prompt
-from segmenters.tiling import Blend, field_um, grid, merge_labels, tissue_share
+from segmenters.tiling import Blend, TilingConfig, field_um, grid, merge_labels, tissue_share
 
 
 class ColourModel:
@@ -59,7 +59,7 @@ def slide():
 
 def ask(model, image, kind="object", **tiling):
     config = PhraseConfig(
-        wordings=1, tiling=TilingConfig(**tiling), regions=RegionConfig(smooth_um=0)
+        kind="stub", wordings=1, tiling=TilingConfig(**tiling), regions=RegionConfig(smooth_um=0)
     )
     segmenter = PhraseSegmenter("stub", model, config)
     prompt = Prompt("nucleus", kind, ("nuclei",))
@@ -124,7 +124,7 @@ def test_tiles_without_tissue_are_not_shown(slide):
 
 def test_one_encoding_serves_all_prompts_of_a_field(slide):
     model = ColourModel()
-    segmenter = PhraseSegmenter("stub", model, PhraseConfig())
+    segmenter = PhraseSegmenter("stub", model, PhraseConfig(kind="stub"))
     prompts = [Prompt(c, "object", (c, f"{c}s")) for c in ("nucleus", "lymphocyte", "neutrophil")]
     answers = segmenter.segment(segmenter.encode(slide[0], 0.5), prompts)
     tiles = len(grid(280, 360, 128, 0.25))
@@ -134,7 +134,7 @@ def test_one_encoding_serves_all_prompts_of_a_field(slide):
 
 
 def test_unknown_scale_is_chosen_by_agreement_and_recorded(slide):
-    segmenter = PhraseSegmenter("stub", ColourModel(), PhraseConfig())
+    segmenter = PhraseSegmenter("stub", ColourModel(), PhraseConfig(kind="stub"))
     answer = segmenter.segment(
         segmenter.encode(slide[0], None), [Prompt("nucleus", "object", ("nuclei",))]
     )[0]

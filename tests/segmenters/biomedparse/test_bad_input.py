@@ -10,9 +10,8 @@ from PIL import Image
 
 from miner.core.errors import Refused
 from segmenters.biomedparse import BiomedParse, Sizes, weights
-from segmenters.biomedparse.segmenter import build, phrases
+from segmenters.biomedparse.segmenter import PART, BiomedParseConfig, build, phrases
 from segmenters.biomedparse.tokenizer import END, START, Tokenizer
-from segmenters.config import BiomedParseConfig
 from segmenters.protocol import Prompt
 from tests.segmenters.biomedparse import tiny
 
@@ -251,7 +250,7 @@ def test_segmenter_asks_in_the_words_of_the_training(checkpoint):
     answers = segmenter.segment(encoded, [prompt, nowhere])
     assert answers[0].prompt == wordings[0]
     for answer in answers:
-        assert set(answer.scores) <= set(segmenter.score_names)
+        assert set(answer.scores) <= set(PART.columns)
         assert 0 <= answer.confidence <= 1
         assert {"mean_probability", "wording_agreement", "same_query"} <= set(answer.scores)
 
