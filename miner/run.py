@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from typing import Any, Protocol
 
-from miner import __version__
 from miner.barrier.finish import finish, is_finished
 from miner.commits import marks as read_marks
 from miner.config import Config, difference
@@ -19,6 +18,7 @@ from miner.core.layout import NOTEBOOK, RUN
 from miner.core.store import Store
 from miner.corpora.plan import Plan, UnitRef, make_plan
 from miner.stages import NAMES
+from miner.version import __version__
 from segmenters.registry import checksums
 
 PACKAGES = (

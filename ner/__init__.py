@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ner.mentions import Extraction
 
+__all__ = ["extract"]
+
 
 def extract(caption: str) -> Extraction:
     """Return the mentions and facts of one caption; needs no model.

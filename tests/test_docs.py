@@ -13,6 +13,7 @@ import importlib.util
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ STAND_INS = {
     "/models/plip": "{place}/clip",
     "device: cuda": "device: cpu",
     "runs/quickstart": "{place}/mined",
+    "runs/again": "{place}/again",
+    "runs/corpora": "{place}",
     # Two dozen phantoms need not have a nucleus that scores so high.
     "min_score=0.8": "min_score=0.0",
     "s3://bucket/OUT": "{place}/packed",
@@ -156,6 +159,7 @@ def mined(place: Path) -> Path:
     build(place / "packed", samples=(sample(i, strata=strata) for i in range(20)))
     first = next(b for b in of_kind("sh") if b.page.name == "README.md" and "miner run" in b.text)
     run_commands(first, place)
+    shutil.copytree(place / "mined", place / "again")  # for what writes into OUT
     return place
 
 

@@ -15,33 +15,28 @@ candidate mask) and the shards. Set `MASKS` to a folder of expert label maps
 (`<corpus>/<image>/<entity>.png`) to see precision against truth."""
 
 SETUP = """import os
-from collections import Counter
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from miner.report.outlines import draw
-from miner.report import gather
-from miner.core.store import Store
+import miner
 
-OUT = Path(os.environ.get("HISTOMINE_OUT", ".."))  # the notebook lies in OUT/report
+run = miner.open(os.environ.get("HISTOMINE_OUT", ".."))  # the notebook lies in OUT/report
 MASKS = os.environ.get("HISTOMINE_MASKS")  # folder of expert label maps, or None
-store = Store(OUT)
-rows = gather.row_counts(store)
-candidates = gather.candidates_table(store)
-frame = candidates.to_pandas()
-print(f"{rows['rows']:,} caption rows, {rows['written']:,} written, {rows['regions']:,} regions, "
-      f"{len(frame):,} candidate masks")"""
+samples, frame = run.samples().to_pandas(), run.candidates().to_pandas()
+written = samples[samples.status == "written"]
+print(f"{len(samples):,} caption rows, {len(written):,} written, "
+      f"{written.regions.sum():,} regions, {len(frame):,} candidate masks")"""
 
-FUNNEL = """steps = gather.row_funnel(rows)
+FUNNEL = """names, left = zip(*run.funnel())
 figure, axes = plt.subplots(figsize=(8, 3))
-axes.barh([name for name, _, _ in steps][::-1], [n for _, n, _ in steps][::-1], color="#5a3d9a")
+axes.barh(names[::-1], left[::-1], color="#5a3d9a")
 axes.set_xlabel("caption rows")
 axes.set_title("From caption to written row")
 plt.show()
-for status, reasons in rows["reasons"].items():
-    print(f"{status:>11}: " + ", ".join(f"{reason} {n}" for reason, n in reasons))"""
+for status, rows in samples.groupby("status"):
+    reasons = rows.reason.value_counts()
+    print(f"{status:>11}: " + ", ".join(f"{reason} {n}" for reason, n in reasons.items()))"""
 
 CONCEPTS = """affirmed = frame[frame.polarity == "affirmed"]
 by_concept = affirmed.groupby("concept").agg(
@@ -66,9 +61,7 @@ plt.tight_layout()
 plt.show()"""
 
 TRUTH = """if MASKS:
-    from miner.report.evaluate import evaluate
-
-    found = evaluate(store, Path(MASKS))
+    found = run.evaluate(MASKS)
     for name, row in [*found["concepts"].items(), ("all", found["all"])]:
         if row["judged"]:
             print(f"{name:>20}: precision {row['precision']:.2f} "
@@ -77,26 +70,20 @@ TRUTH = """if MASKS:
 else:
     print("no truth at hand: set HISTOMINE_MASKS and run again")"""
 
-GALLERY = """from shards import GroundedCaptions
-
-split = max(rows["splits"], key=lambda s: s[1])[0] if rows["splits"] else None
-samples = GroundedCaptions(store.url, split=split) if split else []
-figure, axes = plt.subplots(2, 4, figsize=(15, 8))
+GALLERY = """figure, axes = plt.subplots(2, 4, figsize=(15, 8))
 for axis in axes.ravel():
     axis.axis("off")
-for axis, i in zip(axes.ravel(), range(min(8, len(samples)))):
-    sample = samples[i]
-    axis.imshow(draw(np.asarray(sample["image"]), list(np.asarray(sample["masks"]))))
-    axis.set_title(", ".join(sample["concepts"])[:44], fontsize=9)
+for axis, key in zip(axes.ravel(), written.key):
+    axis.imshow(run.drawn(key))
+    axis.set_title(", ".join(r["concept"] for r in run.regions(key))[:44], fontsize=9)
 plt.tight_layout()
 plt.show()"""
 
-SAMPLING_CELL = """before_after = store.read_json("{name}")["before_after"]
-for dimension, table in before_after.items():
+SAMPLING_CELL = """for dimension, table in run.sampling()["before_after"].items():
     if len(table) > 1:
         print(dimension)
         for value, before, after in table[:8]:
-            print(f"    {{value or '(not stated)':<28}} {{before:>6}} -> {{after}}")"""
+            print(f"    {value or '(not stated)':<28} {before:>6} -> {after}")"""
 
 
 def audit_notebook(store: Store) -> str:
@@ -118,7 +105,7 @@ def audit_notebook(store: Store) -> str:
     if store.exists(SAMPLING):
         cells += [
             new_markdown_cell("## Strata before and after sampling"),
-            new_code_cell(SAMPLING_CELL.format(name=SAMPLING)),
+            new_code_cell(SAMPLING_CELL),
         ]
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number:02d}"  # nbformat draws these at random

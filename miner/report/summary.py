@@ -15,8 +15,8 @@ from miner.core.store import Store
 from miner.core.unit import STATUSES
 
 
-def ledger_table(store: Store, name: str, columns: list[str]) -> pa.Table:
-    """Columns of ledger/`name`, all corpora one after the other."""
+def ledger_table(store: Store, name: str, columns: list[str] | None) -> pa.Table:
+    """Columns of ledger/`name` (None: all), all corpora one after the other."""
     files = store.names(f"ledger/{name}", suffix=".parquet")
     return pa.concat_tables(
         [store.read_table(f, columns=columns) for f in files], promote_options="default"

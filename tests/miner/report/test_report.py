@@ -1,5 +1,6 @@
 """The report of a finished OUT: complete, self-contained, the same every time."""
 
+import ast
 import base64
 import io
 import json
@@ -233,6 +234,15 @@ def expert_masks(store, folder):
         for region in sample["regions"]:
             mask = decode(region["rle"]["counts"], *region["rle"]["size"])
             cv2.imwrite(str(home / f"{entity(region['concept'])}.png"), mask.astype(np.uint8))
+
+
+def test_notebook_imports_of_ours_the_front_door_alone(store):
+    cells = nbformat.reads(store.read("report/audit.ipynb").decode(), as_version=4).cells
+    tree = ast.parse("\n".join(cell.source for cell in cells if cell.cell_type == "code"))
+    found = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+    found |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    rooms = ("filters", "miner", "ner", "segmenters", "shards")
+    assert {name for name in found if name.split(".")[0] in rooms} == {"miner"}
 
 
 @pytest.mark.whole
