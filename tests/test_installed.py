@@ -36,8 +36,8 @@ for found in pkgutil.walk_packages(shards.__path__, "shards."):
     if found.name != "shards.features":
         importlib.import_module(found.name)
 assert miner("validate", out) == 0
-from shards.export.run import DIALECTS
-for name in DIALECTS:
+from miner.core.parts import BUILT_IN
+for name in BUILT_IN["exporters"]:
     assert miner("export", out, "--to", name, "--out", f"{new}/{name}") == 0, name
 data = shards.GroundedCaptions(out, split="train")
 assert data[0]["masks"].shape[1:] == data[0]["image"].shape[:2]

@@ -12,7 +12,7 @@ import yaml
 
 from shards.export.folder import Folder, Sample
 from shards.export.masks import region_polygons
-from shards.export.options import Options
+from shards.export.options import Options, exporters
 
 
 def yolo(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
@@ -40,3 +40,6 @@ def yolo(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
     names = {number: name for name, number in classes.items()}
     text = yaml.safe_dump({"path": ".", **splits, "names": names}, sort_keys=False)
     folder.put("data.yaml", text.encode())
+
+
+PARTS = exporters({"yolo": yolo})

@@ -31,8 +31,7 @@ def register(app: typer.Typer) -> None:
         from shards.export.run import dialect, samples
         from shards.export.run import export as run
 
-        dialect(to)
-        options = read_options(change or ())
+        options = read_options(dialect(to), change or ())
         source = samples(Store(out), split)
         if instruct:
             from shards.instruct.mix import read_mix

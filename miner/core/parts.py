@@ -6,7 +6,8 @@ stand in `BUILT_IN`; another package offers its own as entry points:
     [project.entry-points."histomine.segmenters"]
     brown = "brown_segmenter:PART"
 
-Nothing is imported before its kind is asked for.
+A module of several small parts has them in a mapping by kind, and all entries name that. Nothing is
+imported before its kind is asked for.
 """
 
 from __future__ import annotations
@@ -47,6 +48,31 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "grounding_dino": "segmenters.grounding_dino:PART",
         "exported": "segmenters.exported:PART",
         "mask-files": "segmenters.mask_files:PART",
+    },
+    "exporters": {
+        "granDf": "shards.export.grandf:PARTS",
+        "sa2va": "shards.export.referring:PARTS",
+        "sa2va-gcg": "shards.export.grandf:PARTS",
+        "xsam": "shards.export.grandf:PARTS",
+        "kosmos2": "shards.export.boxed:PARTS",
+        "muse": "shards.export.referring:PARTS",
+        "llava": "shards.export.boxed:PARTS",
+        "refcoco": "shards.export.referring:PARTS",
+        "qwen": "shards.export.boxed:PARTS",
+        "biomedparse": "shards.export.people:PARTS",
+        "coco": "shards.export.people:PARTS",
+        "qupath": "shards.export.people:PARTS",
+    },
+    "tasks": {
+        "segment": "shards.instruct.tasks:PARTS",
+        "count": "shards.instruct.tasks:PARTS",
+        "locate": "shards.instruct.tasks:PARTS",
+        "describe": "shards.instruct.tasks:PARTS",
+        "compare": "shards.instruct.tasks:PARTS",
+        "present": "shards.instruct.tasks:PARTS",
+        "absent": "shards.instruct.tasks:PARTS",
+        "prompted": "shards.instruct.tasks:PARTS",
+        "refuse": "shards.instruct.tasks:PARTS",
     },
 }
 
@@ -103,7 +129,7 @@ def _found(group: str, kind: str, path: tuple[str, ...]) -> Part:
     if kind in BUILT_IN[group]:
         if theirs:
             raise Refused(f"{_whose(theirs[0])} takes the name of a part that ships; remove it")
-        return EntryPoint(kind, BUILT_IN[group][kind], group).load()
+        return _part(EntryPoint(kind, BUILT_IN[group][kind], group))
     if not theirs:
         known = kinds(group)
         near = difflib.get_close_matches(kind, known, n=1)
@@ -112,7 +138,7 @@ def _found(group: str, kind: str, path: tuple[str, ...]) -> Part:
     if len(theirs) > 1:
         raise Refused(f"{_whose(theirs[0])} is also {_whose(theirs[1])}; remove one of the two")
     try:
-        part = theirs[0].load()
+        part = _part(theirs[0])
     except Exception as error:  # whatever somebody else's module raises
         reason = " ".join(str(error).split())
         raise Refused(
@@ -121,6 +147,12 @@ def _found(group: str, kind: str, path: tuple[str, ...]) -> Part:
     if not isinstance(part, Part) or part.kind != kind:
         raise Refused(f"{_whose(theirs[0])} is no miner.core.parts.Part of kind {kind!r}")
     return part
+
+
+def _part(entry: EntryPoint) -> Any:
+    """What an entry names, which should be a part, or a mapping that has it."""
+    named = entry.load()
+    return named.get(entry.name) if isinstance(named, Mapping) else named
 
 
 def _whose(entry: EntryPoint) -> str:

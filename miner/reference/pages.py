@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
 
@@ -14,6 +14,8 @@ from miner.barrier import ledger
 from miner.barrier.refilter import ALLOWED
 from miner.config import Config
 from miner.core import layout, unit
+from miner.core.parts import find, kinds
+from miner.core.settings import PartSettings
 from miner.core.unit import STATUSES
 from miner.reference.columns import columns, comments, described
 from miner.reference.markdown import table
@@ -47,11 +49,23 @@ def configuration() -> str:
         f"`miner refilter` changes only {refilter}.",
         *sections("", Config),
         "## Exports: `miner export OUT --to DIALECT --out DIR --set NAME=VALUE`",
-        table(("setting", "type", "default", "meaning"), fields("", Options)),
+        *_exports(),
         "## Instructions: the YAML file behind `--instruct` of `miner export`",
         *sections("", Mix),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _exports() -> Iterator[str]:
+    """Settings of the exporters: those that most share, and by kind those that have their own."""
+    owned: dict[type[PartSettings], list[str]] = {Options: []}
+    for kind in kinds("exporters"):
+        owned.setdefault(find("exporters", kind).Settings, []).append(f"`{kind}`")
+    for model, names in owned.items():
+        if model is not Options:
+            yield f"**{', '.join(names)}.** {summary(model)}"
+        rows = (row for row in fields("", model) if row[0] != "`kind`")
+        yield table(("setting", "type", "default", "meaning"), rows)
 
 
 def output() -> str:

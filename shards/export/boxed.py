@@ -12,7 +12,7 @@ import cv2
 from shards.export.dialogue import STOPS, chat_turns
 from shards.export.folder import Folder, Lists, Sample
 from shards.export.masks import boxes
-from shards.export.options import Options
+from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
 from shards.export.pictures import pixels
 
@@ -258,3 +258,6 @@ def _opened(turns: list[dict[str, Any]], options: Options) -> list[dict[str, Any
     """Turns with the picture's token in front of the first question, once."""
     first = {**turns[0], "value": f"{options.image_token}\n{turns[0]['value']}"}
     return [first, *turns[1:]]
+
+
+PARTS = exporters({"kosmos2": kosmos2, "llava": llava, "qwen": qwen})

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from shards.export.folder import Folder, JsonList, Lists, Sample
-from shards.export.options import Options
+from shards.export.options import Options, exporters
 from shards.export.phrases import (
     SPECIAL,
     Phrase,
@@ -172,3 +172,6 @@ def _lowered(text: str, items: list[Phrase]) -> tuple[str, list[Phrase]]:
         )
         for p in items
     ]
+
+
+PARTS = exporters({"granDf": grandf, "sa2va-gcg": sa2va_gcg, "xsam": xsam})

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import pydantic
 
+from miner.core.parts import Part
 from miner.core.read_settings import apply_set, check
-from miner.core.settings import Settings
+from miner.core.settings import PartSettings
+from shards.export.folder import Folder, Sample
+
+Parts = Mapping[str, Part]
 
 
-class Options(Settings):
+class Options(PartSettings):
     """What a consumer lets one choose.
 
     Attributes:
@@ -35,6 +40,7 @@ class Options(Settings):
         image_token: token of the picture.
     """
 
+    kind: str = ""
     max_tokens: int | None = pydantic.Field(None, ge=16)
     part_phrases: int = pydantic.Field(512, ge=1)
     min_box_score: float = pydantic.Field(0.65, ge=0, le=1)
@@ -53,8 +59,25 @@ class Options(Settings):
     image_token: str = "<image>"
 
 
-def read_options(changes: Sequence[str]) -> Options:
-    """Options from `name=value` changes.
+def exporters(writers: Mapping[str, Callable[[Iterable[Sample], Folder, Options], None]]) -> Parts:
+    """Parts of the functions that write the dialects which share these options.
+
+    Args:
+        writers: by kind; each writes samples, as they come, to a folder.
+    """
+
+    def part(kind: str, write: Callable[..., None]) -> Part:
+        return Part(
+            kind=kind,
+            Settings=Options,
+            build=lambda options, threads: functools.partial(write, options=options),
+        )
+
+    return {kind: part(kind, write) for kind, write in writers.items()}
+
+
+def read_options(part: Part, changes: Sequence[str] = ()) -> PartSettings:
+    """Options of an exporter, changed by `name=value`.
 
     Raises:
         Refused: an unknown name (the nearest is named) or a wrong value.
@@ -62,4 +85,4 @@ def read_options(changes: Sequence[str]) -> Options:
     values: dict[str, Any] = {}
     for change in changes:
         apply_set(values, change)
-    return check(Options, values, "--set ")
+    return check(part.Settings, {**values, "kind": part.kind}, "--set ")

@@ -11,7 +11,7 @@ from pycocotools import mask as coco_masks
 
 from shards.export.folder import Folder, Sample
 from shards.export.masks import box_of, region_mask, region_polygons, region_rings
-from shards.export.options import Options
+from shards.export.options import Options, exporters
 from shards.export.phrases import phrases
 from shards.export.pictures import pixels
 from shards.export.spool import CocoFile
@@ -225,3 +225,6 @@ def _plain(name: str) -> str:
     """Name without what file names give another meaning to: `_`, `+`, `.`, `/`, control codes."""
     kept = (c if c.isprintable() and c not in "_+./\\" else " " for c in name)
     return " ".join("".join(kept).split()) or "tissue"
+
+
+PARTS = exporters({"biomedparse": biomedparse, "coco": coco, "qupath": qupath})

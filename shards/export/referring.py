@@ -9,7 +9,7 @@ from typing import Any
 from shards.export.dialogue import USER_ROLES, VISUAL_PROMPT
 from shards.export.folder import Folder, Lists, Sample
 from shards.export.masks import region_polygons, uncompressed
-from shards.export.options import Options
+from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL, Phrase, phrases
 from shards.export.spool import CocoFile
 
@@ -206,3 +206,6 @@ def _with_slots(text: str, items: Iterable[Phrase]) -> str:
         if i < len(text):
             parts.append(text[i].replace("{", "{{").replace("}", "}}"))
     return "".join(parts)
+
+
+PARTS = exporters({"sa2va": sa2va, "refcoco": refcoco, "muse": muse})

@@ -7,36 +7,16 @@ import difflib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from miner.core.errors import Refused
+from miner.core.parts import Part, find, kinds
+from miner.core.settings import PartSettings
 from miner.core.store import Store
-from shards.export.boxed import kosmos2, llava, qwen
 from shards.export.folder import Folder, Sample
-from shards.export.grandf import grandf, sa2va_gcg, xsam
-from shards.export.options import Options
-from shards.export.people import biomedparse, coco, qupath
 from shards.export.pictures import portable
-from shards.export.referring import muse, refcoco, sa2va
 from shards.index import read_index
 from shards.read import ShardReader
-
-Dialect = Callable[[Iterable[Sample], Folder, Options], None]
-
-DIALECTS: Mapping[str, Dialect] = {
-    "granDf": grandf,
-    "sa2va": sa2va,
-    "sa2va-gcg": sa2va_gcg,
-    "xsam": xsam,
-    "kosmos2": kosmos2,
-    "muse": muse,
-    "llava": llava,
-    "refcoco": refcoco,
-    "qwen": qwen,
-    "biomedparse": biomedparse,
-    "coco": coco,
-    "qupath": qupath,
-}
 
 # What people call the consumer, where the dialect has another name.
 CALLED = {
@@ -49,18 +29,19 @@ CALLED = {
 }
 
 
-def dialect(name: str) -> Dialect:
+def dialect(name: str) -> Part:
     """The exporter of a dialect.
 
     Raises:
         Refused: there is none; the message names the nearest.
     """
-    if name in DIALECTS:
-        return DIALECTS[name]
-    lowered = {known.lower(): known for known in DIALECTS} | CALLED
+    dialects = kinds("exporters")
+    if name in dialects:
+        return find("exporters", name)
+    lowered = {known.lower(): known for known in dialects} | CALLED
     near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.3)
     hint = f"did you mean {lowered[near[0]]}? " if near else ""
-    raise Refused(f"--to {name}: unknown dialect; {hint}there are {', '.join(DIALECTS)}")
+    raise Refused(f"--to {name}: unknown dialect; {hint}there are {', '.join(dialects)}")
 
 
 def samples(store: Store, splits: Sequence[str] | None = None) -> Iterator[Sample]:
@@ -102,7 +83,7 @@ class Exported:
 
 
 def export(
-    source: Iterable[Sample], to: str, out: str | os.PathLike[str], options: Options
+    source: Iterable[Sample], to: str, out: str | os.PathLike[str], options: PartSettings
 ) -> Exported:
     """Write an export; it appears whole or not at all.
 
@@ -110,15 +91,15 @@ def export(
         source: samples, as `samples` yields them.
         to: name of the dialect.
         out: folder that does not exist yet.
-        options: settings of the dialects.
+        options: settings of the dialect.
 
     Raises:
         Refused: unknown dialect, or the folder is not empty.
     """
-    writer = dialect(to)
+    write = dialect(to).build(options, 1)
     with Folder(out) as folder:
         done = Exported(losses=folder.losses)
-        writer(_counted(portable(source, folder), folder, done), folder, options)
+        write(_counted(portable(source, folder), folder, done), folder)
     return done
 
 

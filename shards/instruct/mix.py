@@ -5,9 +5,9 @@ from __future__ import annotations
 import pydantic
 
 from miner.core.llm_settings import LlmSettings
+from miner.core.parts import BUILT_IN, kinds
 from miner.core.read_settings import check, read_yaml
 from miner.core.settings import Settings
-from shards.instruct.tasks import TASKS
 
 
 class Paraphraser(LlmSettings):
@@ -31,7 +31,7 @@ class Mix(Settings):
     """
 
     tasks: dict[str, float] = pydantic.Field(
-        default_factory=lambda: {name: 1.0 for name in TASKS if name != "refuse"}
+        default_factory=lambda: {name: 1.0 for name in BUILT_IN["tasks"] if name != "refuse"}
     )
     refusals: float = pydantic.Field(0.15, ge=0, le=1)
     exchanges: int = pydantic.Field(3, ge=1)
@@ -44,9 +44,10 @@ class Mix(Settings):
     @pydantic.field_validator("tasks")
     @classmethod
     def _known(cls, value: dict[str, float]) -> dict[str, float]:
-        unknown = sorted(set(value) - set(TASKS) | set(value) & {"refuse"})
+        there = kinds("tasks")
+        unknown = sorted(set(value) - set(there) | set(value) & {"refuse"})
         if unknown:
-            known = ", ".join(t for t in TASKS if t != "refuse")
+            known = ", ".join(t for t in there if t != "refuse")
             raise ValueError(f"unknown task {unknown[0]}; known: {known}; refusals: is a share")
         if not value or min(value.values()) < 0 or sum(value.values()) <= 0:
             raise ValueError("shares must not be negative, and one must be above zero")

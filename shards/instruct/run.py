@@ -11,7 +11,7 @@ from typing import Any
 from shards.export.folder import Sample
 from shards.instruct.mix import Mix
 from shards.instruct.paraphrase import Reworder, client
-from shards.instruct.tasks import TASKS, Exchange
+from shards.instruct.tasks import Exchange, task
 
 SLACK = 20  # dialogues before a stratum's share is held against it
 
@@ -61,13 +61,13 @@ def _exchanges(
     wanted = rng.randint(1, mix.exchanges)
     while open_tasks and len(found) < wanted:
         count = sum(asked.values()) + 1
-        task = max(sorted(open_tasks), key=lambda name: shares[name] * count - asked[name])
-        open_tasks.discard(task)
-        exchange = TASKS[task](sample, rng)
+        name = max(sorted(open_tasks), key=lambda name: shares[name] * count - asked[name])
+        open_tasks.discard(name)
+        exchange = task(name)(sample, rng)
         if exchange is None or exchange.question in questions:
             continue
         questions.add(exchange.question)
-        asked[task] += 1
+        asked[name] += 1
         found.append(exchange)
     return found
 

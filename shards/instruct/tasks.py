@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
 from miner.core.masks import decode
+from miner.core.parts import Part, find
+from miner.core.settings import PartSettings
 from ner.concepts import concepts
 from shards.export.masks import box_of
 from shards.instruct.wordings import THINK, pick
@@ -40,7 +42,20 @@ class Exchange:
     prompt: Mapping[str, Any] | None = None
 
 
-Task = Callable[[Mapping[str, Any], random.Random], Exchange | None]
+class Task(Protocol):
+    """Turns a grounded sample into an exchange, None where the sample does not support one."""
+
+    __name__: str
+
+    def __call__(self, sample: Mapping[str, Any], rng: random.Random, /) -> Exchange | None:
+        """Ask about a sample, with the random choices of `rng`."""
+        ...
+
+
+def task(kind: str) -> Task:
+    """A task by its name; it has no settings but its share in a mix."""
+    part = find("tasks", kind)
+    return part.build(part.Settings(kind=kind), 1)
 
 
 def name_of(sample: Mapping[str, Any], region: int) -> str:
@@ -249,14 +264,13 @@ def prompted(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
     return dataclasses.replace(exchange, prompt={"kind": kind, "points": points})
 
 
-TASKS: Mapping[str, Task] = {
-    "segment": segment,
-    "count": count,
-    "locate": locate,
-    "describe": describe,
-    "compare": compare,
-    "present": present,
-    "absent": absent,
-    "prompted": prompted,
-    "refuse": refuse,
+def _part(task: Task) -> Part:
+    return Part(kind=task.__name__, Settings=PartSettings, build=lambda settings, threads: task)
+
+
+PARTS = {
+    part.kind: part
+    for part in map(
+        _part, (segment, count, locate, describe, compare, present, absent, prompted, refuse)
+    )
 }

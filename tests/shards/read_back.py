@@ -43,7 +43,7 @@ def read_back(dialect: str, source: Sequence[Sample], out: Path) -> Outcome:
     """Export samples of one split `train`, read the export, and compare.
 
     Args:
-        dialect: one of `shards.export.run.DIALECTS`.
+        dialect: one of the exporters that ship.
         source: the samples.
         out: folder for the export.
     """

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from pycocotools import mask as coco
 
+from miner.core.parts import BUILT_IN
 from shards.export.folder import Sample
 from shards.export.options import Options
-from shards.export.run import DIALECTS, export
+from shards.export.run import export
 from tests.shards import consumers
 from tests.shards.build import sample
 
@@ -34,7 +35,7 @@ def one() -> Sample:
 @pytest.fixture(scope="module")
 def out(one: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("documented")
-    for dialect in DIALECTS:
+    for dialect in BUILT_IN["exporters"]:
         export([one], dialect, folder / dialect, Options())
     return folder
 
@@ -49,7 +50,7 @@ def behind(text: str) -> str:
 
 
 def test_every_dialect_has_a_row() -> None:
-    assert set(DIALECTS) <= rows().keys()
+    assert set(BUILT_IN["exporters"]) <= rows().keys()
 
 
 @pytest.mark.parametrize(

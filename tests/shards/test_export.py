@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from miner.cli import app
 from miner.core.errors import Refused
+from miner.core.parts import BUILT_IN
 from miner.core.store import Store
 from shards.export.folder import Folder, Sample
 from shards.export.options import Options, read_options
 from shards.export.phrases import token_cut
-from shards.export.run import DIALECTS, dialect, export, samples
+from shards.export.run import dialect, export, samples
 from tests.shards.build import mention, sample
 from tests.shards.consumers import grandf, kosmos2, muse, refcoco
 
@@ -40,7 +41,7 @@ def tree(out: Path) -> dict[str, str]:
 
 
 def test_the_contracts_dialects_are_there() -> None:
-    assert list(DIALECTS) == ALL
+    assert list(BUILT_IN["exporters"]) == ALL
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -64,15 +65,17 @@ def test_unknown_dialect_names_the_nearest(name: str, nearest: str) -> None:
 
 
 def test_options_are_checked() -> None:
-    assert read_options(["max_pixels=50176", "qwen_model=qwen3"]).max_pixels == 50176
+    assert (
+        read_options(dialect("qwen"), ["max_pixels=50176", "qwen_model=qwen3"]).max_pixels == 50176
+    )
     with pytest.raises(Refused, match="did you mean max_pixels"):
-        read_options(["max_pixel=1"])
+        read_options(dialect("qwen"), ["max_pixel=1"])
     with pytest.raises(Refused, match="--set max_boxes: "):
-        read_options(["max_boxes=0"])
+        read_options(dialect("qwen"), ["max_boxes=0"])
     with pytest.raises(Refused, match="SETTING=VALUE"):
-        read_options(["max_boxes"])
+        read_options(dialect("qwen"), ["max_boxes"])
     with pytest.raises(Refused, match="not YAML"):
-        read_options(["seg_token=[SEG"])
+        read_options(dialect("qwen"), ["seg_token=[SEG"])
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:

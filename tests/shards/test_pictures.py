@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from miner.core.parts import BUILT_IN
 from miner.core.pixels import decode
 from shards import GroundedCaptions
 from shards.config import ShardsConfig
 from shards.decode import decode_image
 from shards.export.folder import Sample
 from shards.export.options import Options
-from shards.export.run import DIALECTS, export
+from shards.export.run import export
 from shards.index import Damaged
 from shards.pack import pack, write_manifest
 from tests.shards.build import Store, sample
@@ -98,7 +99,7 @@ def test_loaders_see_what_the_segmenter_saw(name: str, tmp_path: Path) -> None:
 def test_every_reader_sees_the_same(name: str, tmp_path: Path) -> None:
     one = made(name)
     expected = decode(one.image).astype(int)
-    for dialect in DIALECTS:
+    for dialect in BUILT_IN["exporters"]:
         out = tmp_path / dialect
         export([one], dialect, out, Options(side_px=0))
         losses = [json.loads(line) for line in (out / "LOSSES.jsonl").read_text().splitlines()]

@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
+from miner.core.parts import BUILT_IN
 from shards.export.boxed import MAX_ASPECT, qwen_size
 from shards.export.folder import Sample
 from shards.export.options import Options
-from shards.export.run import DIALECTS, export
+from shards.export.run import export
 from tests.shards import consumers
 from tests.shards.build import sample
 from tests.shards.read_back import read_back
 from tests.shards.strategies import samples
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", BUILT_IN["exporters"])
 @settings(max_examples=25, deadline=None, database=None, derandomize=True)
 @given(one=samples())
 def test_what_consumers_see_is_what_was_meant(dialect: str, one: Sample) -> None:
