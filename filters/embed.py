@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from filters.config import DedupeConfig
 from filters.layout import describe
+from miner.core import beacon
 from miner.core.errors import Refused
 from miner.core.pixels import decode
 from miner.core.unit import Unit
@@ -33,10 +34,11 @@ class Embed:
 
     def __call__(self, unit: Unit) -> Unit:
         """Return the unit with `embedding` on its images, list<float32>, unit length."""
-        vectors = [
-            None if data is None else self.embed(decode(data))
-            for data in unit.images["data"].to_pylist()
-        ]
+        vectors: list[np.ndarray | None] = []
+        for row in unit.images.select(["image_id", "data"]).to_pylist():
+            beacon.at(row["image_id"])
+            data = row["data"]
+            vectors.append(None if data is None else self.embed(decode(data)))
         column = pa.array(vectors, pa.list_(pa.float32()))
         return unit.with_columns("images", {"embedding": column})
 

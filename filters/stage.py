@@ -19,6 +19,7 @@ from filters.objects import Objects, components
 from filters.objects import measure as measure_objects
 from filters.references import load_references
 from filters.scores import CLIP, SCORES
+from miner.core import beacon
 from miner.core.pixels import decode
 from miner.core.rle import decode_labels
 from miner.core.unit import Unit
@@ -96,6 +97,7 @@ class Score:
             data = unit.images["data"][i].as_py()
             if data is None:
                 continue
+            beacon.at(image_id)
             try:
                 image = decode(data)
             except ValueError as error:

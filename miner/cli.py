@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 
 from miner.interrupts import EXIT, LINE, at_once
@@ -11,7 +10,7 @@ with at_once():
     import typer
 
     from miner.commands import audit, corpora, demo, filters, models, ner, run, segment, shards
-    from miner.core.errors import Refused
+    from miner.core.errors import DISK, Refused
     from miner.core.extras import installed
     from miner.core.rooms import check_rooms
 
@@ -19,9 +18,6 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 # In the order in which the commands are met: `miner --help` lists them so.
 for room in (demo, corpora, run, shards, filters, audit, ner, segment, models):
     room.register(app)
-
-# What the machine refuses, not the program.
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def main() -> None:

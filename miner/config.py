@@ -38,6 +38,10 @@ class RunnerConfig(Settings):
         threads: threads of OpenMP, torch and OpenCV in each worker.
         unit_rows: captions in a work unit (an image's captions always stay together).
         in_flight: units underway per worker.
+        isolation: work in processes of their own, which a picture may end without ending the run.
+        unit_timeout_s: seconds that a unit may take before it is tried again alone, then in parts.
+            By default no unit is hurried: one is given up when for ten minutes, or for 20 times as
+            long as units take in the middle, no picture of it was begun.
         resources: what an actor reserves, by stage (extract, segment, score, embed).
             Neighbouring stages that reserve the same share an actor; others are chained.
     """
@@ -46,6 +50,8 @@ class RunnerConfig(Settings):
     threads: int = pydantic.Field(1, ge=1)
     unit_rows: int = pydantic.Field(64, ge=1)
     in_flight: int = pydantic.Field(2, ge=1)
+    isolation: bool = True
+    unit_timeout_s: float | None = pydantic.Field(None, gt=0)
     resources: dict[Literal["extract", "segment", "score", "embed"], Resources] = pydantic.Field(
         default_factory=dict
     )

@@ -42,6 +42,10 @@ class Lines:
             f" {rate:.1f}/s, {left:.0f} s left, {self.accepted} masks accepted"
         )
 
+    def note(self, text: str) -> None:
+        """Report anything else."""
+        self._say(text)
+
     def barrier(self) -> None:
         """Report the barrier."""
         self._say("verdicts, duplicates, shards, ledger, report")
@@ -71,6 +75,10 @@ class Bar:
         rate = (self.done - self.first) / max(time.monotonic() - self.began, 1e-9)
         note = f"{rate:.1f} captions/s, {self.accepted} masks accepted"
         self.progress.update(self.task, advance=1, note=note)
+
+    def note(self, text: str) -> None:
+        """Print a line above the bar."""
+        self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def barrier(self) -> None:
         """Say what comes next."""

@@ -6,10 +6,11 @@ import contextlib
 import dataclasses
 import platform
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from typing import Any, Protocol
 
+from miner import isolation
 from miner.barrier.finish import finish, is_finished
 from miner.commits import marks as read_marks
 from miner.config import Config, difference
@@ -34,6 +35,10 @@ PACKAGES = (
 )
 
 
+# A model that fails on this many rows, and on this share of all, fails whatever the row.
+MANY, MANY_SHARE = 24, 0.2
+
+
 class Progress(Protocol):
     """Told what happens; see `miner.progress`."""
 
@@ -43,6 +48,10 @@ class Progress(Protocol):
 
     def unit(self, mark: dict[str, Any]) -> None:
         """A unit is committed."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something worth a line of its own."""
         ...
 
     def barrier(self) -> None:
@@ -63,13 +72,16 @@ class Outcome:
     finished_before: bool
 
 
-def run(config: Config, progress: Progress, use_ray: bool = True) -> Outcome:
+def run(
+    config: Config, progress: Progress, use_ray: bool = True, retry_isolated: bool = False
+) -> Outcome:
     """Mine what is not mined yet, then write shards, ledger and report.
 
     Args:
         config: of the run.
         progress: told about every unit.
-        use_ray: spread the units over Ray; else one after the other in this process.
+        use_ray: spread the units over Ray; else one after the other.
+        retry_isolated: mine units anew that have rows left out (`miner.isolation`), all of them.
 
     Raises:
         Refused: OUT belongs to another configuration, a corpus or model is missing.
@@ -81,6 +93,8 @@ def run(config: Config, progress: Progress, use_ray: bool = True) -> Outcome:
     _check_corpora(store, plan)
     store.write_json(RUN, describe(config, plan, models))
 
+    if retry_isolated:
+        isolation.forget(store)
     marks = read_marks(store)
     units = sum(plan.units.values())
     left = units - len(marks)
@@ -91,8 +105,15 @@ def run(config: Config, progress: Progress, use_ray: bool = True) -> Outcome:
     done = sum(mark["tables"]["samples"]["rows"] for mark in marks.values())
     progress.start(units, sum(plan.rows.values()), len(marks), done)
     if left:
-        pending = (ref for ref in plan.refs() if ref.unit_id not in marks)
-        for mark in _units(config, pending, left, use_ray):
+        out = isolation.left_out(store)
+        pending = (
+            dataclasses.replace(ref, isolated=out.get(ref.unit_id, ()))
+            for ref in plan.refs()
+            if ref.unit_id not in marks
+        )
+        leave_out = LeaveOut(store, progress)
+        for mark in _units(config, pending, left, use_ray, leave_out):
+            leave_out.rows += mark["tables"]["samples"]["rows"]
             progress.unit(mark)
     progress.barrier()
     finish(store, config, read_marks(store))
@@ -108,23 +129,67 @@ def write_report(store: Store) -> None:
 
 
 def _units(
-    config: Config, pending: Iterable[UnitRef], left: int, use_ray: bool
+    config: Config,
+    pending: Iterable[UnitRef],
+    left: int,
+    use_ray: bool,
+    leave_out: Callable[[UnitRef, isolation.Isolated], UnitRef],
 ) -> Iterator[dict[str, Any]]:
     """Marks of the `left` pending units, as they are committed."""
     if use_ray:
         from miner.runner import cluster, run_units
 
         with cluster(config) as workers:
-            yield from run_units(config, pending, min(workers, left))
+            yield from run_units(config, pending, min(workers, left), leave_out)
         return
-    from miner.interrupts import at_once
+    if config.runner.isolation:
+        worker: Any = isolation.IsolatedWorker(config, NAMES)
+    else:
+        from miner.interrupts import at_once
 
-    with at_once():  # models and their libraries load
-        from miner.work import Worker
+        with at_once():  # models and their libraries load
+            from miner.work import Worker
 
-        worker = Worker(config, NAMES)
-    for ref in pending:
-        yield worker.process(ref, None)
+            worker = Worker(config, NAMES)
+            worker.load()
+    with contextlib.closing(worker):
+        for ref in pending:
+            while isinstance(found := worker.process(ref, None), isolation.Isolated):
+                ref = leave_out(ref, found)
+            yield found
+
+
+class LeaveOut:
+    """Remembers in OUT which rows are left out, says so, and knows when it is no matter of rows.
+
+    Args:
+        store: OUT.
+        progress: told about every row.
+    """
+
+    def __init__(self, store: Store, progress: Progress):
+        self.store = store
+        self.progress = progress
+        self.rows = 0  # in committed units of this call
+        self.out = 0
+
+    def __call__(self, ref: UnitRef, found: isolation.Isolated) -> UnitRef:
+        """The unit without these rows.
+
+        Raises:
+            Refused: so many rows fail that the fault must be elsewhere.
+        """
+        self.out += len(found.faults)
+        lines = isolation.told(ref, found)
+        if self.out >= MANY and self.out > MANY_SHARE * (self.rows + ref.rows):
+            raise Refused(
+                f"{self.out} of {self.rows + ref.rows} rows fail, which is no matter of the rows; "
+                f"the last: {lines[-1]}"
+            )
+        ref = isolation.remember(self.store, ref, found)
+        for line in lines:
+            self.progress.note(line)
+        return ref
 
 
 def describe(config: Config, plan: Plan, models: Mapping[str, str]) -> dict[str, Any]:

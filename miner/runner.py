@@ -16,7 +16,7 @@ import shlex
 import socket
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import ray
@@ -26,8 +26,8 @@ from miner.config import Config
 from miner.core.errors import Refused
 from miner.core.threads import environment
 from miner.corpora.plan import UnitRef
+from miner.isolation import Isolated, IsolatedWorker
 from miner.stages import groups
-from miner.work import Worker
 
 # A worker that dies (out of memory, lost node) is started again and its unit tried again.
 MAX_RETRIES = 2
@@ -123,15 +123,26 @@ def _fitting(config: Config) -> int:
     return workers
 
 
-def run_units(config: Config, refs: Iterable[UnitRef], workers: int) -> Iterator[dict[str, Any]]:
+def run_units(
+    config: Config,
+    refs: Iterable[UnitRef],
+    workers: int,
+    leave_out: Callable[[UnitRef, Isolated], UnitRef],
+) -> Iterator[dict[str, Any]]:
     """Run and commit units; yields each one's mark as it finishes, in any order.
+
+    Args:
+        config: the run.
+        refs: its units.
+        workers: actors per group of stages.
+        leave_out: gives the unit without rows that end their worker.
 
     Raises:
         Refused: a stage cannot be built (missing model, wrong setting).
     """
     pools: list[list[Any]] = []
     for resources, names in groups(config):
-        actor = ray.remote(Worker).options(
+        actor: Any = ray.remote(_worker(config)).options(
             num_cpus=resources.num_cpus,
             num_gpus=resources.num_gpus,
             max_restarts=-1,
@@ -139,12 +150,13 @@ def run_units(config: Config, refs: Iterable[UnitRef], workers: int) -> Iterator
         )
         pools.append([actor.remote(config, names) for _ in range(workers)])
     load = [[0] * workers for _ in pools]
-    underway: dict[Any, list[int]] = {}
+    underway: dict[Any, tuple[UnitRef, list[int]]] = {}
+    again: list[UnitRef] = []
     pending = iter(refs)
     try:
         while True:
             room = workers * config.runner.in_flight - len(underway)
-            for ref in itertools.islice(pending, max(room, 0)):
+            for ref in itertools.islice(itertools.chain(_emptied(again), pending), max(room, 0)):
                 value: Any = None
                 chosen = []
                 for pool, busy in zip(pools, load, strict=True):
@@ -152,19 +164,37 @@ def run_units(config: Config, refs: Iterable[UnitRef], workers: int) -> Iterator
                     busy[at] += 1
                     chosen.append(at)
                     value = pool[at].process.remote(ref, value)
-                underway[value] = chosen
+                underway[value] = (ref, chosen)
             if not underway:
                 return
             done, _ = ray.wait(list(underway), num_returns=1)
             for future in done:
-                for busy, at in zip(load, underway.pop(future), strict=True):
+                ref, chosen = underway.pop(future)
+                for busy, at in zip(load, chosen, strict=True):
                     busy[at] -= 1
-                yield _result(future)
+                found = _result(future)
+                if isinstance(found, Isolated):
+                    again.append(leave_out(ref, found))
+                else:
+                    yield found
     finally:
         # Actors at work end with this process's job; killed, Ray would report each as a fault.
         if not underway:
             for actor in itertools.chain(*pools):
                 ray.kill(actor)
+
+
+def _worker(config: Config) -> type:
+    if config.runner.isolation:
+        return IsolatedWorker
+    from miner.work import Worker
+
+    return Worker
+
+
+def _emptied(refs: list[UnitRef]) -> Iterator[UnitRef]:
+    while refs:
+        yield refs.pop()
 
 
 def _result(future: Any) -> dict[str, Any]:

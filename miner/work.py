@@ -1,74 +1,24 @@
-"""One unit through some stages: what a worker does, in this process or as a Ray actor."""
+"""One unit through some stages: what a worker does, in a process of its own or in the caller's."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.decide import decide
 from miner import stages
 from miner.commits import commit
 from miner.config import Config
-from miner.core.errors import Refused
 from miner.core.store import Store
 from miner.core.threads import fix_threads
 from miner.core.unit import Stage, Unit
 from miner.corpora.plan import UnitRef, load_unit
 
-
-class Worker:
-    """Holds the loaded stages of one group; units pass through it.
-
-    Args:
-        config: the run.
-        names: the group's stages, in pipeline order.
-    """
-
-    def __init__(self, config: Config, names: tuple[stages.Name, ...]):
-        fix_threads(config.runner.threads)
-        self.config = config
-        self.store = Store(config.out)
-        self.stages: list[Stage] = []
-        self.refused: Refused | None = None
-        try:
-            self.stages += (stages.BUILD[name](config) for name in names)
-        except Refused as error:  # of an actor that cannot start Ray prints pages of traceback
-            self.refused = error
-        self.last = names[-1] == stages.NAMES[-1]
-
-    def process(self, ref: UnitRef, passed: Passed | None) -> Any:
-        """Run the group's stages.
-
-        Args:
-            ref: which unit.
-            passed: what the group before returned; None for the first, which reads the corpus.
-
-        Returns:
-            What the next group is passed; after the last group, the mark of `miner.commits.commit`
-            with `accepted`, how many masks would be kept if this unit were all (the barrier
-            decides for good).
-
-        Raises:
-            Refused: a stage could not be built.
-        """
-        if self.refused is not None:
-            raise self.refused
-        if passed is None:
-            unit, said = load_unit(ref, self.config.corpora, self.store), Said()
-        else:
-            unit, said = passed
-        for stage in self.stages:
-            before = _summary(stage)
-            unit = stage(unit)
-            said = said.plus(before, _summary(stage))
-        if not self.last:
-            return unit, said
-        mark = commit(self.store, ref.unit_id, unit, said.counts, said.missing)
-        verdicts = decide(unit.candidates, self.config.filters)
-        return {**mark, "accepted": pc.sum(verdicts["keep"]).as_py() or 0}
+READ, COMMIT = "read", "commit"  # before and after the stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +41,151 @@ class Said:
 
 
 Passed = tuple[Unit, Said]
+
+
+class Worker:
+    """Holds the loaded stages of one group; units pass through it.
+
+    Args:
+        config: the run.
+        names: the group's stages, in pipeline order.
+        tell: hears what is begun, ("stage", `read`, the name of a stage or `commit`), and which
+            rows a unit has, ("rows", row numbers by image_id).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        names: tuple[stages.Name, ...],
+        tell: Callable[[str, Any], None] = lambda what, value: None,
+    ):
+        self.config = config
+        self.names = names
+        self.store = Store(config.out)
+        self.tell = tell
+        self.stages: list[Stage] | None = None
+
+    def close(self) -> None:
+        """Nothing to end here."""
+
+    def load(self) -> list[Stage]:
+        """Build the stages, once.
+
+        Raises:
+            Refused: one cannot be built.
+        """
+        if self.stages is None:
+            fix_threads(self.config.runner.threads)
+            self.stages = [stages.BUILD[name](self.config) for name in self.names]
+        return self.stages
+
+    def process(self, ref: UnitRef, passed: Passed | None) -> Any:
+        """Run the group's stages over a unit.
+
+        Args:
+            ref: which unit.
+            passed: what the group before returned; None for the first, which reads the corpus.
+
+        Returns:
+            What the next group is passed; after the last group, what `commit` returns.
+
+        Raises:
+            Refused: a stage could not be built.
+        """
+        done = self.run(ref, passed)
+        return self.commit(ref, done) if self.names[-1] == stages.NAMES[-1] else done
+
+    def run(self, ref: UnitRef, passed: Passed | None, only: Set[int] | None = None) -> Passed:
+        """Run the group's stages over a unit, or over some rows of it; nothing is stored.
+
+        Args:
+            ref: which unit.
+            passed: as in `process`.
+            only: row numbers; the others are left out.
+
+        Raises:
+            Refused: a stage could not be built.
+        """
+        if passed is None:
+            unit, said = self.read(ref, only), Said()
+        else:
+            unit, said = passed
+            unit = unit if only is None else part(unit, only)
+        self.tell("rows", _rows(unit))
+        for name, stage in zip(self.names, self.load(), strict=True):
+            self.tell("stage", name)
+            before = _summary(stage)
+            unit = stage(unit)
+            said = said.plus(before, _summary(stage))
+        return unit, said
+
+    def read(self, ref: UnitRef, only: Set[int] | None = None) -> Unit:
+        """Read a unit of the corpus, or some rows of it."""
+        self.tell("stage", READ)
+        return load_unit(ref, self.config.corpora, self.store, only)
+
+    def commit(self, ref: UnitRef, done: Passed) -> dict[str, Any]:
+        """Store a unit that went through all stages.
+
+        Returns:
+            The mark of `miner.commits.commit` with `accepted`, how many masks would be kept if
+            this unit were all (the barrier decides for good).
+        """
+        self.tell("stage", COMMIT)
+        unit, said = done
+        mark = commit(self.store, ref.unit_id, unit, said.counts, said.missing)
+        verdicts = decide(unit.candidates, self.config.filters)
+        return {**mark, "accepted": pc.sum(verdicts["keep"]).as_py() or 0}
+
+
+def part(unit: Unit, rows: Set[int]) -> Unit:
+    """The unit of some rows, with their pictures and candidates."""
+    samples = unit.samples.filter(pc.is_in(unit.samples["row"], pa.array(sorted(rows), pa.int64())))
+    pictures = samples["image_id"].combine_chunks()
+    images, candidates = (
+        table.filter(pc.is_in(table["image_id"], pictures))
+        for table in (unit.images, unit.candidates)
+    )
+    return Unit(samples, images, candidates)
+
+
+def joined(parts: Sequence[Passed], rows: Sequence[int]) -> Passed:
+    """Parts of a unit as if they had never been apart.
+
+    Args:
+        parts: no picture is in two of them.
+        rows: row numbers of the unit, in order.
+    """
+    samples, images, candidates = (
+        pa.concat_tables([getattr(unit, name) for unit, _ in parts], promote_options="default")
+        for name in ("samples", "images", "candidates")
+    )
+    samples = _sorted(samples, "row", rows)
+    pictures = list(dict.fromkeys(samples["image_id"].to_pylist()))
+    unit = Unit(
+        samples, _sorted(images, "image_id", pictures), _sorted(candidates, "image_id", pictures)
+    )
+    counts: dict[str, int] = {}
+    missing: dict[str, str] = {}
+    for _, said in parts:
+        missing |= said.missing
+        for name, n in said.counts.items():
+            counts[name] = counts.get(name, 0) + n
+    return unit, Said(counts, missing)
+
+
+def _sorted(table: pa.Table, column: str, order: Sequence[Any]) -> pa.Table:
+    """Rows in the order of the values of a column; those of equal values stay as they are."""
+    rank = {value: i for i, value in enumerate(order)}
+    ranks = [rank[value] for value in table[column].to_pylist()]
+    return table.take(pa.array(sorted(range(len(ranks)), key=ranks.__getitem__), pa.int64()))
+
+
+def _rows(unit: Unit) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for row in unit.samples.select(["image_id", "row"]).to_pylist():
+        found.setdefault(row["image_id"], []).append(row["row"])
+    return found
 
 
 def _summary(stage: Stage) -> Mapping[str, Any]:

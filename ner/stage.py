@@ -44,7 +44,9 @@ class ExtractMentions:
         columns = [samples[name].to_pylist() for name in ("caption", "turns", "status", "reason")]
         texts: list[str] = []
         slices = []
-        for caption, turns, _, _ in zip(*columns, strict=True):
+        for caption, turns, state, _ in zip(*columns, strict=True):
+            if state == "unreadable":  # nothing can be outlined, whatever it names
+                caption, turns = "", None
             begin = len(texts)
             texts += [turn["text"] or "" for turn in turns] if turns else [caption or ""]
             slices.append((slice(begin, len(texts)), bool(turns)))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from miner.core.errors import lacks_memory
 from ner.concepts import concepts
 from ner.lexicon import Lexicon
 from segmenters import registry
@@ -67,8 +68,8 @@ def ask(
         encoded = segmenter.encode_named(name, image, mpp)
         answers = segmenter.segment(encoded, shown)
     except Exception as error:
-        if type(error).__name__ == "AcceleratorError":
-            raise  # a broken GPU fails every picture that follows, so the run must stop
+        if type(error).__name__ == "AcceleratorError" or lacks_memory(error):
+            raise  # no matter of this picture: a broken GPU fails all that follow
         log.warning("%s: %s failed: %s", name, segmenter.name, error)
         answers = refusals(shown, reason=f"failed:{type(error).__name__}")
     for (i, prompt), answer in zip(asked, answers, strict=True):

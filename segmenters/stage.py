@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from miner.core import beacon
 from miner.core.masks import bbox, encode
 from miner.core.pixels import decode
 from miner.core.rle import encode_labels
@@ -72,6 +73,7 @@ class Segment:
             asked = self._asks(mentions, facts, image_id)
             all_asks.append(asked)
             if asked:
+                beacon.at(image_id)
                 data = unit.images["data"][i].as_py()
                 site, diagnoses = _site(facts), _diagnoses(facts)
                 prompts = [

@@ -19,8 +19,11 @@ def run(
         int | None, typer.Option(help="processes to spread over; one per core")
     ] = None,
     ray: Annotated[
-        bool, typer.Option("--ray/--no-ray", help="on Ray, or all in this process")
+        bool, typer.Option("--ray/--no-ray", help="on Ray, or one unit after the other")
     ] = True,
+    retry_isolated: Annotated[
+        bool, typer.Option("--retry-isolated", help="try rows once more that ended their worker")
+    ] = False,
 ) -> None:
     """Mine corpora into shards; run again to resume."""
     import os
@@ -44,7 +47,7 @@ def run(
 
     try:
         with reporting(Console(stderr=True)) as progress:
-            outcome = mine(settings, progress, use_ray=ray)
+            outcome = mine(settings, progress, use_ray=ray, retry_isolated=retry_isolated)
     except KeyboardInterrupt:
         typer.echo(LINE, err=True)
         raise typer.Exit(EXIT) from None

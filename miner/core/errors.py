@@ -1,4 +1,6 @@
-"""The one exception that users see as one line."""
+"""The one exception that users see as one line, and whose fault the others are."""
+
+import errno
 
 
 class Refused(Exception):
@@ -7,3 +9,17 @@ class Refused(Exception):
     The message is one line that names file and field. The command line prints it without a
     traceback and exits with 2.
     """
+
+
+# What the machine refuses, not the program.
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+
+# Libraries with an allocator of their own say it in their own words.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "insufficient memory")
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: nothing that a picture could be blamed for."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, Exception) and any(w in str(error).lower() for w in _NO_MEMORY)

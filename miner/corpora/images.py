@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from miner.core.errors import lacks_memory
 from miner.core.pixels import decode, encode, opened, rgb
 from miner.core.png import SIGNATURE, BadPicture, essential
 from miner.corpora.rows import Picture
@@ -45,7 +46,9 @@ def check(data: bytes, max_pixels: int) -> Picture:
         pixels = decode(data) if format_ in FORMATS else rgb(image)
     except BadPicture as bad:
         return replace(picture, status="unreadable", reason=str(bad))
-    except Exception:  # whatever a decoder makes of damage costs this picture, not the run
+    except Exception as error:  # whatever a decoder makes of damage costs this picture, not the run
+        if lacks_memory(error):
+            raise
         return replace(picture, status="unreadable", reason="truncated")
     height, width = pixels.shape[:2]
     picture = replace(picture, width=width, height=height)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -16,7 +16,12 @@ from ner.strata import strata_column
 
 
 def build_unit(
-    reader: Reader, config: CorpusConfig, name: str, places: Sequence[Place], store: Store
+    reader: Reader,
+    config: CorpusConfig,
+    name: str,
+    places: Sequence[Place],
+    store: Store,
+    isolated: Mapping[int, str],
 ) -> Unit:
     """Read a unit's rows and pictures; a bad row gets a status and a reason.
 
@@ -26,9 +31,12 @@ def build_unit(
         name: its name in the ledger.
         places: the unit's rows, those of a picture together.
         store: OUT, where the indexes of zips lie.
+        isolated: rows that nothing may touch, and why.
     """
     rows = reader.rows(list(places))
     for row in rows:
+        if row.row in isolated:
+            row.status, row.reason = "unreadable", isolated[row.row]
         if not row.caption.strip() and not row.turns:
             row.fail("no_entity", "empty_caption")
         if len(row.caption) > config.max_caption_chars:
@@ -44,10 +52,12 @@ def build_unit(
         for key, value in picture.meta.items():
             row.meta.setdefault(key, value)
     images = _images(rows, alive, pictures, config, name)
-    return Unit(samples=_samples(rows, config, name), images=images)
+    return Unit(samples=_samples(rows, config, name, isolated), images=images)
 
 
-def _samples(rows: Sequence[Row], config: CorpusConfig, name: str) -> pa.Table:
+def _samples(
+    rows: Sequence[Row], config: CorpusConfig, name: str, isolated: Mapping[int, str]
+) -> pa.Table:
     records = [
         {
             "sample_id": sample_id(name, row.row, row.image, row.caption),
@@ -67,7 +77,8 @@ def _samples(rows: Sequence[Row], config: CorpusConfig, name: str) -> pa.Table:
         for row in rows
     ]
     table = pa.Table.from_pylist(records, schema=SAMPLES)
-    strata = strata_column([row.caption for row in rows], [row.meta for row in rows])
+    captions = ["" if row.row in isolated else row.caption for row in rows]
+    strata = strata_column(captions, [row.meta for row in rows])
     return table.append_column("strata", strata)
 
 

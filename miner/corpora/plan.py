@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,7 @@ class UnitRef:
         number: from 0 within the corpus.
         rows: caption rows.
         plan: tells this plan from an older one in caches; not stored anywhere.
+        isolated: row number and reason of the rows that no stage may touch.
     """
 
     unit_id: str
@@ -72,6 +73,7 @@ class UnitRef:
     number: int
     rows: int
     plan: str = ""
+    isolated: tuple[tuple[int, str], ...] = ()
 
 
 class Plan:
@@ -133,7 +135,9 @@ def make_plan(corpora: Sequence[CorpusConfig], unit_rows: int, store: Store) -> 
     return Plan(store, names)
 
 
-def load_unit(ref: UnitRef, corpora: Sequence[CorpusConfig], store: Store) -> Unit:
+def load_unit(
+    ref: UnitRef, corpora: Sequence[CorpusConfig], store: Store, only: Set[int] | None = None
+) -> Unit:
     """Read the rows and pictures of a unit.
 
     Bad rows come with status and reason; nothing raises for them.
@@ -142,6 +146,7 @@ def load_unit(ref: UnitRef, corpora: Sequence[CorpusConfig], store: Store) -> Un
         ref: the unit.
         corpora: as given to `make_plan`.
         store: OUT.
+        only: row numbers; the others are left out.
     """
     config = next(c for c in corpora if corpus_name(c) == ref.corpus)
     key = (ref.plan, store.url, config.model_dump_json())
@@ -149,11 +154,21 @@ def load_unit(ref: UnitRef, corpora: Sequence[CorpusConfig], store: Store) -> Un
         while len(_open_readers) >= 8:
             _open_readers.pop(next(iter(_open_readers)))
         _open_readers[key] = reader(config)
-    part = ref.number - ref.number % PART_UNITS
-    table = store.read_table(_part(ref.corpus, part))
+    places = [p for p in _places(ref, store) if only is None or p.row in only]
+    return build_unit(
+        _open_readers[key], config, ref.corpus, places, store, isolated=dict(ref.isolated)
+    )
+
+
+def unit_rows(ref: UnitRef, store: Store) -> list[int]:
+    """Row numbers of a unit, those of a picture together."""
+    return [place.row for place in _places(ref, store)]
+
+
+def _places(ref: UnitRef, store: Store) -> list[Place]:
+    table = store.read_table(_part(ref.corpus, ref.number - ref.number % PART_UNITS))
     chosen = table.filter(pc.equal(table["unit"], ref.number)).drop_columns(["unit"])
-    places = [Place(**row) for row in chosen.to_pylist()]
-    return build_unit(_open_readers[key], config, ref.corpus, places, store)
+    return [Place(**row) for row in chosen.to_pylist()]
 
 
 # Readers hold mapped zip indexes and table headers: too dear to open for every unit.

@@ -101,6 +101,11 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "missing_slide": "the slide is not there",
         "slide_failed": "the slide cannot be opened or read",
         "outside_slide": "the patch lies outside of its slide",
+        # the work; `miner run --retry-isolated` tries such rows once more
+        "worker_died": "the process that worked on it crashed",
+        "out_of_memory": "working on it took more memory than there is",
+        "timed_out": "working on it did not end, see `runner.unit_timeout_s`",
+        "raised": "a stage failed, with the error that follows",
     },
     "excluded": {
         "not_histology": "the publisher says it is no histology",
