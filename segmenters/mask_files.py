@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pydantic
-from PIL import Image
-from pycocotools import mask as coco
 
 from miner.core.errors import Refused
+from miner.core.names import hidden, plain
 from miner.core.parts import Part
 from miner.core.settings import PartSettings
 from ner.concepts import concepts
+from segmenters.coco_masks import Outline, read_coco
+from segmenters.label_maps import BadMask, read_label_map
 from segmenters.protocol import Candidate, Prompt, Segmenter
 
+log = logging.getLogger(__name__)
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+
+
+Mask = Path | Outline | BadMask
 
 
 class MaskFilesConfig(PartSettings):
@@ -51,8 +57,9 @@ class MaskFilesSegmenter(Segmenter):
     """Answers from files; pictures without a file for a concept have no mask of it.
 
     A folder holds `<corpus>/<image stem>/<name>.png` or `<image stem>/<name>.png`, label maps of
-    the picture's size (0 background). A COCO JSON file has RLE or polygon segmentations; its
-    `file_name` is the picture's name in the corpus.
+    the picture's size. A COCO JSON file has RLE or polygon segmentations; its `file_name` is the
+    picture's name in the corpus, with any folders before it. What was drawn at another size is
+    scaled where the file's `images` state it. A mask that cannot be used costs itself.
 
     Args:
         config: where the masks are, and which concept each name is.
@@ -64,17 +71,24 @@ class MaskFilesSegmenter(Segmenter):
     def __init__(self, config: MaskFilesConfig):
         self.name = config.name
         path = Path(config.path).expanduser()
+        found: Sequence[tuple[str, str, Mask]]
         if path.is_dir():
             found = _png_files(path)
         elif path.is_file():
-            found = _coco_annotations(path, config.name)
+            found = [(_name(i), name, what) for i, name, what in read_coco(path, config.name)]
+            bad = sum(isinstance(what, BadMask) for _, _, what in found)
+            if bad:
+                log.warning("%s: %s: no outline in %d of %d", self.name, path, bad, len(found))
         else:
             raise Refused(f"{config.name}.path: {config.path} is not there")
-        self._by_image: dict[str, dict[str, list[Any]]] = {}
+        self._by_image: dict[str, dict[str, list[Mask]]] = {}
+        self._by_base: dict[str, list[str]] = {}
         for image, name, what in found:
             concept = _concept(name, config.concepts)
             if concept is not None:
                 self._by_image.setdefault(image, {}).setdefault(concept, []).append(what)
+        for image in self._by_image if path.is_file() else ():
+            self._by_base.setdefault(image.rpartition("/")[2], []).append(image)
         self._concepts = {concept for one in self._by_image.values() for concept in one}
         if not self._concepts:
             raise Refused(f"{config.name}.path: {config.path} has no masks of known concepts")
@@ -99,27 +113,52 @@ class MaskFilesSegmenter(Segmenter):
 
     def segment(self, encoded: Located, prompts: Sequence[Prompt]) -> list[Candidate]:
         """Answer each prompt, in order."""
-        corpus, _, image = encoded.image_id.partition("/")
+        image = self._image(encoded.image_id)
+        if image is None:
+            return [_refusal(p, "ambiguous_name") for p in prompts]
+        known = self._by_image.get(image, {})
+        return [self._answer(known.get(p.concept, []), encoded, p) for p in prompts]
+
+    def _image(self, image_id: str) -> str | None:
+        """Which picture of the files that is, "" for none of them, None for several."""
+        corpus, _, image = plain(image_id).partition("/")
         # Slide names have dots too, so only a picture's suffix is cut off.
         suffix = PurePosixPath(image).suffix.lower()
         stem = image[: -len(suffix)] if suffix in SUFFIXES else image
-        names = (f"{corpus}/{image}", f"{corpus}/{stem}", image, stem)
-        known = next((self._by_image[n] for n in names if n in self._by_image), {})
-        return [self._answer(known.get(p.concept, []), encoded, p) for p in prompts]
+        for name in (f"{corpus}/{image}", f"{corpus}/{stem}", image, stem):
+            if name in self._by_image:
+                return name
+        same_base = self._by_base.get(image.rpartition("/")[2], [])
+        deeper = [name for name in same_base if name.endswith(f"/{image}")]
+        return None if len(deeper) > 1 else "".join(deeper)
 
-    def _answer(self, found: Sequence[Any], at: Located, prompt: Prompt) -> Candidate:
+    def _answer(self, found: Sequence[Mask], at: Located, prompt: Prompt) -> Candidate:
         labels = np.zeros((at.height, at.width), np.int32)
+        told_apart = prompt.kind == "object"
+        faults = []
         for what in found:
-            more = _read(what, at)
-            if more.shape != labels.shape:
-                raise ValueError(f"{self.name}: mask {more.shape} for a picture {labels.shape}")
+            if isinstance(what, BadMask):
+                faults.append(str(what))
+                continue
+            try:
+                if isinstance(what, Outline):
+                    more = what.draw(at.height, at.width).astype(np.int32)
+                    told_apart = told_apart and not what.crowd
+                else:
+                    more = read_label_map(what, at.height, at.width)
+            except BadMask as fault:
+                faults.append(str(fault))
+                log.warning("%s: %s of %s: %s", self.name, prompt.concept, at.image_id, fault)
+                continue
             labels = np.where(more > 0, more + labels.max(), labels)
         if not labels.any():
-            return Candidate(prompt.concept, prompt.wordings[0], None, reason="empty")
-        countable = prompt.kind == "object"
-        return Candidate(
-            prompt.concept, prompt.wordings[0], labels > 0, labels if countable else None, 1.0
-        )
+            return _refusal(prompt, faults[0] if faults else "empty")
+        objects = labels if told_apart else None
+        return Candidate(prompt.concept, prompt.wordings[0], labels > 0, objects, 1.0)
+
+
+def _refusal(prompt: Prompt, reason: str) -> Candidate:
+    return Candidate(prompt.concept, prompt.wordings[0], None, reason=reason)
 
 
 def _concept(name: str, table: Mapping[str, str]) -> str | None:
@@ -130,44 +169,19 @@ def _concept(name: str, table: Mapping[str, str]) -> str | None:
     return next((c.name for c in concepts().values() if plain in c.forms), None)
 
 
-def _png_files(folder: Path) -> list[tuple[str, str, Any]]:
+def _name(file_name: str) -> str:
+    """A picture's name as a COCO file has it: with any folders, from any system."""
+    return "/".join(part for part in plain(file_name).split("/") if part not in ("", "."))
+
+
+def _png_files(folder: Path) -> list[tuple[str, str, Path]]:
     """(image, name, file) of every PNG below a folder, sorted."""
-    return [
-        (path.parent.relative_to(folder).as_posix(), path.stem, path)
-        for path in sorted(folder.rglob("*.png"))
-        if path.parent != folder
-    ]
-
-
-def _coco_annotations(path: Path, field: str) -> list[tuple[str, str, Any]]:
-    """(image, category, segmentations of one annotation) of a COCO file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        images = {one["id"]: one["file_name"] for one in content["images"]}
-        names = {one["id"]: one["name"] for one in content["categories"]}
-        return [
-            (images[one["image_id"]], names[one["category_id"]], one["segmentation"])
-            for one in content["annotations"]
-        ]
-    except (ValueError, KeyError, TypeError) as error:
-        raise Refused(f"{field}.path: {path} is no COCO file ({error!r})") from None
-
-
-def _read(what: Any, at: Located) -> np.ndarray:
-    """Label map int32 (H, W) of a PNG file, or of one COCO segmentation (label 1)."""
-    if isinstance(what, Path):
-        with Image.open(what) as image:
-            values = np.asarray(image)
-        return (values if values.ndim == 2 else values[..., 0]).astype(np.int32)
-    encoded = coco.frPyObjects(what, at.height, at.width) if _raw(what) else what
-    decoded = coco.decode(encoded)
-    layers = decoded[..., None] if decoded.ndim == 2 else decoded
-    return layers.any(axis=2).astype(np.int32)
-
-
-def _raw(segmentation: Any) -> bool:
-    """Whether a segmentation is a polygon list or an uncompressed RLE."""
-    return isinstance(segmentation, list) or isinstance(segmentation["counts"], list)
+    found = []
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder)
+        if path.suffix.lower() == ".png" and path.parent != folder and not hidden(str(place)):
+            found.append((plain(place.parent.as_posix()), path.stem, path))
+    return found
 
 
 PART = Part(

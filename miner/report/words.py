@@ -42,6 +42,11 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "failed": "the segmenter failed on this picture, with the error that follows",
         "unreadable": "the picture could not be decoded again",
         "not_asked": "no segmenter was asked",
+        "no_outline": "the annotation has no outline that can be drawn",
+        "another_size": "the mask was drawn on a picture of another size",
+        "ambiguous_colours": "the label map's colours can be read in two ways",
+        "ambiguous_name": "mask files of several pictures have this name",
+        "unreadable_mask": "the mask's file cannot be read",
     },
     "rejected": {
         # the shape of the mask

@@ -82,7 +82,15 @@ def reasons(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Call):
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             values += [k.value for k in node.keywords if k.arg == "reason"]
-            if name in ("fail", "BadMember", "BadPicture", "_refusals", "Record", "RowState"):
+            if name in (
+                "fail",
+                "BadMember",
+                "BadPicture",
+                "BadMask",
+                "_refusals",
+                "Record",
+                "RowState",
+            ):
                 # The status comes first in `Row.fail` and `RowState`.
                 values += node.args[name == "RowState" or isinstance(node.func, ast.Attribute) :]
         elif isinstance(node, ast.Assign):
