@@ -56,11 +56,15 @@ def picture(facts: Sequence[Fact]) -> Picture:
     """Return what the facts of a caption say about its picture."""
     if not facts:
         return NOTHING
-    scales = [SMALLEST_UM.get(fact.value, 0.0) for fact in facts if fact.kind == "magnification"]
+    by_kind: dict[str, list[str]] = {"site": [], "magnification": [], "specimen": []}
+    for kind, value, _, _ in facts:
+        if kind in by_kind:
+            by_kind[kind].append(value)
+    scales = [SMALLEST_UM.get(value, 0.0) for value in by_kind["magnification"]]
     return Picture(
-        frozenset(fact.value for fact in facts if fact.kind == "site"),
+        frozenset(by_kind["site"]),
         min(scales, default=0.0),
-        {fact.value for fact in facts if fact.kind == "specimen"} == {"cytology"},
+        set(by_kind["specimen"]) == {"cytology"},
     )
 
 
@@ -75,7 +79,9 @@ def forbidden(concept: Concept | None, sites: frozenset[str]) -> bool:
     Text that names no organ, or one that is merely unusual, forbids nothing; where several organs
     are named (a metastasis in a lung, of the liver), one that allows the concept is enough.
     """
-    return concept is not None and bool(sites) and sites.issubset(concept.not_sites)
+    if concept is None or not sites or not concept.not_sites:
+        return False
+    return sites.issubset(concept.not_sites)
 
 
 def reason(concept: Concept, polarity: str, seen: Picture) -> str | None:
@@ -93,6 +99,8 @@ def reason(concept: Concept, polarity: str, seen: Picture) -> str | None:
         return polarity
     if concept.name in VAGUE:
         return "vague"
+    if seen is NOTHING:
+        return None
     if forbidden(concept, seen.sites):
         return "finding"
     if concept.size_um and concept.size_um[1] < seen.smallest_um:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ner.abbreviations import defined
-from ner.ground import Picture, picture, reason
+from ner.ground import picture, reason
 from ner.mentions import Extraction, Fact, Mention
 from ner.phrases import Phrase, Reading, read
+from ner.plain import plain
 from ner.polarity import polarities
 from ner.vocabulary import CONCEPT, IDENTITY, Entry, Vocabulary, vocabulary
 
@@ -32,14 +33,9 @@ class Lexicon:
             text: any text; offsets in the answer are characters into it as given.
         """
         reading = self._read(text)
-        facts = _facts(reading)
-        said = polarities(reading)
-        seen = picture(facts)
-        mentions = [
-            self._mention(reading, phrase, polarity, seen)
-            for phrase, polarity in zip(reading.phrases, said, strict=True)
-        ]
-        return Extraction(tuple(mentions), facts)
+        said, stated = polarities(reading)
+        facts = _facts(reading, stated)
+        return Extraction(self._mentions(text, reading, said, facts), facts)
 
     def place(
         self, text: str, spans: Iterable[tuple[int, int, str]], source: str
@@ -53,19 +49,21 @@ class Lexicon:
             source: name of the extractor.
         """
         reading = self._read(text)
-        seen = picture(_facts(reading))
+        _, stated = polarities(reading)
+        facts = _facts(reading, stated)
         phrases = []
+        starts, ends = reading.word_spans()
         for start, end, fallback in spans:
-            first = bisect.bisect_left(reading.starts, start)
-            last = bisect.bisect_right(reading.ends, end)
+            first = bisect.bisect_left(starts, start)
+            last = bisect.bisect_right(ends, end)
             concept = self.concept(text[start:end]) or self._known(fallback)
             if concept is not None and first < last:
                 phrases.append(Phrase(first, last, Entry(CONCEPT, concept), concept))
         reading.phrases = phrases = sorted(phrases)
-        said = polarities(reading)
+        said, _ = polarities(reading)
         return tuple(
-            self._mention(reading, phrase, polarity, seen)._replace(sources=(source,))
-            for phrase, polarity in zip(phrases, said, strict=True)
+            mention._replace(sources=(source,))
+            for mention in self._mentions(text, reading, said, facts)
         )
 
     def concept(self, phrase: str) -> str | None:
@@ -81,8 +79,9 @@ class Lexicon:
         return self.concept(name) if name else None
 
     def _read(self, text: str) -> Reading:
-        given = self._given(text) if self._abbreviations and "(" in text else None
-        return read(text, self._words, given)
+        found = plain(text)
+        given = self._given(found.text) if self._abbreviations and "(" in found.text else None
+        return read(found, self._words, given)
 
     def _given(self, text: str) -> dict[str, Entry] | None:
         """What the abbreviations defined in a text mean."""
@@ -96,31 +95,45 @@ class Lexicon:
                 given[short] = reading.facts[-1].entry
         return given
 
-    def _mention(self, reading: Reading, phrase: Phrase, polarity: str, seen: Picture) -> Mention:
-        concept = self._words.concepts[phrase.concept]
-        start, end = reading.starts[phrase.first], reading.ends[phrase.last - 1]
-        why = reason(concept, polarity, seen)
-        return Mention(
-            start,
-            end,
-            reading.text[start:end],
-            phrase.concept,
-            concept.kind,
-            polarity,
-            ("lexicon",),
-            (),
-            why is None,
-            why,
-        )
+    def _mentions(
+        self, text: str, reading: Reading, said: Iterable[str], facts: Sequence[Fact]
+    ) -> tuple[Mention, ...]:
+        seen = picture(facts)
+        starts, ends, origin = reading.starts, reading.ends, reading.plain
+        mentions = []
+        for phrase, polarity in zip(reading.phrases, said, strict=True):
+            concept = self._words.concepts[phrase.concept]
+            start, end = starts[phrase.first], ends[phrase.last - 1]
+            if origin.starts is not None:
+                start, end = origin.span(start, end)
+            why = polarity if polarity != "affirmed" else reason(concept, polarity, seen)
+            mentions.append(
+                Mention(
+                    start,
+                    end,
+                    text[start:end],
+                    phrase.concept,
+                    concept.kind,
+                    polarity,
+                    ("lexicon",),
+                    (),
+                    why is None,
+                    why,
+                )
+            )
+        return tuple(mentions)
 
 
-def _facts(reading: Reading) -> tuple[Fact, ...]:
+def _facts(reading: Reading, stated: Iterable[str]) -> tuple[Fact, ...]:
+    """What is stated of the picture: facts that are denied or doubted are none."""
     return tuple(
-        Fact(
-            phrase.entry.fact,
-            phrase.entry.head if phrase.entry.kind == IDENTITY else phrase.entry.name,
-            reading.starts[phrase.first],
-            reading.ends[phrase.last - 1],
-        )
-        for phrase in reading.facts
+        [
+            Fact(
+                fact.entry.fact,
+                fact.entry.head if fact.entry.kind == IDENTITY else fact.entry.name,
+                *reading.span(fact),
+            )
+            for fact, polarity in zip(reading.facts, stated, strict=True)
+            if polarity == "affirmed"
+        ]
     )

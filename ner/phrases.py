@@ -18,11 +18,13 @@ Phrases whose last noun is a disease, an organ or an attribute are no structures
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ner.tokens import COMMAS, HYPHENS, SOFT, WORD
+from ner.plain import Plain, plain
+from ner.tokens import BINDING, COMMAS, HYPHENS, SOFT, split
 from ner.vocabulary import (
     AMOUNT,
     AND,
@@ -39,6 +41,7 @@ from ner.vocabulary import (
     OR,
     SITE,
     VERB,
+    Cue,
     Entry,
     Vocabulary,
     Word,
@@ -68,51 +71,68 @@ class Reading:
     """A text cut into words, with what was recognised in it.
 
     Attributes:
-        text: the text as given.
-        starts: character offset of each word.
+        plain: the plain text, and where its characters stand in the text as given.
+        text: the plain text itself.
+        starts: character offset of each word in the plain text.
         ends: end-exclusive character offset of each word.
+        gaps: what stands behind each word.
         words: each word, looked up.
         items: table hits and classed words, in order.
         phrases: structures, in order, without overlaps.
         facts: phrases that state site, diagnosis, stain, magnification or specimen.
-        cues: polarity cues, in order.
+        cues: words at which polarity cues may begin: first, end-exclusive last of the table hit
+            that starts there, and the cue that it is, if any.
+        nouns: end-exclusive last word of each noun and phrase by its first word.
     """
 
+    plain: Plain
     text: str
     starts: list[int]
     ends: list[int]
+    gaps: list[str]
     words: list[Word]
     items: list[Item]
     phrases: list[Phrase]
     facts: list[Phrase]
-    cues: list[Item]
+    cues: list[tuple[int, int, Cue | None]]
+    nouns: dict[int, int]
 
-    def gap(self, word: int) -> str:
-        """Return what stands between a word and the one after it."""
-        return self.text[self.ends[word] : self.starts[word + 1]]
+    def span(self, phrase: Phrase) -> tuple[int, int]:
+        """Return the characters of the text as given that a phrase covers."""
+        return self.plain.span(self.starts[phrase.first], self.ends[phrase.last - 1])
+
+    def word_spans(self) -> tuple[list[int], list[int]]:
+        """Return where each word starts and ends in the text as given."""
+        spans = [self.plain.span(*ends) for ends in zip(self.starts, self.ends, strict=True)]
+        return [start for start, _ in spans], [end for _, end in spans]
 
 
-def read(text: str, vocabulary: Vocabulary, given: Mapping[str, Entry] | None = None) -> Reading:
-    """Return the words, phrases, facts and cues of a text.
+def read(
+    text: str | Plain, vocabulary: Vocabulary, given: Mapping[str, Entry] | None = None
+) -> Reading:
+    """Return the words, phrases and facts of a text.
 
     Args:
-        text: any text.
+        text: any text, or one that is plain already.
         vocabulary: the compiled tables.
         given: what words of this text mean by its own definition (abbreviations), as spelled.
     """
-    spans = [found.span() for found in WORD.finditer(text)]
-    starts = [span[0] for span in spans]
-    ends = [span[1] for span in spans]
+    origin = plain(text) if isinstance(text, str) else text
+    text = origin.text
+    parts = split(text)
+    offsets = list(itertools.accumulate(map(len, parts)))
+    surface = parts[1::2]
     known = vocabulary._cache
     look_up = vocabulary.word
-    table = [known.get(text[a:b]) or look_up(text[a:b]) for a, b in spans]
+    table = [known.get(word) or look_up(word) for word in surface]
     if given:
-        for i, (a, b) in enumerate(spans):
-            entry = given.get(text[a:b])
+        for i, word in enumerate(surface):
+            entry = given.get(word)
             if entry is not None:
-                plural = text[a:b].endswith("s")
-                table[i] = Word(text[a:b].lower(), plural, entry, None, 0, True)
-    reading = Reading(text, starts, ends, table, [], [], [], [])
+                table[i] = Word(word.lower(), word.endswith("s"), entry, None, 0, True)
+    reading = Reading(
+        origin, text, offsets[:-1:2], offsets[1::2], parts[2::2], table, [], [], [], [], {}
+    )
     reading.items = _items(reading)
     _chunk(reading, reading.items)
     return reading
@@ -120,27 +140,31 @@ def read(text: str, vocabulary: Vocabulary, given: Mapping[str, Entry] | None = 
 
 def _items(reading: Reading) -> list[Item]:
     """Longest matches from left to right, else single classed words."""
-    text, starts, ends, table = reading.text, reading.starts, reading.ends, reading.words
-    hyphens = not HYPHENS.isdisjoint(text)
+    table, gaps = reading.words, reading.gaps
+    starts, ends = reading.starts, reading.ends
+    hyphens = not HYPHENS.isdisjoint(gaps)
     count = len(table)
     items: list[Item] = []
+    cues = reading.cues
     i = 0
     while i < count:
         word = table[i]
-        if hyphens and i and text[ends[i - 1] : starts[i]] in HYPHENS:
+        if hyphens and i and gaps[i - 1] in HYPHENS:
             compound = _compound(reading, items, i)
             if compound is not None:
                 items.append(compound)
                 i += 1
                 continue
         if not word.active:
+            if word.cue is not None and _may_say(reading, i):
+                cues.append((i, i + 1, None))
             i += 1
             continue
         entry, last = word.entry, i + 1
         node, j = word.node, i + 1
         while node and j < count:
-            gap = text[ends[j - 1] : starts[j]]
-            if gap not in _BINDING and not (gap == ". " and ends[j - 1] - starts[j - 1] == 1):
+            gap = gaps[j - 1]
+            if gap not in BINDING and not (gap == ". " and ends[j - 1] - starts[j - 1] == 1):
                 break
             here = node.get(table[j].lemma)
             if here is None:
@@ -152,15 +176,34 @@ def _items(reading: Reading) -> list[Item]:
             node = here.next
         if last == i + 1 and word.meanings:
             entry = _meaning(word, table) or entry
+        if word.cue is not None:
+            if entry is not None and entry.cue is not None:
+                cues.append((i, last, entry.cue))
+            elif last == i + 1 and _may_say(reading, i):
+                cues.append((i, last, None))
         if entry is None or (word.flags & VERB and last == i + 1 and _is_verb(table, i)):
             i += 1
             continue
-        item = Item(i, last, entry, table[last - 1].plural)
-        if entry.kind == CUE:
-            reading.cues.append(item)
-        items.append(item)
+        items.append(Item(i, last, entry, table[last - 1].plural))
         i = last
     return items
+
+
+def _may_say(reading: Reading, i: int) -> bool:
+    """Whether a cue may begin at word i though no table hit is one.
+
+    Its words stand apart ("is not clearly seen") or it is all that is said ("Glands: positive").
+    """
+    words, gaps, here = reading.words, reading.gaps, reading.words[i].cue
+    if here is None:
+        return False
+    after = words[i + 1] if i + 1 < len(words) else None
+    if after is not None and after.adverb and here.next:
+        return True
+    apart = i > 0 and gaps[i - 1] != " "
+    if here.entry is not None:
+        return apart or gaps[i] != " "
+    return apart and after is not None and after.lemma in here.next
 
 
 def _meaning(word: Word, table: list[Word]) -> Entry | None:
@@ -212,12 +255,9 @@ def _is_verb(table: list[Word], i: int) -> bool:
     return i + 1 < len(table) and table[i + 1].lemma in ("the", "a", "an", "into", "this", "these")
 
 
-_BINDING = (SOFT | {"'", "\u2019", "' ", "\u2019 ", "&", " & ", ":", "+"}) - {"\n", "\r\n", "\t"}
-
-
 def _chunk(reading: Reading, items: list[Item]) -> None:
     """Group items into phrases and facts of the reading."""
-    text, starts, ends = reading.text, reading.starts, reading.ends
+    gaps, phrase_nouns = reading.gaps, reading.nouns
     row: list[Item] = []
     nouns = False
     loose: list[Item] | None = None  # adjectives without a noun, left open for a coordination
@@ -225,7 +265,7 @@ def _chunk(reading: Reading, items: list[Item]) -> None:
         kind = item.entry.kind
         if row:
             before = row[-1]
-            gap = text[ends[item.first - 1] : starts[item.first]] if item.first else ""
+            gap = gaps[item.first - 1]
             if before.last != item.first or gap not in SOFT or kind > CHUNK:
                 loose = _close(reading, row, nouns, loose)
                 row, nouns = [], False
@@ -239,11 +279,15 @@ def _chunk(reading: Reading, items: list[Item]) -> None:
                 loose = _close(reading, row, nouns, loose)
                 row, nouns = [], False
         if kind > CHUNK:
+            if kind != CUE:
+                phrase_nouns[item.first] = item.last
             if kind == FACT:
                 reading.facts.append(Phrase(item.first, item.last, item.entry, ""))
             continue
         row.append(item)
-        nouns = nouns or kind > NOUN
+        if kind > NOUN:
+            nouns = True
+            phrase_nouns[item.first] = item.last
     if row:
         _close(reading, row, nouns, loose)
 
@@ -257,28 +301,34 @@ def _close(
     while row[-1].entry.kind < NOUN:
         row.pop()
     head = row[-1]
-    if head.entry.kind == LIGHT:
+    entry = head.entry
+    if entry.kind == LIGHT:
         if len(row) == 1:
             return None
         if row[-2].entry.kind > NOUN:
             row.pop()
             head = row[-1]
-    entry = head.entry
-    first = _left_edge(row)
+            entry = head.entry
+    first = head.first if len(row) == 1 else _left_edge(row)
     if loose and head.last - row[0].first > 1 and _joined(reading, loose, row) is not row:
         first = next((item.first for item in loose if item.entry.kind == IDENTITY), first)
-    taken = reading.phrases[-1].last if reading.phrases else 0
-    while first > taken and reading.gap(first - 1) in HYPHENS:
+    gaps, phrases = reading.gaps, reading.phrases
+    taken = phrases[-1].last if phrases else 0
+    while first > taken and gaps[first - 1] in HYPHENS:
         first -= 1
-    if entry.kind in (CONCEPT, LIGHT):
+    if entry.kind <= CONCEPT:
         concept = _concept(row)
-        if concept is not None and not _is_disease(reading, row, first):
-            reading.phrases.append(Phrase(first, head.last, entry, concept))
+        if concept is not None and not (
+            entry.name in _OR_DISEASE and _is_disease(reading, row, first)
+        ):
+            phrases.append(Phrase(first, head.last, entry, concept))
+            reading.nouns[first] = head.last
     if entry.fact:
         reading.facts.append(Phrase(first, head.last, entry, ""))
-    for item in row[:-1]:
-        if item.entry.fact == "site" and item is not head:
-            reading.facts.append(Phrase(item.first, item.last, item.entry, ""))
+    if len(row) > 1:
+        for item in row[:-1]:
+            if item.entry.fact == "site":
+                reading.facts.append(Phrase(item.first, item.last, item.entry, ""))
     return None
 
 
@@ -287,7 +337,7 @@ def _joined(reading: Reading, loose: list[Item] | None, row: list[Item]) -> list
     if loose:
         between = row[0].first - loose[-1].last
         flags = reading.words[row[0].first - 1].flags
-        gap = reading.gap(loose[-1].last - 1)
+        gap = reading.gaps[loose[-1].last - 1]
         if (between == 1 and flags & (AND | OR) and (gap in SOFT or gap in COMMAS)) or (
             between == 0 and gap in COMMAS
         ):
@@ -315,6 +365,8 @@ def _left_edge(row: list[Item]) -> int:
 def _concept(row: list[Item]) -> str | None:
     """Canonical name of what the phrase names; None when it names nothing."""
     entry = row[-1].entry
+    if len(row) == 1:
+        return entry.name if entry.head not in ("bound", "loose") and entry.kind != LIGHT else None
     before = [item for item in row[:-1] if item.entry.kind != AMOUNT]
     if entry.kind == LIGHT:
         return (before[-1].entry.name or "structure") if before else None
@@ -330,12 +382,14 @@ def _concept(row: list[Item]) -> str | None:
             return item.entry.name
         if kind == SITE:
             return None
-        identity = kind == IDENTITY and item.entry.effect != "position"
+        identity = kind == IDENTITY and not item.entry.position
         if identity or (kind == LOOK and entry.head == "loose"):
             return entry.name
     return None
 
 
+# Tissue or disease, by what stands around them.
+_OR_DISEASE = frozenset({"tumor", "lesion"})
 _MALIGNANT = re.compile("oma|cancer|tumor|leukemia")
 
 # What infiltrates: an "infiltration" of anything else is a process, no structure.
@@ -359,9 +413,9 @@ _CELLS = frozenset(
 
 
 def _is_disease(reading: Reading, row: list[Item], first: int) -> bool:
-    """Whether "tumor" names a disease ("a mesenchymal tumor") instead of the tissue shown."""
+    """Whether "tumor" or "lesion" names a disease ("a mesenchymal tumor"), not what is shown."""
     head = row[-1]
-    if head.entry.name not in ("tumor", "lesion") or head.last - head.first > 1:
+    if head.last - head.first > 1:
         return False
     modified = first < head.first
     before = _determiner(reading, row[0].first)
@@ -375,7 +429,7 @@ def _is_disease(reading: Reading, row: list[Item], first: int) -> bool:
 def _determiner(reading: Reading, first: int) -> str:
     """The function word before a phrase, past two words at most; "" at the start of a sentence."""
     for i in range(first - 1, max(first - 4, -1), -1):
-        if not (reading.gap(i).isspace() or reading.gap(i) in HYPHENS):
+        if reading.gaps[i] != " " and reading.gaps[i] not in HYPHENS:
             return ""
         if reading.words[i].flags:
             return reading.words[i].lemma

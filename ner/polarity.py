@@ -1,118 +1,207 @@
 """Whether a phrase is affirmed, negated or uncertain: cues with scope.
 
-In the manner of NegEx and ConText, but on noun phrases. A forward cue ("no", "lack of") reaches to
-the first of: the end of the sentence, a word that opens another clause ("but", "which"), a finite
-verb or a preposition of place after the first phrase ("no mucin in the cytoplasm"), a comma that
-does not continue a list. A backward cue ("is absent", "cannot be excluded") reaches back over its
-subject. Pseudo-cues ("no question", "not only") stand in the table with the effect "none": they are
-longer than the cue inside them and so hide it.
+In the manner of NegEx and ConText, but on noun phrases; `ner.cues` tells which cues take effect and
+on which side. A forward cue ("no", "lack of") reaches to the first of: the end of the sentence, a
+word that opens another clause ("but", "which"), a finite verb or a preposition of place after the
+first phrase ("no mucin in the cytoplasm"), a comma that does not continue a list, the label of
+another field ("Mitoses: ..."). A backward cue ("is absent", "cannot be excluded") reaches back over
+its subject, a value ("Necrosis: none") over its label.
 """
 
 from __future__ import annotations
 
-from ner.phrases import Item, Reading
-from ner.tokens import HYPHENS
-from ner.vocabulary import AND, BREAK, CHUNK, DETERMINER, NOUN, OR, PREPOSITION, VERB
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
 
-_END = frozenset(".;!?")
+from ner.cues import (
+    AUXILIARIES,
+    END,
+    Nouns,
+    Said,
+    find,
+    has_signs,
+    of_stain,
+    signs,
+)
+from ner.phrases import Phrase, Reading
+from ner.tokens import COMMAS, HYPHENS
+from ner.vocabulary import AND, BREAK, DETERMINER, FACT, OR, PREPOSITION, SITE, VERB
+
 _REACH = 40  # words; no cue reaches farther, so that run-on text is read in linear time
+# Between statements without a full stop: a dash with blanks around it, a bullet, a bar.
+_APART = re.compile(r"[\u2014\u2022\u00b7*|]|\s[-\u2013]\s")
 AFFIRMED, NEGATED, UNCERTAIN = "affirmed", "negated", "uncertain"
 
 
-def polarities(reading: Reading) -> list[str]:
-    """Return the polarity of each phrase of a reading, in order."""
-    phrases = reading.phrases
-    result = [AFFIRMED] * len(phrases)
-    if not phrases:
-        return result
-    _alternatives(reading, result)
-    if reading.cues:
-        at = {word: i for i, phrase in enumerate(phrases) for word in range(*phrase[:2])}
-        nouns = {item.first: item.last for item in reading.items if NOUN < item.entry.kind < CHUNK}
-        closers = {item.first for item in reading.cues if item.entry.effect == "end"}
-        for effect in (UNCERTAIN, NEGATED):
-            for cue in reading.cues:
-                if cue.entry.effect != effect:
-                    continue
-                reached: list[int] = []
-                if cue.entry.direction != "backward":
-                    reached += _forward(reading, cue, at, nouns, closers)
-                if cue.entry.direction != "forward":
-                    reached += _backward(reading, cue, at)
-                for index in reached:
-                    result[index] = effect
+def polarities(reading: Reading) -> tuple[list[str], list[str]]:
+    """Return the polarity of each phrase and of each fact of a reading, in order.
+
+    What is said of a picture as a whole is harder to deny than a structure in it: of facts, stain,
+    magnification and specimen are negated only by a cue right before them ("no H&E"), a site as
+    well ("unlike the kidney"), a diagnosis by all cues.
+    """
+    phrases, facts = reading.phrases, reading.facts
+    result, stated = [AFFIRMED] * len(phrases), [AFFIRMED] * len(facts)
+    if not phrases and not facts:
+        return result, stated
+    _alternatives(reading, phrases, result)
+    diagnoses = [i for i, fact in enumerate(facts) if fact.entry.fact == "diagnosis"]
+    if len(diagnoses) > 1:
+        _of_facts(diagnoses, _alternatives, reading, stated)
+    signed = has_signs(reading.text)
+    if reading.cues or signed:
+        nouns = Nouns(reading)
+        said, closers = find(reading, nouns)
+        if signed:
+            said += signs(reading, nouns)
+        if said:
+            _apply(reading, said, nouns, closers, result, stated)
     if "?" in reading.text:
-        _questions(reading, result)
-    return result
+        _questions(reading, phrases, result)
+        _of_facts(diagnoses, _questions, reading, stated)
+    return result, stated
 
 
-def _forward(
-    reading: Reading, cue: Item, at: dict[int, int], nouns: dict[int, int], closers: set[int]
-) -> list[int]:
-    """Phrases that a cue reaches after it."""
-    words = reading.words
-    reached: list[int] = []
+_effect = operator.attrgetter("effect")
+
+
+def _apply(
+    reading: Reading,
+    said: list[Said],
+    nouns: Nouns,
+    closers: set[int],
+    result: list[str],
+    stated: list[str],
+) -> None:
+    """Write what cues say into the polarities of phrases (`result`) and facts (`stated`)."""
+    phrases = {phrase.last: i for i, phrase in enumerate(reading.phrases)}
+    facts: dict[int, list[int]] = {}
+    for i, fact in enumerate(reading.facts):
+        facts.setdefault(fact.last, []).append(i)
+    if len(said) > 1:
+        # Against the alphabet: what denies overrules doubt, what a label says overrules both.
+        said.sort(key=_effect, reverse=True)
+    for one in said:
+        if one.side == "forward":
+            begin, end = one.last, _forward(reading, one, nouns, closers)
+        elif of_stain(reading, one):
+            continue
+        else:
+            begin, end = _backward(reading, one, nouns)
+        effect = NEGATED if one.effect == "excluded" else one.effect
+        for last in range(begin + 1, end + 1):
+            if last in phrases:
+                result[phrases[last]] = effect
+            for i in facts.get(last, ()) if facts else ():
+                if _concerns(reading, reading.facts[i], one, nouns):
+                    stated[i] = effect
+
+
+def _of_facts(
+    chosen: Sequence[int],
+    rule: Callable[[Reading, list[Phrase], list[str]], None],
+    reading: Reading,
+    stated: list[str],
+) -> None:
+    """Apply a rule for phrases to some facts of a reading."""
+    said = [stated[i] for i in chosen]
+    rule(reading, [reading.facts[i] for i in chosen], said)
+    for i, polarity in zip(chosen, said, strict=True):
+        stated[i] = polarity
+
+
+def _concerns(reading: Reading, fact: Phrase, said: Said, nouns: Nouns) -> bool:
+    """Whether what is said within reach of a fact is said of it."""
+    kind = fact.entry.fact
+    if kind == "diagnosis":
+        return True
+    if said.side != "forward" or fact.entry.kind not in (SITE, FACT):
+        return False
+    if kind != "site" and said.effect not in ("negated", "excluded"):
+        return False
+    if fact.last in nouns.first and reading.gaps[fact.last - 1] == " ":
+        return False  # "no lung adenocarcinoma"
+    return not any(
+        reading.words[i].flags & (PREPOSITION | VERB) and reading.words[i].lemma != "of"
+        for i in range(said.last, fact.first)
+    )
+
+
+def _forward(reading: Reading, cue: Said, nouns: Nouns, closers: set[int]) -> int:
+    """End-exclusive last word that a cue reaches after it."""
+    words, gaps = reading.words, reading.gaps
     # "does not reach into the dermis" negates a verb, and nothing about the dermis.
     verbal = words[cue.last - 1].lemma in ("not", "t")
     passed = False  # whether the noun phrase after the cue has been passed
+    aside = False  # whether a preposition stands before it
     i = cue.last
-    while i < min(len(words), cue.last + _REACH):
-        gap = reading.gap(i - 1)
-        if not gap.isspace() and gap not in HYPHENS:
-            if not _END.isdisjoint(gap) and gap != ".":
+    stop = min(len(words), i + _REACH)
+    fields, after = nouns.fields, nouns.first
+    listed = i < stop and ":" in reading.gaps[i - 1]  # "Absent: glands, mucin, fat."
+    while i < stop:
+        gap = gaps[i - 1]
+        if gap != " " and gap not in HYPHENS:
+            if not END.isdisjoint(gap) and gap != ".":
                 break
-            if ")" in gap and "(" not in gap and passed:
+            if passed and (
+                (")" in gap and "(" not in gap)
+                or ("," in gap and not (listed or _continues(reading, i, nouns.first)))
+                or _APART.search(gap)
+            ):
                 break
-            if "," in gap and passed and not _continues(reading, i, at):
-                break
-        index = at.get(i)
-        if index is not None:
-            reached.append(index)
-            i = reading.phrases[index].last
-            passed = True
+        if i in fields:
+            break
+        last = after.get(i)
+        if last is not None:
+            i, passed = last, True
             continue
-        flags = words[i].flags
+        word = words[i]
+        flags = word.flags
         if flags & BREAK or i in closers:
             break
-        if verbal and not passed and flags & PREPOSITION and words[i].lemma != "of":
-            break
-        if passed and (
-            flags & VERB
-            or (flags & PREPOSITION and words[i].lemma not in ("of", "or"))
-            or (flags & AND and _new_clause(reading, i + 1, at))
-        ):
-            break
-        if i in nouns:
+        if passed:
+            if (
+                flags & VERB
+                or (flags & PREPOSITION and word.lemma not in ("of", "or"))
+                or (flags & AND and _new_clause(reading, i + 1, nouns.first))
+            ):
+                break
+        elif flags & PREPOSITION:
+            if verbal and word.lemma != "of":
+                break
+            aside = True
+        elif not (aside or flags or word.entry is not None or word.adverb):
+            # A word of no table and no class is a noun of everyday speech ("like beads on a
+            # string"), but not in an aside ("may be, to our surprise, ...").
             passed = True
-            i = nouns[i]
-        else:
-            i += 1
-    return reached
+        i += 1
+    return i
 
 
-def _continues(reading: Reading, i: int, at: dict[int, int]) -> bool:
+def _continues(reading: Reading, i: int, nouns: Mapping[int, int]) -> bool:
     """Whether the comma before word i continues a list that an "or" or "and" closes."""
     words = reading.words
     end = min(len(words), i + _REACH)
     while i < end:
         flags = words[i].flags
-        index = at.get(i)
+        last = nouns.get(i)
         if flags & (OR | AND):
-            return not _new_clause(reading, i + 1, at) if flags & AND else True
-        if index is not None:
-            i = reading.phrases[index].last
+            return not _new_clause(reading, i + 1, nouns) if flags & AND else True
+        if last is not None:
+            i = last
         elif flags & (VERB | BREAK | PREPOSITION | DETERMINER) and words[i].lemma != "of":
             return False
         else:
             i += 1
         if i < len(words):
-            gap = reading.gap(i - 1)
-            if not _END.isdisjoint(gap):
+            gap = reading.gaps[i - 1]
+            if not END.isdisjoint(gap):
                 return False
     return False
 
 
-def _new_clause(reading: Reading, i: int, at: dict[int, int]) -> bool:
+def _new_clause(reading: Reading, i: int, nouns: Mapping[int, int]) -> bool:
     """Whether what follows "and" is a statement of its own."""
     words = reading.words
     if i >= len(words):
@@ -120,34 +209,42 @@ def _new_clause(reading: Reading, i: int, at: dict[int, int]) -> bool:
     if words[i].flags & (DETERMINER | VERB | PREPOSITION | BREAK):
         return True
     for j in range(i, min(i + 6, len(words))):
-        index = at.get(j)
-        if index is not None:
-            after = reading.phrases[index].last
+        after = nouns.get(j)
+        if after is not None:
             return (
                 after < len(words)
                 and bool(words[after].flags & VERB)
-                and (reading.gap(after - 1).isspace())
+                and reading.gaps[after - 1] == " "
             )
     return False
 
 
-def _backward(reading: Reading, cue: Item, at: dict[int, int]) -> list[int]:
-    """Phrases of the subject before a cue: "glands in the stroma are absent" negates the glands."""
+def _backward(reading: Reading, cue: Said, nouns: Nouns) -> tuple[int, int]:
+    """Words of the subject before a cue: the glands in "glands in the stroma are absent".
+
+    The subject of a value is its label: "Mitoses: 3, necrosis: none".
+    """
     words = reading.words
-    verb = bool(words[cue.first].flags & VERB) and words[cue.first].lemma in _AUXILIARIES
-    free: list[int] = []  # governed by no preposition
-    near: list[int] = []  # since the last preposition
+    value = cue.side == "value"
+    verb = value or _is_predicate(reading, cue)
+    free: tuple[int, int] | None = None  # words that no preposition governs
+    end, near = cue.first, False  # whether a phrase stands in words i + 1:end
     i = cue.first - 1
     while i >= max(0, cue.first - _REACH):
-        gap = reading.gap(i)
-        if not _END.isdisjoint(gap) and gap != ".":
-            break
-        if "," in gap and (free or near) and _opens(reading, i + 1):
-            break
-        index = at.get(i)
-        if index is not None:
-            near.append(index)
-            i = reading.phrases[index].first - 1
+        if not (value and i == cue.first - 1):
+            gap = reading.gaps[i]
+            if (not END.isdisjoint(gap) and gap != ".") or ":" in gap or "=" in gap:
+                break
+            if "," in gap and (free or near) and _opens(reading, i + 1):
+                break
+            if value and gap != " " and gap not in HYPHENS:
+                if gap not in COMMAS or i + 1 not in nouns.last:
+                    break
+        first = nouns.last.get(i + 1)
+        if first is not None:
+            i, near = first - 1, True
+            if value and nouns.fields.get(first) == cue.first:
+                break
             continue
         flags = words[i].flags
         if flags & BREAK or (flags & VERB and near):
@@ -155,14 +252,20 @@ def _backward(reading: Reading, cue: Item, at: dict[int, int]) -> list[int]:
         if flags & PREPOSITION and near and words[i].lemma != "of":
             if not verb:
                 break
-            free, near = free or near, []
+            free, end, near = free or (i + 1, end), i, False
         i -= 1
-    return near or free
+    return (i + 1, end) if near or free is None else free
 
 
-_AUXILIARIES = frozenset(
-    {"is", "are", "was", "were", "has", "have", "may", "can", "could", "cannot"}
-)
+def _is_predicate(reading: Reading, cue: Said) -> bool:
+    """Whether a cue is or follows an auxiliary: "... are absent", "... was not clearly seen"."""
+    words = reading.words
+    first = cue.first
+    while first and words[first - 1].adverb and reading.gaps[first - 1] == " ":
+        first -= 1
+    return words[cue.first].lemma in AUXILIARIES or (
+        first > 0 and words[first - 1].lemma in AUXILIARIES
+    )
 
 
 def _opens(reading: Reading, i: int) -> bool:
@@ -173,10 +276,10 @@ def _opens(reading: Reading, i: int) -> bool:
     return i < len(words) and bool(words[i].flags & (DETERMINER | PREPOSITION | BREAK))
 
 
-def _alternatives(reading: Reading, result: list[str]) -> None:
+def _alternatives(reading: Reading, phrases: list[Phrase], result: list[str]) -> None:
     """Phrases joined by "or" are alternatives: each is uncertain."""
-    for index in range(len(reading.phrases) - 1):
-        left, right = reading.phrases[index], reading.phrases[index + 1]
+    for index in range(len(phrases) - 1):
+        left, right = phrases[index], phrases[index + 1]
         if right.first - left.last == 1 and reading.words[left.last].flags & OR:
             result[index] = result[index + 1] = UNCERTAIN
 
@@ -188,18 +291,18 @@ _ASKS = frozenset(
 _GIVEN = frozenset({"the", "this", "these", "that", "those"})
 
 
-def _questions(reading: Reading, result: list[str]) -> None:
+def _questions(reading: Reading, phrases: list[Phrase], result: list[str]) -> None:
     """What a yes-or-no question asks for is uncertain."""
     first, asked = 0, False
     index = 0
     for i, word in enumerate(reading.words):
         if i == first:
             asked = word.lemma in _ASKS
-        gap = reading.gap(i) if i + 1 < len(reading.words) else reading.text[reading.ends[i] :]
-        if _END.isdisjoint(gap) and i + 1 < len(reading.words):
+        gap = reading.gaps[i]
+        if END.isdisjoint(gap) and i + 1 < len(reading.words):
             continue
-        while index < len(reading.phrases) and reading.phrases[index].last <= i + 1:
-            phrase = reading.phrases[index]
+        while index < len(phrases) and phrases[index].last <= i + 1:
+            phrase = phrases[index]
             before = reading.words[phrase.first - 1].lemma if phrase.first > first else ""
             if asked and "?" in gap and before not in _GIVEN and result[index] == AFFIRMED:
                 result[index] = UNCERTAIN

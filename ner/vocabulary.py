@@ -11,7 +11,9 @@ import csv
 import dataclasses
 import functools
 import importlib.resources
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from ner.concepts import Concept, concepts
 from ner.tokens import words
@@ -53,6 +55,39 @@ _CONTEXT = {
     "method": OTHER,
 }
 _CACHED_WORDS = 200_000
+# Stand between the words of a cue as adverbs do: "could not be clearly seen".
+_BE = frozenset({"be", "been", "being"})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cue:
+    """What a polarity cue does: negated, excluded, uncertain, affirmed, or "" for nothing.
+
+    Attributes:
+        forward: to what follows it.
+        backward: to its subject.
+        value: as the whole of what is said of a thing ("Necrosis: none").
+        hides: whether it is a pseudo-cue, which does nothing and hides the cues inside it.
+        ends: whether it closes the scope of a cue before it.
+        follow: words that would make it, or a cue that begins inside it, a longer one.
+    """
+
+    forward: str = ""
+    backward: str = ""
+    value: str = ""
+    hides: bool = False
+    ends: bool = False
+    follow: frozenset[str] = frozenset()
+
+    @property
+    def simple(self) -> bool:
+        """Whether no cue inside it can take effect in its place."""
+        return self.hides or self.ends or (bool(self.forward) and not self.backward)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it does something elsewhere than behind a label."""
+        return bool(self.forward or self.backward or self.hides or self.ends)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,8 +100,8 @@ class Entry:
         fact: kind of fact (site, diagnosis, stain, ...), "" when it states none.
         head: how a concept behaves as head of a phrase, see `Concept.head`.
         rank: order among forms that are spelled alike; the lowest wins.
-        effect: of a cue: negated, uncertain, none, end; of an adjective: position, or "".
-        direction: of a cue: forward, backward, both.
+        position: whether an adjective tells a compartment only ("the deep layer").
+        cue: what a polarity cue does.
     """
 
     kind: int
@@ -74,21 +109,24 @@ class Entry:
     fact: str = ""
     head: str = ""
     rank: int = 0
-    effect: str = ""
-    direction: str = ""
+    position: bool = False
+    cue: Cue | None = None
 
 
-Node = dict[str, "Trie"]
+T = TypeVar("T")
 
 
-class Trie:
-    """A node of the trie: the entry that ends here, and the words that may follow."""
+class Trie(Generic[T]):
+    """A node of a trie: the entry that ends here, and the words that may follow."""
 
     __slots__ = ("entry", "next")
 
     def __init__(self) -> None:
-        self.entry: Entry | None = None
-        self.next: Node = {}
+        self.entry: T | None = None
+        self.next: dict[str, Trie[T]] = {}
+
+
+Node = dict[str, Trie[Entry]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,6 +141,8 @@ class Word:
         flags: grammatical classes.
         active: whether there is anything to look at, so that most words are skipped by one test.
         meanings: what a standard abbreviation may stand for, by the words around it.
+        cue: where the cues that start with this word begin, None when no cue does.
+        adverb: whether it may stand between the words of a cue ("is not clearly seen").
     """
 
     lemma: str
@@ -112,6 +152,8 @@ class Word:
     flags: int
     active: bool
     meanings: tuple[Abbreviation, ...] = ()
+    cue: Trie[Cue] | None = None
+    adverb: bool = False
 
 
 def read_table(name: str) -> Iterator[dict[str, str]]:
@@ -148,20 +190,39 @@ def _context_forms() -> Iterator[tuple[str, Entry]]:
 def _word_forms() -> Iterator[tuple[str, Entry]]:
     for row in read_table("words"):
         if row["class"] in _ADJECTIVES:
-            position = "position" if row["class"] == "position" else ""
-            kind = _ADJECTIVES[row["class"]]
-            entry = Entry(kind, row["concept"] or "", rank=3, effect=position)
+            entry = Entry(
+                _ADJECTIVES[row["class"]],
+                row["concept"] or "",
+                rank=3,
+                position=row["class"] == "position",
+            )
             for form in _cell(row["words"]):
                 yield form, entry
 
 
-def _cue_forms() -> Iterator[tuple[str, Entry]]:
+def _cues() -> dict[str, Cue]:
+    """All cues by form; a form of several rows does what all of them say."""
+    cues: dict[str, Cue] = {}
     for row in read_table("cues"):
-        entry = Entry(
-            CUE, row["cues"], rank=-1, effect=row["effect"], direction=row["direction"] or ""
-        )
-        for form in _cell(row["cues"]):
-            yield form, entry
+        effect, direction = row["effect"], row["direction"]
+        both = direction == "both"
+        more = {
+            "forward": effect if direction == "forward" or both else "",
+            "backward": effect if direction == "backward" or both else "",
+            "value": effect if direction == "value" else "",
+        }
+        for cell in _cell(row["cues"]):
+            for form in map(" ".join, itertools.product(*(x.split("|") for x in cell.split()))):
+                cue = cues.get(form, Cue())
+                # The first row wins: plain negation before doubt before comparison.
+                cues[form] = Cue(
+                    forward=cue.forward or more["forward"],
+                    backward=cue.backward or more["backward"],
+                    value=cue.value or more["value"],
+                    hides=cue.hides or effect == "none",
+                    ends=cue.ends or effect == "end",
+                )
+    return cues
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -181,8 +242,8 @@ class Vocabulary:
 
     def __init__(self, table: Mapping[str, Concept] | None = None) -> None:
         self.concepts = concepts() if table is None else table
+        cues = _cues()
         forms = [
-            *_cue_forms(),
             *_concept_forms(self.concepts.values()),
             *_context_forms(),
             *_word_forms(),
@@ -194,7 +255,9 @@ class Vocabulary:
             if row["class"] in _CLASSES
             for word in _cell(row["words"])
         ]
-        raw = {word for path, _ in split for word in path} | {word for word, _ in classed}
+        cue_paths = [([fold(word) for word in words(form)], cue) for form, cue in cues.items()]
+        raw = {word for path, _ in (*split, *cue_paths) for word in path}
+        raw |= {word for word, _ in classed}
         lemma = {word: singular(word, raw) or word for word in raw}
         self._lemmas = set(lemma.values())
         self._flags: dict[str, int] = {}
@@ -203,6 +266,14 @@ class Vocabulary:
         self.root: Node = {}
         for path, entry in split:
             self._add([lemma[word] for word in path], entry)
+        self._cues: dict[str, Trie[Cue]] = {}
+        ends = [_insert(self._cues, [lemma[word] for word in path]) for path, _ in cue_paths]
+        for (path, cue), end in zip(cue_paths, ends, strict=True):
+            path = [lemma[word] for word in path]
+            end.entry = cue = dataclasses.replace(cue, follow=_follow(self._cues, path))
+            # What denies by its place alone ("Mucin: negative") stays the word it is elsewhere.
+            if cue.plain:
+                self._add(path, Entry(CUE, " ".join(path), rank=-1, cue=cue))
         self._cache: dict[str, Word] = {}
         self._unknown_cell = Entry(CONCEPT, "cell") if "cell" in self.concepts else None
         self._short: dict[str, tuple[Abbreviation, ...]] = {}
@@ -224,11 +295,8 @@ class Vocabulary:
         self._cache.clear()
 
     def _add(self, path: list[str], entry: Entry) -> None:
-        node, here = self.root, None
-        for word in path:
-            here = node.setdefault(word, Trie())
-            node = here.next
-        if here is not None and (here.entry is None or entry.rank < here.entry.rank):
+        here = _insert(self.root, path)
+        if here.entry is None or entry.rank < here.entry.rank:
             here.entry = entry
 
     def find(self, form: str) -> Entry | None:
@@ -272,7 +340,9 @@ class Vocabulary:
         if meanings and not meanings[0].context:
             entry, plural = meanings[0].entry, surface.endswith("s")
         active = entry is not None or node is not None or bool(meanings)
-        return Word(folded, plural, entry, node, flags, active, meanings)
+        adverb = bool(flags & NOUNLESS) or _adverb(folded)
+        cue = self._cues.get(folded)
+        return Word(folded, plural, entry, node, flags, active, meanings, cue, adverb)
 
     def _guess(self, word: str) -> Entry | None:
         kind = guess(word)
@@ -287,6 +357,37 @@ class Vocabulary:
         if kind == "attribute":
             return Entry(ATTRIBUTE, word, rank=9)
         return None
+
+
+def _insert(root: dict[str, Trie[T]], path: Iterable[str]) -> Trie[T]:
+    """Return the node at the end of a path, which is made where it is missing."""
+    node, here = root, Trie[T]()
+    for word in path:
+        here = node.setdefault(word, Trie())
+        node = here.next
+    return here
+
+
+def _follow(root: Mapping[str, Trie[Cue]], path: Sequence[str]) -> frozenset[str]:
+    """Words that follow a path, or the end of it, in a trie."""
+    found: set[str] = set()
+    for first in range(len(path)):
+        node: Mapping[str, Trie[Cue]] = root
+        for word in path[first:]:
+            here = node.get(word)
+            if here is None:
+                if _adverb(word):
+                    continue
+                node = {}
+                break
+            node = here.next
+        if node is not root:
+            found.update(node)
+    return frozenset(found)
+
+
+def _adverb(word: str) -> bool:
+    return word in _BE or word.endswith("ly")
 
 
 @functools.cache

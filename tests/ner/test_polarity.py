@@ -1,8 +1,7 @@
 import pytest
 
 import ner
-
-MARKS = {"+": "affirmed", "-": "negated", "?": "uncertain"}
+from tests.ner.marked import parse
 
 CASES = """
 No [glands]-, [mitoses]- or [necrosis]- but [stroma]+ is seen.
@@ -43,16 +42,99 @@ No increase in [plasma cells]+.
 [Melanocytes]- have been replaced by [fibroblasts]+.
 """
 
+# Cues that overlap: the longest that leaves a target on its side.
+OVERLAPS = """
+[Glands]+ are negative for [mucin]-.
+The [stroma]+ is negative for [amyloid]-.
+[Crypts]+ are lacking [goblet cells]-.
+The [stroma]+ is free of [granulomas]-.
+[Tumor cells]+ are negative for CD20.
+[Tumor cells]+ were negative for HMB99 and positive for S100.
+[Glands]- are negative.
+CD20: the [tumor cells]+ are negative.
+[Amyloid]? cannot be completely excluded.
+[Amyloid]? has not been ruled out.
+[Necrosis]- is not clearly seen.
+There is absent [mucin]- in the [glands]+.
+No loss of [nuclei]+, without absence of [goblet cells]+.
+[Goblet cells]+ are not absent.
+The [stroma]+ is not free of [tumor]+.
+"""
 
-@pytest.mark.parametrize("marked", CASES.strip().splitlines())
+# Cues with two directions.
+DIRECTIONS = """
+[Necrosis]- absent.
+Absent [necrosis]-.
+[Necrosis]- absent, [mitoses]+ present.
+[Granulomas]- not identified; not identified were [hyphae]-.
+[Necrosis]- has been ruled out.
+We ruled out [necrosis]-, not the [fibrosis]-.
+[Amyloid]? not excluded.
+[Fibrosis]? may be.
+[Glands]+ may be dilated.
+[Amyloid]? possible.
+Possible [amyloid]?.
+[Myoepithelial cells]- are focally absent in the [glands]+.
+"""
+
+# What is said of a thing in a line of its own, whatever stands between.
+LINES = """
+[Necrosis]-: absent
+[Necrosis]-: No. [Mitoses]+: Yes.
+[Granulomas]-: negative
+[Granulomas]-: none seen; [mitoses]+: present.
+[Necrosis]-: absent [Mitoses]+: present [Granulomas]-: none
+[Necrosis]- absent [Mitoses]+ present [Granulomas]- not seen
+[Necrosis]- - absent; [mitoses]+ - present
+[Necrosis]- – none – [mitoses]+ – many
+[Necrosis]- (absent), [mitoses]+ (rare), [mucin]? (?)
+[Necrosis]-: - [Mitoses]+: + [Mucin]?: +/-
+[Necrosis]- (-), [mitoses]+ (+++)
+[Mucin]- -ve, [fat]+ +ve
+[Necrosis]- = 0, [mitoses]-: 0/10 HPF
+[Necrosis]- and [granulomas]-: absent
+[Necrosis]- in [cell nests]+: absent
+Lymph nodes: negative for [tumor]-.
+[Glands]+: no [mucin]-
+[Glands]+: may be dilated
+[Stroma]+ dense, [necrosis]-: not identified in this section
+Absent: [necrosis]-, [granulomas]-, [hyphae]-. Present: [mitoses]+.
+Negative for: [necrosis]-, [hyphae]- and [granulomas]-.
+[Hyphae]?: not assessed. [Mucin]?: n/a. [Fibrin]?: cannot be excluded.
+[Granulomas]-? None. Any [necrosis]-? No.
+| [Necrosis]- | absent | [Mitoses]+ | many |
+No [necrosis]- - [mitoses]+ - [fat]+
+Slide No. 3, [tumor]+ No. 2.
+"""
+
+
+@pytest.mark.parametrize(
+    "marked", "".join((CASES, OVERLAPS, DIRECTIONS, LINES)).strip().splitlines()
+)
 def test_polarity(marked):
-    text, expected = "", []
-    rest = marked
-    while "[" in rest:
-        before, _, rest = rest.partition("[")
-        phrase, _, rest = rest.partition("]")
-        expected.append((phrase, MARKS[rest[0]]))
-        text, rest = text + before + phrase, rest[1:]
-    text += rest
+    text, expected = parse(marked)
     found = [(mention.text, mention.polarity) for mention in ner.extract(text).mentions]
-    assert found == expected
+    assert found == [(phrase, polarity) for phrase, _, polarity in expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("No dysplasia in the colon.", ["colon"]),
+        ("Dysplasia: absent. Malignancy: negative. Carcinoma not seen.", []),
+        ("The differential includes lymphoma and leukemia.", []),
+        ("DCIS cannot be excluded.", []),
+        ("Lymphoma or leukemia?", []),
+        ("Is this a lymphoma?", []),
+        ("Squamous cell carcinoma, no melanoma.", ["squamous cell carcinoma"]),
+        # What the picture is of is not denied with what is in it.
+        ("No hepatic adenocarcinoma at low power.", ["liver", "low power"]),
+        ("No tumor in the colon, biopsy, H&E.", ["colon", "biopsy", "H&E"]),
+        ("Biopsy was negative. PAS is negative.", ["biopsy", "PAS"]),
+        ("I can't see it at high power.", ["high power"]),
+        ("Unlike the kidney, the liver.", ["liver"]),
+        ("No H&E.", []),
+    ],
+)
+def test_facts_have_a_polarity(text, facts):
+    assert [fact.value for fact in ner.extract(text).facts] == facts
