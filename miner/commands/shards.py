@@ -44,6 +44,8 @@ def register(app: typer.Typer) -> None:
             raise Refused(f"--out {folder}: {error.strerror or error}") from None
         for text, count in done.losses.most_common():
             typer.echo(f"{count:>8}  {text}")
+        for note in done.notes:
+            typer.echo(f"note: {note}")
         losses = counted(done.losses.total(), "loss", "losses") + " listed in LOSSES.jsonl"
         typer.echo(
             f"{folder}: {to}, {done.written:,} of {counted(done.samples, 'sample')} written; "

@@ -62,7 +62,7 @@ def kosmos2(samples: Iterable[Sample], folder: Folder, options: Options) -> None
             "ref_exps": chunks,
         }
         folder.put_json(f"{sample.split}/{sample.key}.json", entry)
-        folder.put(f"{sample.split}/{sample.key}.jpg", _jpeg(sample, folder, options))
+        folder.put(f"{sample.split}/{sample.key}.jpg", jpeg(sample, folder, options))
 
 
 def _chunks(sample: Sample, p: Phrase, folder: Folder, options: Options) -> list[list[float]]:
@@ -81,7 +81,8 @@ def _chunks(sample: Sample, p: Phrase, folder: Folder, options: Options) -> list
     ]
 
 
-def _jpeg(sample: Sample, folder: Folder, options: Options) -> bytes:
+def jpeg(sample: Sample, folder: Folder, options: Options) -> bytes:
+    """The publisher's JPEG bytes, or the picture encoded as JPEG, which is a loss."""
     if sample.format == "jpg":
         return sample.image
     folder.lose(sample.key, None, "PNG: the loader opens .jpg only, re-encoded", "changed")
@@ -105,7 +106,7 @@ def llava(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
             values = square_box(box, width, height)
             return "[" + ", ".join(f"{v:.3f}" for v in values) + "]"
 
-        entry = _chat(sample, folder, options, LLAVA_LOCATE, box, "; ".join)
+        entry = conversation(sample, folder, options, LLAVA_LOCATE, box, "; ".join)
         if entry:
             head = {"id": sample.key, "image": sample.name}
             lists[sample.split].add(head | entry | {"box_format": form})
@@ -133,7 +134,7 @@ def qwen(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
         ) -> str:
             return json.dumps(qwen_box(box, scale, size))
 
-        entry = _chat(sample, folder, options, QWEN_LOCATE, box, None)
+        entry = conversation(sample, folder, options, QWEN_LOCATE, box, None)
         if entry:
             form = f"{options.qwen_model} {size[0]}x{size[1]}"
             if options.qwen_model == "qwen2.5":
@@ -143,7 +144,7 @@ def qwen(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
             folder.put(f"images/{sample.name}", sample.image)
 
 
-def _chat(
+def conversation(
     sample: Sample,
     folder: Folder,
     options: Options,

@@ -51,6 +51,7 @@ class Folder:
     Attributes:
         losses: how often what was lost, by reason.
         files: small files written so far.
+        notes: what a user must know before training on it.
 
     Raises:
         Refused: there is something already.
@@ -66,6 +67,12 @@ class Folder:
         self._losses: IO[str] | None = None
         self.losses: Counter[str] = Counter()
         self.files = 0
+        self.notes: list[str] = []
+
+    @property
+    def root(self) -> Path:
+        """Where the files are while the export grows, for libraries that write themselves."""
+        return self._work
 
     def __enter__(self) -> Folder:
         try:
@@ -99,6 +106,10 @@ class Folder:
         row = {"key": key, "phrase": phrase, "why": why, "done": done}
         self._losses.write(json.dumps(row) + "\n")
 
+    def say(self, note: str) -> None:
+        """Tell the user something at the end."""
+        self.notes.append(note)
+
     def put(self, name: str, data: bytes) -> None:
         """Write a small file, such as a picture."""
         with open(self._place(name), "wb") as file:
@@ -126,6 +137,12 @@ class Folder:
         file = self._stack.enter_context(open(path, "w+", encoding="utf-8"))
         self._stack.callback(path.unlink, missing_ok=True)
         return file
+
+    def scratch(self, suffix: str) -> Path:
+        """Path of a scratch file outside the export, removed with the folder's closing."""
+        path = self._work.with_name(f"{self._work.name}-{uuid.uuid4().hex[:8]}-{suffix}")
+        self._stack.callback(path.unlink, missing_ok=True)
+        return path
 
     def _place(self, name: str) -> Path:
         path = self._work / name

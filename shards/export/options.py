@@ -38,6 +38,7 @@ class Options(PartSettings):
         think_open: token in front of a chain of thought.
         think_close: token behind it.
         image_token: token of the picture.
+        certain: least `exhaustive` of a region that is said to be all of its concept.
     """
 
     kind: str = ""
@@ -57,6 +58,7 @@ class Options(PartSettings):
     think_open: str = "<think>"
     think_close: str = "</think>"
     image_token: str = "<image>"
+    certain: float = pydantic.Field(0.9, ge=0, le=1)
 
 
 def exporters(writers: Mapping[str, Callable[[Iterable[Sample], Folder, Options], None]]) -> Parts:

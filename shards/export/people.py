@@ -10,6 +10,7 @@ import numpy as np
 from pycocotools import mask as coco_masks
 
 from shards.export.folder import Folder, Sample
+from shards.export.lvis import asked
 from shards.export.masks import box_of, region_mask, region_polygons, region_rings
 from shards.export.options import Options, exporters
 from shards.export.phrases import phrases
@@ -46,8 +47,18 @@ COLORS = (
 )
 
 
+COCO_ADVICE = (
+    "coco: what has no annotation is unknown, not absent; only neg_category_ids are confirmed. A"
+    " trainer that takes silence for absence (SAM 3's, most detectors) learns falsehoods: use sam3"
+    " or lvis for those"
+)
+
+
 def coco(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
-    """COCO: `annotations/instances_{split}.json`, `images/{split}/`; single objects where known."""
+    """COCO: `annotations/instances_{split}.json`, `images/{split}/`; single objects where known.
+
+    Pictures have `neg_category_ids` and `not_exhaustive_category_ids` as in LVIS.
+    """
     files: dict[str, CocoFile] = {}
     categories: dict[str, int] = {}
     numbers: dict[str, int] = {}
@@ -56,7 +67,10 @@ def coco(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
         if split not in files:
             files[split] = CocoFile(folder, f"annotations/instances_{split}.json")
         numbers[f"image {split}"] = image_id = numbers.get(f"image {split}", 0) + 1
-        files[split].image(sample, image_id, caption=sample.value["caption"], key=sample.key)
+        known = asked(sample, categories, options)
+        files[split].image(
+            sample, image_id, caption=sample.value["caption"], key=sample.key, **known
+        )
         folder.put(f"images/{split}/{sample.name}", sample.image)
         for region in sample.value["regions"]:
             category = categories.setdefault(region["concept"], len(categories) + 1)
@@ -78,6 +92,7 @@ def coco(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
     names = [{"id": i, "name": n, "supercategory": "histology"} for n, i in categories.items()]
     for file in files.values():
         file.finish(names)
+    folder.say(COCO_ADVICE)
 
 
 def qupath(samples: Iterable[Sample], folder: Folder, options: Options) -> None:

@@ -23,7 +23,7 @@ CALLED = {
     "glamm": "granDf",
     "geojson": "qupath",
     "grit": "kosmos2",
-    "lisa": "refcoco",
+    "lisa": "reasonseg",
     "pixellm": "muse",
     "refer": "refcoco",
 }
@@ -75,11 +75,13 @@ class Exported:
         samples: samples that were given.
         written: those of which something was written.
         losses: how often what was lost, by reason.
+        notes: what a user must know before training on it.
     """
 
     samples: int = 0
     written: int = 0
     losses: Counter[str] = dataclasses.field(default_factory=Counter)
+    notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def export(
@@ -98,7 +100,7 @@ def export(
     """
     write = dialect(to).build(options, 1)
     with Folder(out) as folder:
-        done = Exported(losses=folder.losses)
+        done = Exported(losses=folder.losses, notes=folder.notes)
         write(_counted(portable(source, folder), folder, done), folder)
     return done
 

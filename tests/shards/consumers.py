@@ -294,3 +294,159 @@ def qupath(path: Path, height: int, width: int) -> Iterator[tuple[str, np.ndarra
                 flat = [v for point in ring[:-1] for v in point]
                 mask ^= coco.decode(coco.frPyObjects([flat], height, width))[:, :, 0]
         yield feature["properties"]["classification"]["name"], mask
+
+
+def sam3(folder: Path) -> Iterator[tuple[str, str, np.ndarray | None]]:
+    """COCO_FROM_JSON with include_negatives=False: a crowd alone is a query without objects."""
+    data = json.loads((folder / "_annotations.coco.json").read_text())
+    names = {c["id"]: c["name"] for c in data["categories"]}
+    by_picture: dict[int, dict[int, list]] = {i["id"]: {} for i in data["images"]}
+    for annotation in data["annotations"]:
+        assert min(annotation["bbox"][2:]) > 0
+        asked = by_picture[annotation["image_id"]]
+        asked.setdefault(annotation["category_id"], []).append(annotation)
+    for picture in data["images"]:
+        height, width = cv2.imread(str(folder / picture["file_name"])).shape[:2]
+        assert (picture["height"], picture["width"]) == (height, width)
+        for category, found in by_picture[picture["id"]].items():
+            masks = [coco.decode(a["segmentation"]) for a in found if not a["iscrowd"]]
+            union = np.logical_or.reduce(masks) if masks else None
+            yield key_of(picture["file_name"]), names[category], union
+
+
+def saco(file: Path) -> Iterator[tuple[str, str, np.ndarray | None, bool]]:
+    """SA-Co as the evaluator reads it: a pair without annotations is a negative."""
+    data = json.loads(file.read_text())
+    answers: dict[int, list] = {}
+    for annotation in data["annotations"]:
+        assert 0 <= min(annotation["bbox"]) <= max(annotation["bbox"]) <= 1
+        mask = coco.decode(annotation["segmentation"])
+        answers.setdefault(annotation["image_id"], []).append(mask)
+    for pair in data["images"]:
+        int(pair["queried_category"])
+        masks = answers.get(pair["id"])
+        union = np.logical_or.reduce(masks).astype(bool) if masks else None
+        key = key_of(pair["file_name"])
+        yield key, pair["text_input"], union, bool(pair["is_pixel_exhaustive"])
+
+
+def swift(path: Path) -> Iterator[tuple[str, str, list]]:
+    """ms-swift: tags take refs and boxes in their order over all turns."""
+    for line in path.read_text().splitlines():
+        row = json.loads(line)
+        text = "\n".join(m["content"] for m in row["messages"])
+        assert text.count("<image>") == len(row["images"]) == 1
+        objects = row.get("objects", {"ref": [], "bbox": []})
+        refs, found = iter(objects["ref"]), iter(objects["bbox"])
+        for run in re.findall(r"(?:<ref-object>)?(?:<bbox>)+", text):
+            places = [next(found) for _ in range(run.count("<bbox>"))]
+            if run.startswith("<ref-object>"):
+                yield key_of(row["images"][0]), next(refs), places
+        assert next(refs, None) is None
+        assert next(found, None) is None
+
+
+def llamafactory(folder: Path) -> Iterator[tuple[str, str, list]]:
+    """LLaMA-Factory: sharegpt by dataset_info.json; fenced JSON with numbers from 0 to 1000."""
+    for info in json.loads((folder / "dataset_info.json").read_text()).values():
+        assert set(info["columns"]) == {"messages", "images"}
+        for row in json.loads((folder / info["file_name"]).read_text()):
+            turns = row[info["columns"]["messages"]]
+            assert [t["from"] for t in turns] == ["human", "gpt"] * (len(turns) // 2)
+            assert sum(t["value"].count("<image>") for t in turns) == len(row["images"])
+            for answer in turns[3::2]:
+                text = answer["value"].removeprefix("```json\n").removesuffix("\n```")
+                value = json.loads(text)
+                found = [v["bbox_2d"] for v in value]
+                yield key_of(row["images"][0]), value[0]["label"], found
+
+
+def reasonseg(folder: Path) -> Iterator[Seen]:
+    """LISA's get_mask_from_json: polygons through pixel centres, with their outline."""
+    for path in sorted(folder.glob("*.jpg")):
+        entry = json.loads(path.with_suffix(".json").read_text())
+        assert entry["is_sentence"] is False
+        mask = np.zeros(cv2.imread(str(path)).shape[:2], np.uint8)
+        for shape in entry["shapes"]:
+            assert "ignore" not in shape["label"].lower()
+            points = np.array([shape["points"]], np.int32)
+            cv2.polylines(mask, points, True, 1, 1)
+            cv2.fillPoly(mask, points, 1)
+        for text in entry["text"]:
+            yield path.stem.rsplit("-", 1)[0], text, mask > 0
+
+
+def segzero(folder: Path) -> Iterator[tuple[str, str, list]]:
+    """Seg-Zero: rows of a saved data set; boxes and points of the stretched picture."""
+    from datasets import load_from_disk
+
+    saved = (folder / "dataset_dict.json").exists()
+    for row in load_from_disk(str(folder))["train"] if saved else ():
+        assert row["image"].size == (840, 840)
+        places = json.loads(row["solution"])
+        for place in places:
+            (x1, y1, x2, y2), (x, y) = place["bbox_2d"], place["point_2d"]
+            assert 0 <= x1 <= x <= x2 < 840
+            assert 0 <= y1 <= y <= y2 < 840
+        yield row["id"].rsplit("-", 1)[0], row["problem"], [p["bbox_2d"] for p in places]
+
+
+def vgd(folder: Path) -> Iterator[Seen]:
+    """X-SAM VGD: one prompt an annotation, one region of the question a category."""
+    file = folder / "annotations/instances_train2017.json"
+    unions: dict[tuple[str, str], np.ndarray] = {}
+    for key, name, mask in coco_masks(file) if file.exists() else ():
+        unions[key, name] = unions.get((key, name), False) | mask
+    for (key, name), mask in unions.items():
+        yield key, name, mask
+
+
+def sa2va_vp(path: Path) -> Iterator[Seen]:
+    """Sa2VA VP: description i to mask i; a mask under four of 16 x 16 cells drops the sample."""
+    for entry in json.loads(path.read_text()):
+        assert len(entry["annotation"]) == len(entry["description"]) > 0
+        for annotation, text in zip(entry["annotation"], entry["description"], strict=True):
+            mask = coco.decode(annotation["segmentation"]) > 0
+            assert mask.shape == (entry["height"], entry["width"])
+            small = cv2.resize(mask.astype(np.uint8), (16, 16), interpolation=cv2.INTER_NEAREST)
+            assert small.sum() >= 4
+            yield key_of(entry["file_name"]), text, mask
+
+
+def glamm_regions(path: Path) -> Iterator[tuple[str, str, list]]:
+    """GLaMM's Visual Genome reader: a caption and a box xywh an annotation."""
+    data = json.loads(path.read_text())
+    pictures = {i["id"]: i for i in data["images"]}
+    for annotation in data["annotations"]:
+        x, y, w, h = annotation["bbox"]
+        assert min(w, h, annotation["area"]) >= 1
+        name = pictures[annotation["image_id"]]["file_name"]
+        yield key_of(name), annotation["caption"], [x, y, x + w, y + h]
+
+
+def medplib(folder: Path) -> Iterator[Seen]:
+    """MedPLIB: one mask file a turn, in the answer for segmentation."""
+    for entry in json.loads((folder / "train.json").read_text()):
+        turns = [t["value"] for t in entry["conversations"]]
+        assert sum(t.count("<image>") for t in turns) == 1
+        assert all(len(re.findall(r"<(?:mask|region)>", t)) <= 1 for t in turns)
+        for question, answer in zip(turns[::2], turns[1::2], strict=True):
+            file = re.search(r"<SEG> \. <mask>(.*)</mask>$", answer)
+            if file:
+                mask = cv2.imread(str(folder / file.group(1)), cv2.IMREAD_GRAYSCALE)
+                asked = question.removeprefix("<image>\n")
+                text = asked.removeprefix("Segment the ").removesuffix(".")
+                yield key_of(entry["image"]), text, mask >= 1
+
+
+def paligemma(path: Path) -> Iterator[tuple[str, str, list]]:
+    """PaliGemma: four location tokens y1 x1 y2 x2 of 1024 in front of a name."""
+    for line in path.read_text().splitlines():
+        row = json.loads(line)
+        boxes, names = [], set()
+        for part in row["suffix"].split(" ; "):
+            y1, x1, y2, x2, name = re.fullmatch(r"<loc(\d{4})>" * 4 + " (.*)", part).groups()
+            boxes.append([int(v) / 1023 for v in (x1, y1, x2, y2)])
+            names.add(name)
+        assert {row["prefix"]} == {f"detect {n}" for n in names}
+        yield key_of(row["image"]), names.pop(), boxes

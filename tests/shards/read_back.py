@@ -22,7 +22,7 @@ from tests.shards import consumers
 MAX_BOXES = Options().max_boxes
 BIOMEDPARSE_PX = 1024
 # Dialects in which a sample without phrases is still a picture with its caption.
-CAPTIONED = ("llava", "qwen")
+CAPTIONED = ("llava", "qwen", "ms-swift", "llamafactory")
 
 
 class Outcome(NamedTuple):
@@ -52,7 +52,7 @@ def read_back(dialect: str, source: Sequence[Sample], out: Path) -> Outcome:
     losses: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for loss in map(json.loads, lines):
         losses[loss["key"]].append(loss)
-    if dialect in ("coco", "qupath"):
+    if dialect in ("coco", "lvis", "qupath"):
         return _objects(dialect, source, out)
     seen: dict[str, list[tuple[str, Any]]] = defaultdict(list)
     for key, text, what in READERS[dialect](out):
@@ -91,6 +91,10 @@ def _biomedparse(out: Path) -> Iterable[consumers.Seen]:
     return consumers.biomedparse(root, "train") if root.exists() else ()
 
 
+def _sam3(out: Path) -> Iterable[tuple[str, str, Any]]:
+    return consumers.sam3(out / "train") if (out / "train").exists() else ()
+
+
 READERS: dict[str, Callable[[Path], Iterable[tuple[str, str, Any]]]] = {
     "granDf": _each("GranDf/annotations/train/GranDf_HA_GCG_train.json", consumers.grandf),
     "sa2va-gcg": _each("annotations/GranDf_HA_GCG_train-*.json", consumers.grandf_columns),
@@ -102,6 +106,16 @@ READERS: dict[str, Callable[[Path], Iterable[tuple[str, str, Any]]]] = {
     "llava": _each("train.json", consumers.llava),
     "qwen": _each("train.json", consumers.qwen),
     "biomedparse": _biomedparse,
+    "sam3": lambda out: (s for s in _sam3(out) if s[2] is not None),
+    "ms-swift": _each("train.jsonl", consumers.swift),
+    "llamafactory": consumers.llamafactory,
+    "reasonseg": lambda out: consumers.reasonseg(out / "reason_seg/ReasonSeg/train"),
+    "segzero": consumers.segzero,
+    "vgd": lambda out: consumers.vgd(out / "coco_vgd/coco2017"),
+    "sa2va-vp": _each("train/annotations.json", consumers.sa2va_vp),
+    "glamm-regions": _each("visual_genome/train.json", consumers.glamm_regions),
+    "medplib": lambda out: consumers.medplib(out) if (out / "train.json").exists() else (),
+    "paligemma": _each("train.jsonl", consumers.paligemma),
 }
 
 
@@ -151,6 +165,48 @@ def _same_padded(sample: Sample, phrase: Phrase, text: str, mask: np.ndarray) ->
     return same_words and np.array_equal(back, _mask(phrase))
 
 
+def _same_plain(sample: Sample, phrase: Phrase, text: str, mask: np.ndarray) -> bool:
+    """SAM 3: phrases in lower case with single blanks."""
+    return text == " ".join(phrase.text.lower().split()) and np.array_equal(mask, _mask(phrase))
+
+
+def _same_pixels(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
+    return text == phrase.text and found == boxes(phrase.region, MAX_BOXES)[0]
+
+
+def _same_thousand(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
+    height, width = _size(sample)
+    scale = [1000 / width, 1000 / height] * 2
+    wanted = np.array(boxes(phrase.region, MAX_BOXES)[0]) * scale
+    return text == phrase.text and _close(found, wanted, 1.01)
+
+
+def _same_stretched(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
+    height, width = _size(sample)
+    scale = [840 / width, 840 / height] * 2
+    wanted = (np.array(boxes(phrase.region, 120)[0]) - [0, 0, 1, 1]) * scale
+    return text == phrase.text and _close(found, np.minimum(wanted, 839), 0.51)
+
+
+def _same_concept(sample: Sample, phrase: Phrase, text: str, mask: np.ndarray) -> bool:
+    return text == phrase.concept and np.array_equal(mask, _mask(phrase))
+
+
+def _described_mask(sample: Sample, phrase: Phrase, text: str, mask: np.ndarray) -> bool:
+    begins = text.startswith(f"{phrase.text.replace('<', '').replace('>', '')}, ")
+    return begins and np.array_equal(mask, _mask(phrase))
+
+
+def _described_box(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
+    return text.startswith(f"{phrase.text}, ") and found == list(phrase.region["bbox"])
+
+
+def _same_locations(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
+    height, width = _size(sample)
+    wanted = np.array(boxes(phrase.region, MAX_BOXES)[0]) / ([width, height] * 2)
+    return text == phrase.text and _close(found, wanted, 0.51 / 1023)
+
+
 def _close(found: Sequence, wanted: Any, tolerance: float) -> bool:
     return len(found) == len(wanted) and np.allclose(found, wanted, rtol=0, atol=tolerance)
 
@@ -161,13 +217,23 @@ EQUAL: dict[str, Callable[[Sample, Phrase, str, Any], bool]] = {
     "llava": _same_squares,
     "qwen": _same_resized,
     "biomedparse": _same_padded,
+    "sam3": _same_plain,
+    "ms-swift": _same_pixels,
+    "llamafactory": _same_thousand,
+    **dict.fromkeys(("reasonseg", "medplib"), _same_mask),
+    "segzero": _same_stretched,
+    "vgd": _same_concept,
+    "sa2va-vp": _described_mask,
+    "glamm-regions": _described_box,
+    "paligemma": _same_locations,
 }
 
 
 def _said(phrase: Phrase, losses: Sequence[dict[str, Any]]) -> bool:
     """Whether LOSSES.jsonl tells of the phrase, or of the whole sample."""
     return any(
-        x["phrase"] == phrase.text or (x["phrase"] is None and x["done"] == "dropped")
+        x["phrase"] in (phrase.text, phrase.concept)
+        or (x["phrase"] is None and x["done"] == "dropped")
         for x in losses
     )
 
@@ -175,8 +241,9 @@ def _said(phrase: Phrase, losses: Sequence[dict[str, Any]]) -> bool:
 def _objects(dialect: str, source: Sequence[Sample], out: Path) -> Outcome:
     """COCO and QuPath, for people: one annotation per object, in the order of the sample."""
     found: dict[str, list[tuple[str, np.ndarray]]] = defaultdict(list)
-    if dialect == "coco":
-        for key, name, mask in consumers.coco_masks(out / "annotations/instances_train.json"):
+    if dialect != "qupath":
+        stem = {"coco": "instances", "lvis": "lvis"}[dialect]
+        for key, name, mask in consumers.coco_masks(out / f"annotations/{stem}_train.json"):
             found[key].append((name, mask))
     same, wrong = 0, []
     for sample in source:

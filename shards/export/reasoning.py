@@ -1,0 +1,182 @@
+"""ReasonSeg (LISA) and Seg-Zero: a picture and a question for every region."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+
+from miner.core.pixels import encode
+from shards.export.boxed import jpeg
+from shards.export.folder import Folder, Sample
+from shards.export.masks import box_of, region_mask
+from shards.export.options import Options, exporters
+from shards.export.phrases import SPECIAL, phrases
+from shards.export.pictures import pixels
+
+SIDE_PX = 840  # of Seg-Zero's stored pictures
+MOST_OBJECTS = 120  # VisionReasoner's reward cuts longer answers
+
+
+def by_region(
+    sample: Sample, folder: Folder, forbidden: re.Pattern[str] = SPECIAL
+) -> list[tuple[Mapping[str, Any], list[str]]]:
+    """Regions of a sample with the distinct texts that point to them, in order of appearance.
+
+    Args:
+        sample: to export.
+        folder: where losses go.
+        forbidden: what a text must not hold, since the consumer would take it for a command.
+    """
+    found: dict[int, tuple[Mapping[str, Any], list[str]]] = {}
+    for p in phrases(sample.value):
+        if forbidden.search(p.text) or not p.text.strip():
+            folder.lose(sample.key, p.text, "the text holds a special token", "dropped")
+            continue
+        texts = found.setdefault(id(p.region), (p.region, []))[1]
+        if p.text not in texts:
+            texts.append(p.text)
+    return list(found.values())
+
+
+def one_name(
+    sample: Sample, folder: Folder, forbidden: re.Pattern[str] = SPECIAL
+) -> list[tuple[Mapping[str, Any], str]]:
+    """Regions of a sample with the first text that points to them; further ones are losses."""
+    pairs = []
+    for region, texts in by_region(sample, folder, forbidden):
+        for text in texts[1:]:
+            folder.lose(sample.key, text, "another name of a region that has one", "merged")
+        pairs.append((region, texts[0]))
+    return pairs
+
+
+def reasonseg(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
+    """LISA's ReasonSeg: `reason_seg/ReasonSeg/{split}/{key}-{n}.jpg` and `.json`, a pair a region.
+
+    All texts of a file share its one mask. Masks are rectangles of equal runs, since the loader
+    draws polygons through pixel centres with their outline: with inclusive corners they are exact.
+    """
+    for sample in samples:
+        found = by_region(sample, folder)
+        if not found:
+            folder.lose(sample.key, None, "no phrase is left", "dropped")
+            continue
+        picture = jpeg(sample, folder, options)
+        for number, (region, texts) in enumerate(found):
+            name = f"reason_seg/ReasonSeg/{sample.split}/{sample.key}-{number}"
+            shapes = [
+                {"label": "target", "shape_type": "polygon", "points": corners}
+                for corners in rectangles(region_mask(region["rle"]))
+            ]
+            folder.put(f"{name}.jpg", picture)
+            folder.put_json(f"{name}.json", {"shapes": shapes, "text": texts, "is_sentence": False})
+    folder.put_json("reason_seg/ReasonSeg/explanatory/train.json", [])
+
+
+def rectangles(mask: np.ndarray) -> list[list[list[int]]]:
+    """Corners x, y (inclusive) of rectangles whose union is a mask: equal runs of rows together.
+
+    Args:
+        mask: bool (H, W).
+    """
+    found: list[list[list[int]]] = []
+    open_: dict[tuple[int, int], int] = {}  # run -> first row
+    padded = np.zeros((mask.shape[0] + 1, mask.shape[1] + 2), np.int8)
+    padded[:-1, 1:-1] = mask
+    steps = np.diff(padded, axis=1)
+    for y, row in enumerate(steps):
+        starts, ends = np.flatnonzero(row == 1), np.flatnonzero(row == -1) - 1
+        runs = set(zip(starts.tolist(), ends.tolist(), strict=True))
+        for x1, x2 in sorted(open_.keys() - runs):
+            top = open_.pop((x1, x2))
+            found.append([[x1, top], [x2, top], [x2, y - 1], [x1, y - 1]])
+        for run in runs - open_.keys():
+            open_[run] = y
+    return found
+
+
+def segzero(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
+    """Seg-Zero and VisionReasoner: `load_from_disk(DIR)["train"]`, a row a region, all splits.
+
+    Pictures are stretched to 840 x 840; boxes end on the last pixel of an object, and the point
+    lies where the object is thickest. There are no negatives: an empty answer earns nothing.
+    """
+    from datasets import Dataset, DatasetDict, Features, Image, Value
+    from datasets.arrow_writer import ArrowWriter
+    from datasets.utils.logging import disable_progress_bar, enable_progress_bar
+
+    features = Features(
+        {
+            **{name: Value("string") for name in ("id", "problem", "solution")},
+            "image": Image(),
+            **{name: Value("int64") for name in ("img_height", "img_width")},
+        }
+    )
+    digest = hashlib.sha256()
+    scratch = folder.scratch("rows.arrow")
+    count = 0
+    with ArrowWriter(path=str(scratch), features=features) as writer:
+        for row in _rows(samples, folder):
+            digest.update(f"{row['id']}\0{row['problem']}\0{row['solution']}".encode())
+            writer.write(features.encode_example(row))
+            count += 1
+        if count:
+            writer.finalize()
+    if not count:
+        folder.say("segzero: no region is left, so there is no data set")
+        return
+    table = Dataset.from_file(str(scratch)).data
+    rows = Dataset(table, fingerprint=digest.hexdigest()[:16])
+    disable_progress_bar()
+    DatasetDict({"train": rows}).save_to_disk(str(folder.root))
+    enable_progress_bar()
+
+
+def _rows(samples: Iterable[Sample], folder: Folder) -> Iterator[dict[str, Any]]:
+    for sample in samples:
+        width, height = sample.value["width"], sample.value["height"]
+        data = None
+        if not phrases(sample.value):
+            folder.lose(sample.key, None, "no phrase is left", "dropped")
+        for number, (region, text) in enumerate(one_name(sample, folder)):
+            objects = region["instances"] or [region["rle"]]
+            if len(objects) > MOST_OBJECTS:
+                why = f"more than {MOST_OBJECTS} objects are cut"
+                folder.lose(sample.key, text, why, "dropped")
+                continue
+            if data is None:
+                data = encode(cv2.resize(pixels(sample), (SIDE_PX, SIDE_PX)), "png")
+                folder.files += 1
+            solution = [_place(rle, width, height) for rle in objects]
+            yield {
+                "id": f"{sample.key}-{number}",
+                "problem": text,
+                "solution": json.dumps(solution),
+                "image": {"bytes": data, "path": None},
+                "img_height": height,
+                "img_width": width,
+            }
+
+
+def _place(rle: Mapping[str, Any], width: int, height: int) -> dict[str, list[int]]:
+    """Box and point of an object in pixels of the stretched picture."""
+    x1, y1, x2, y2 = box_of(rle)
+    mask = np.pad(region_mask(rle)[y1:y2, x1:x2].astype(np.uint8), 1)
+    depth = cv2.distanceTransform(mask, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    y, x = (int(v) for v in np.unravel_index(int(depth.argmax()), depth.shape))
+
+    def stored(v: float, side: int) -> int:
+        return min(int(v * SIDE_PX / side + 0.5), SIDE_PX - 1)
+
+    box = [stored(x1, width), stored(y1, height), stored(x2 - 1, width), stored(y2 - 1, height)]
+    at = [stored(x1 + x, width), stored(y1 + y, height)]
+    return {"bbox_2d": box, "point_2d": at}
+
+
+PARTS = exporters({"reasonseg": reasonseg, "segzero": segzero})

@@ -1,0 +1,115 @@
+"""What consumers are told to be absent is confirmed; all else stays unknown."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shards.export.folder import Sample
+from shards.export.options import Options
+from shards.export.run import export
+from shards.known import absent, checked, unsettled
+from tests.shards import consumers
+from tests.shards.build import sample
+
+
+@pytest.fixture
+def one() -> Sample:
+    """Glands and stroma are outlined; the caption denies necrosis and doubts mucin."""
+    value, image, extension = sample(0)
+    value = json.loads(json.dumps(value))
+    caption = "Glands in stroma, no necrosis, no keratin, perhaps mucin, and a nerve."
+    regions = {r["concept"]: i for i, r in enumerate(value["regions"])}
+    value["caption"] = caption
+    value["mentions"] = [
+        said(caption, "Glands", "gland", "affirmed", [regions["gland"]]),
+        said(caption, "stroma", "stroma", "affirmed", [regions["stroma"]]),
+        said(caption, "necrosis", "necrosis", "negated"),
+        said(caption, "keratin", "keratin", "negated"),
+        said(caption, "mucin", "mucin", "uncertain"),
+        said(caption, "nerve", "nerve", "affirmed"),
+    ]
+    value["negatives"] = [
+        {"concept": "necrosis", "why": "negated", "start": 21, "end": 29},
+        {"concept": "hepatocyte", "why": "site", "start": None, "end": None},
+        {"concept": "bone", "why": "decoy", "start": None, "end": None},
+        {"concept": "gland", "why": "decoy", "start": None, "end": None},
+    ]
+    return Sample(value, image, extension, "train")
+
+
+def said(caption: str, text: str, concept: str, polarity: str, regions: Any = ()) -> dict:
+    start = caption.index(text)
+    return {
+        "start": start, "end": start + len(text), "text": text, "concept": concept,
+        "kind": "stuff", "polarity": polarity, "sources": ["lexicon"], "groundable": True,
+        "reason": None, "regions": list(regions),
+    }  # fmt: skip
+
+
+def test_only_the_confirmed_is_absent(one: Sample) -> None:
+    # Denied and not confirmed, doubted, impossible at the site, or outlined: none of these.
+    assert absent(one.value) == ["bone", "necrosis"]
+    assert {c.text: c.region is None for c in checked(one.value)} == {
+        "glands": False, "stroma": False, "necrosis": True, "bone": True,
+    }  # fmt: skip
+
+
+def test_what_may_have_more_is_said(one: Sample) -> None:
+    assert unsettled(one.value, 0.9) == ["gland", "keratin", "mucin", "nerve", "stroma"]
+    gland = next(r for r in one.value["regions"] if r["concept"] == "gland")
+    gland["exhaustive"] = 0.95
+    assert "gland" not in unsettled(one.value, 0.9)
+
+
+def test_sam3_asks_what_is_known_and_nothing_else(one: Sample, tmp_path: Path) -> None:
+    export([one], "sam3", tmp_path / "x", Options())
+    asked = {text: mask for _, text, mask in consumers.sam3(tmp_path / "x/train")}
+    assert asked.keys() == {"glands", "stroma", "necrosis", "bone"}
+    assert asked["necrosis"] is None
+    assert asked["bone"] is None
+    assert asked["glands"] is not None
+    pairs = {
+        text: (mask, whole)
+        for _, text, mask, whole in consumers.saco(tmp_path / "x/train/saco.json")
+    }
+    assert pairs["necrosis"] == (None, True)
+    assert pairs["glands"][1] is False  # more of them may be there
+
+
+def test_the_loader_that_ships_asks_the_same(one: Sample, tmp_path: Path) -> None:
+    export([one], "sam3", tmp_path / "x", Options())
+    spec = importlib.util.spec_from_file_location("loader", tmp_path / "x/sam3_loader.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    loader = module.SacoTraining(str(tmp_path / "x/train/saco.json"))
+    assert loader.getDatapointIds() == [0]
+    (picture,) = loader.loadImagesFromDatapoint(0)
+    assert (tmp_path / "x/train" / picture["file_name"]).exists()
+    queries, annotations = loader.loadQueriesAndAnnotationsFromDatapoint(0)
+    counts = {q["query_text"]: len(q["object_ids_output"]) for q in queries}
+    gland = next(r for r in one.value["regions"] if r["concept"] == "gland")
+    assert counts == {"glands": len(gland["instances"]), "stroma": 1, "necrosis": 0, "bone": 0}
+    assert {q["query_text"]: q["is_exhaustive"] for q in queries}["necrosis"] is True
+    for query in queries:
+        for i in query["object_ids_output"]:
+            assert annotations[i]["bbox"].max() <= 1
+
+
+@pytest.mark.parametrize(("dialect", "stem"), [("coco", "instances"), ("lvis", "lvis")])
+def test_coco_and_lvis_name_the_absent(
+    one: Sample, tmp_path: Path, dialect: str, stem: str
+) -> None:
+    export([one], dialect, tmp_path / "x", Options())
+    data = json.loads((tmp_path / f"x/annotations/{stem}_train.json").read_text())
+    names = {c["id"]: c["name"] for c in data["categories"]}
+    (picture,) = data["images"]
+    assert {names[i] for i in picture["neg_category_ids"]} == {"necrosis", "bone"}
+    open_ = {names[i] for i in picture["not_exhaustive_category_ids"]}
+    assert open_ == {"gland", "stroma", "keratin", "mucin", "nerve"}
+    annotated = {names[a["category_id"]] for a in data["annotations"]}
+    assert annotated == {"gland", "stroma"}
