@@ -200,10 +200,12 @@ def _locations(box: list[int], width: int, height: int, text: str) -> str:
     return "".join(f"<loc{round(v * 1023):04d}>" for v in values) + f" {text}"
 
 
-PARTS = exporters({
+PARTS = exporters(
+    {
         "vgd": vgd,
         "sa2va-vp": sa2va_vp,
         "glamm-regions": glamm_regions,
         "medplib": medplib,
         "paligemma": paligemma,
-    })
+    }
+)
