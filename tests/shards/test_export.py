@@ -52,11 +52,12 @@ def test_same_bytes_twice_and_pictures_by_key(out: Path, tmp_path: Path, name: s
     options = Options(side_px=64)
     for place in ("a", "b"):
         done = export(samples(Store(str(out)), ["val"]), name, tmp_path / place, options)
-        assert (done.samples, done.written) == (6, 6)
+        small = name == "glamm-regions"  # three pictures are below the 32 px of its loader
+        assert (done.samples, done.written) == (6, 3 if small else 6)
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
     pictures = {p.stem for p in (tmp_path / "a").rglob("*.[jp][pn]g")}
     keys = {s.key for s in samples(Store(str(out)), ["val"])}
-    if name != "segzero":  # its pictures lie in a table
+    if name not in ("segzero", "glamm-regions"):  # pictures in a table; small ones left out
         assert all(any(p.startswith(key) for p in pictures) for key in keys)
 
 
