@@ -144,12 +144,11 @@ def test_decoys_keep_score_and_what_they_failed():
 
 
 def test_the_best_segmenter_wins():
-    rows = [row(segmenter=s, ks_rim=v) for s, v in (("a", 0.55), ("b", 0.7), ("c", 0.6))]
-    found = judge(rows)
-    assert sum(r["keep"] for r in found) == 1
-    assert {r["reason"] for r in found} == {None, "outscored"}
-    best = max(range(3), key=lambda i: found[i]["score"])
-    assert found[best]["keep"]
+    worse = {"a": {"clip_prob": 0.3}, "b": {}, "c": {"clip_prob": 0.5}}
+    rows = [row(segmenter=name, **changes) for name, changes in worse.items()]
+    for given in (rows, rows[::-1]):
+        reasons = {r["segmenter"]: r["reason"] for r in judge(given)}
+        assert reasons == {"a": "outscored", "b": None, "c": "outscored"}
 
 
 def test_ties_do_not_depend_on_order():
@@ -158,23 +157,54 @@ def test_ties_do_not_depend_on_order():
     assert kept == [r["segmenter"] for r in judge(rows[::-1]) if r["keep"]] == ["a"]
 
 
-def test_one_mask_for_two_phrases():
-    twin = {"geometry_overlap": 0.99}
+WORSE = {"clip_prob": 0.2, "clip_margin_sibling": -0.2, "ks_margin": -0.3, "ks_effect": 0.1}
+
+
+# Two phrases of one picture, each with the other as its nearest.
+PHRASES = (("nucleus", "object", "keratin"), ("keratin", "stuff", "nucleus"))
+
+
+@pytest.mark.parametrize("better", ["nucleus", "keratin"])
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_two_phrases_with_one_mask_the_better_one_stays(better, turn):
     rows = [
-        row(concept="nucleus", overlap_with="keratin", **twin),
-        row(concept="keratin", kind="stuff", overlap_with="nucleus", ks_margin=-0.3, **twin),
+        row(
+            concept=name,
+            kind=kind,
+            overlap_with=other,
+            geometry_overlap=0.99,
+            **({} if name == better else WORSE),
+        )
+        for name, kind, other in PHRASES[::turn]
     ]
-    found = judge(rows)
-    assert sum(r["keep"] for r in found) == 1
-    assert "same_mask" in {r["reason"] for r in found}
+    found = {r["concept"]: r for r in judge(rows)}
+    worse = found.pop("keratin" if better == "nucleus" else "nucleus")
+    assert found[better]["score"] > worse["score"] + 0.1
+    assert (found[better]["reason"], worse["reason"]) == (None, "same_mask")
 
 
-def test_a_part_outside_of_its_whole():
-    whole = row(concept="gland", geometry_diameter_um=100.0, geometry_objects=2.0)
-    part = row(concept="lumen", geometry_diameter_um=40.0, inside_of="gland", geometry_inside=0.0)
-    found = judge([whole, part])
-    expected = "outside_parent" if found[0]["score"] >= found[1]["score"] else None
-    assert found[1]["reason"] == expected
+def test_two_phrases_with_different_masks_both_stay():
+    rows = [
+        row(concept=name, kind=kind, overlap_with=other, geometry_overlap=0.5)
+        for name, kind, other in PHRASES
+    ]
+    assert [r["reason"] for r in judge(rows)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "reason"),
+    [({}, WORSE, "outside_parent"), (WORSE, {}, None), ({}, {"geometry_inside": 1.0}, None)],
+)
+def test_a_part_outside_of_its_whole(whole, part, reason):
+    """It falls only where the whole is the more believable of the two."""
+    rows = [
+        row(concept="gland", geometry_diameter_um=100.0, geometry_objects=2.0, **whole),
+        row(
+            concept="lumen",
+            **{"geometry_diameter_um": 40.0, "inside_of": "gland", "geometry_inside": 0.0, **part},
+        ),
+    ]
+    assert judge(rows)[1]["reason"] == reason
 
 
 def test_order_of_rows_changes_nothing():

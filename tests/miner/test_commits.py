@@ -1,0 +1,62 @@
+"""What a committed unit holds, to the last decimal."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from miner.commits import commit, marks, read_table
+from miner.core.store import Store
+from tests.miner.finished import unit
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        (0.1234564, 0.123456),
+        (0.1234566, 0.123457),
+        (123.4567891, 123.456789),
+        (-0.0000004, 0.0),
+        (1e-6, 1e-6),
+        (math.nan, None),
+        (math.inf, None),
+    ],
+)
+def test_scores_are_rounded_to_six_decimals(value, stored, tmp_path):
+    one = unit(np.random.default_rng(0), "quilt")
+    place = one.candidates.column_names.index("confidence")
+    values = pa.array([value] * one.candidates.num_rows, pa.float64())
+    candidates = one.candidates.set_column(place, "confidence", values)
+    commit(Store(tmp_path), "quilt-000000", dataclasses.replace(one, candidates=candidates))
+    found = read_table(Store(tmp_path), "quilt-000000", "candidates")["confidence"].to_pylist()
+    assert found == [stored] * len(found)
+    if stored == 0:
+        assert math.copysign(1, found[0]) == 1  # no -0.0, which has other bytes
+
+
+def test_a_unit_counts_once_its_mark_is_there(tmp_path):
+    store, one = Store(tmp_path), unit(np.random.default_rng(0), "quilt")
+    mark = commit(store, "quilt-000000", one)
+    assert marks(store) == {"quilt-000000": mark}
+    masked = sum(counts is not None for counts in one.candidates["counts"].to_pylist())
+    assert mark["masks"] == masked > 0
+    for name, entry in mark["tables"].items():
+        assert entry["bytes"] == (tmp_path / f"units/quilt-000000/{name}.parquet").stat().st_size
+        assert entry["rows"] == getattr(one, name).num_rows
+    (tmp_path / "units/quilt-000000.json").unlink()
+    assert marks(store) == {}
+
+
+def test_bytes_of_pictures_stay_where_a_mask_was_drawn(tmp_path):
+    store, one = Store(tmp_path), unit(np.random.default_rng(0), "quilt")
+    bare = "quilt/0.jpg"
+    candidates = one.candidates.filter(pc.field("image_id") != bare)
+    commit(store, "quilt-000000", dataclasses.replace(one, candidates=candidates))
+    before = {row["image_id"]: row["data"] for row in one.images.to_pylist()}
+    assert before[bare]
+    for row in read_table(store, "quilt-000000", "images").to_pylist():
+        kept = None if row["image_id"] == bare else before[row["image_id"]]
+        assert row["data"] == kept, row["image_id"]
