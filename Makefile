@@ -28,8 +28,11 @@ quickstart: $(INSTALLED)
 	test -d runs/corpora || $(BIN)/miner demo runs/corpora
 	$(BIN)/miner run configs/quickstart.yaml
 
+# On all cores, file by file, since the tests of a file share what they mined (tests/conftest.py).
+CORES := -n logical --dist loadfile --no-loadscope-reorder
+
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(CORES)
 
 # What needs no run, no corpus of phantoms, no other process and no reference data.
 unit: $(READY)

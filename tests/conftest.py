@@ -22,10 +22,16 @@ WHOLE = frozenset({"mined", "s3", "shared"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Mark what `make unit` leaves out."""
+    """Mark what `make unit` leaves out; files with such tests first, where cores share the files.
+
+    They take longest, and no core should wait for another in the end.
+    """
     for item in items:
         if WHOLE & set(item.fixturenames):
             item.add_marker("whole")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        long = {item.path for item in items if item.get_closest_marker("whole")}
+        items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture

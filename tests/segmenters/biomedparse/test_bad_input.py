@@ -160,7 +160,7 @@ def test_missing_device(checkpoint, device):
         Image.new("P", (40, 30)),
         Image.fromarray(np.full((30, 40), 60000, np.uint16)),
     ],
-    ids=str,
+    ids=lambda image: image.mode if isinstance(image, Image.Image) else str(image.shape),
 )
 def test_odd_pictures(model, image):
     height, width = image.shape[:2] if isinstance(image, np.ndarray) else image.size[::-1]
