@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from filters.scores import SCORES
+from filters.scores import OWN, SCORES
 from ner.concepts import concepts
 from ner.families import family
 
@@ -21,7 +21,7 @@ class Batch:
     """The candidates of a run as parallel arrays of length n.
 
     Attributes:
-        columns: every score, `confidence` and `area_px`: float64, NaN where undefined.
+        columns: every score, `OWN`, `confidence` and `area_px`: float64, NaN where undefined.
         damaged: bool, a stored score is NaN or infinite.
         image: object, image_id.
         concept: object, as the captions name it.
@@ -104,11 +104,11 @@ def _judged(
 
 
 def model_scores(batch: Batch, names: Sequence[str], segmenters: Sequence[str]) -> np.ndarray:
-    """Scores that the models use, float64 (n, f); confidences of unseen segmenters are NaN."""
+    """Scores that the models use, float64 (n, f); what unseen segmenters say themselves is NaN."""
     x = np.stack([batch.columns[name] for name in names], axis=1)
-    if CONFIDENCE in names:
-        unseen = ~np.isin(batch.segmenter.astype(str), segmenters)
-        x[unseen, list(names).index(CONFIDENCE)] = np.nan
+    unseen = ~np.isin(batch.segmenter.astype(str), segmenters)
+    own = np.isin(names, [CONFIDENCE, *OWN])
+    x[np.ix_(unseen, own)] = np.nan
     return x
 
 
@@ -116,7 +116,7 @@ def _scores(candidates: pa.Table) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Scores as float64 with NaN for null, and which rows hold a NaN or infinity of their own."""
     damaged = np.zeros(candidates.num_rows, bool)
     columns: dict[str, np.ndarray] = {}
-    for name in (*SCORES, CONFIDENCE, "area_px"):
+    for name in (*SCORES, *OWN, CONFIDENCE, "area_px"):
         if name not in candidates.column_names:
             columns[name] = np.full(candidates.num_rows, np.nan)
             continue

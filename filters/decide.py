@@ -28,7 +28,7 @@ import pyarrow as pa
 from filters import fdr, geometry
 from filters.batch import Batch, model_scores, read_batch
 from filters.config import FilterConfig
-from filters.decision import Decision, inputs, load_decision
+from filters.decision import Decision, inputs, load_decision, model_of
 from filters.scores import CLIP, KS
 from ner.concepts import concepts
 
@@ -96,12 +96,12 @@ def probabilities(batch: Batch, decision: Decision) -> tuple[np.ndarray, np.ndar
     levels = {pair: decision.level(*pair) for pair in sorted(set(pairs))}
     level = np.array([levels[pair] for pair in pairs], object)
     score = np.full(len(x), np.nan)
-    for name in sorted(set(levels.values())):
-        for which in sorted(set(batch.family)):
-            rows = (level == name) & (batch.family == which) & batch.has_mask
-            if rows.any():
-                model = decision.models.get(which, decision.models["global"])
-                score[rows] = decision.calibrations[name].probability(model.logit(x[rows]))
+    for concept, which in sorted(set(pairs)):
+        rows = (batch.judged == concept) & (batch.family == which) & batch.has_mask
+        if rows.any():
+            calibration = decision.calibrations[levels[concept, which]]
+            model = model_of(decision.models, concept, which)
+            score[rows] = calibration.probability(model.logit(x[rows]))
     return score, level
 
 

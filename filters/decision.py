@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from filters.files import read_json
-from filters.scores import SCORES
+from filters.scores import OWN, SCORES
 from miner.core.errors import Refused
 
 VERSION = 1
@@ -149,7 +149,7 @@ class Decision:
         features: names of the scores, in the order of the models.
         segmenters: those whose own confidence was seen in fitting.
         centers: what is usual for right masks: by concept, "family:NAME" and "global".
-        models: by family, and "global".
+        models: by family, "concept:NAME" and "global".
         calibrations: by "concept:NAME", "family:NAME" and "global".
         sources: labelled data that it was fitted on.
     """
@@ -167,6 +167,11 @@ class Decision:
             if name in self.calibrations:
                 return name
         return "global"
+
+
+def model_of(models: Mapping[str, Model], concept: str, family: str) -> Model:
+    """The model that judges a concept: its own, else its family's, else that of all masks."""
+    return models.get(f"concept:{concept}") or models.get(family) or models["global"]
 
 
 def to_json(decision: Decision) -> dict[str, Any]:
@@ -200,7 +205,7 @@ def load_decision(path: str | os.PathLike[str] = "embedded") -> Decision:
     file = EMBEDDED if path == "embedded" else Path(path)
     data = read_json(file, "filters.decision", VERSION)
     try:
-        strange = sorted({*data["features"]} - {*SCORES, "confidence"})
+        strange = sorted({*data["features"]} - {*SCORES, *OWN, "confidence"})
         if strange:
             raise Refused(
                 f"filters.decision: {file} was fitted on scores that this program has not: "

@@ -55,6 +55,14 @@ JUDGE: Mapping[str, str] = {
     "judge_right": "vision model's confidence that object and extent are right, 0..1",
 }
 
+# What the shipped segmenter says of its masks beside its confidence; columns of units already.
+OWN: Mapping[str, str] = {
+    "expected_iou": "IoU of the mask that the segmenter's own probabilities promise, 0..1",
+    "mean_probability": "mean of these under the mask, 0..1",
+    "margin": "mean of the own class's probability above the next one's under the mask, -1..1",
+    "agreement": "IoU with what rules and networks find apart, 0..1",
+}
+
 SCORES: Mapping[str, str] = {**GEOMETRY, **KS, **CLIP, **JUDGE}
 
 # What `filters.decide.decide` adds to the candidates at the barrier.

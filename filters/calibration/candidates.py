@@ -5,8 +5,9 @@ Everything is a function of the tile's name, so the same tiles give the same can
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ import pyarrow as pa
 
 from filters.calibration.labelled import Labelled, phantom_concepts
 from filters.calibration.planting import RIGHT_IOU, Planted, iou, plants
+from filters.scores import OWN
 from filters.stage import Score
 from miner.core.masks import bbox, encode
 from miner.core.rle import encode_labels
 from miner.core.unit import CANDIDATES
 from ner.concepts import concepts
 from ner.families import related
-from segmenters.protocol import Prompt, Segmenter
+from segmenters.ask import ask
+from segmenters.protocol import Candidate, Prompt, Segmenter
 
 MAX_INSTANCES = 400
 
@@ -38,24 +41,12 @@ LABELS = pa.schema(
 )
 
 
-def answers(
-    tile: Labelled, segmenter: Segmenter, asked: Collection[str]
-) -> list[tuple[str, np.ndarray, np.ndarray | None, float]]:
-    """(concept, mask, labels, confidence) of every asked concept the segmenter finds."""
+def answers(tile: Labelled, segmenter: Segmenter, asked: Collection[str]) -> dict[str, Candidate]:
+    """What a segmenter says of every asked concept that it knows, by concept."""
     table = concepts()
-    prompts = [
-        Prompt(name, table[name].kind, table[name].wordings)
-        for name in asked
-        if segmenter.supports(name)
-    ]
-    if not prompts:
-        return []
-    found = segmenter.segment(segmenter.encode(tile.image, tile.mpp), prompts)
-    return [
-        (c.concept, c.mask, c.labels, c.confidence)
-        for c in found
-        if c.mask is not None and c.mask.any()
-    ]
+    prompts = [Prompt(name, table[name].kind, table[name].wordings, tile.site) for name in asked]
+    found = ask(segmenter, tile.image, tile.mpp, prompts, tile.name)
+    return {c.concept: c for c in found if c.reason != "unsupported"}
 
 
 def of_tile(tile: Labelled, segmenter: Segmenter, absent: int = 3) -> list[Planted]:
@@ -69,17 +60,23 @@ def of_tile(tile: Labelled, segmenter: Segmenter, absent: int = 3) -> list[Plant
     rng = np.random.default_rng(
         int.from_bytes(hashlib.sha256(tile.name.encode()).digest()[:8], "big")
     )
-    missing = _absent(tile) if tile.complete else []
+    missing = _absent(tile) if tile.complete else list(tile.absent)
+    given = answers(tile, segmenter, [*tile.truth, *missing])
+    judged = {name: one.asked_as for name, one in given.items()}
+    missing = _unlike(missing, tile, judged)
     some = [missing[i] for i in rng.permutation(len(missing))[:absent]]
     found: list[Planted] = []
-    for name, mask, labels, confidence in answers(tile, segmenter, [*tile.truth, *some]):
-        known = tile.truth.get(name)
-        if known is None:
-            found.append(Planted(name, mask, labels, confidence, "absent", 0.0))
-        elif known.exhaustive:
-            value = iou(mask, known.labels > 0)
-            found.append(Planted(name, mask, labels, confidence, "asked", value))
-    return found + list(plants(tile, found, missing, rng))
+    for name in (*tile.truth, *some):
+        one, known = given.get(name), tile.truth.get(name)
+        if one is None or one.mask is None or not one.mask.any():
+            continue
+        value = 0.0 if known is None else iou(one.mask, known.labels > 0, known.unknown)
+        if known is None or known.exhaustive:
+            came = "absent" if known is None else "asked"
+            mask, labels = one.mask, one.labels
+            found.append(Planted(name, mask, labels, one.confidence, came, value, own=one.scores))
+    found += plants(tile, found, missing, rng)
+    return [dataclasses.replace(p, asked_as=judged.get(p.concept)) for p in found]
 
 
 def _absent(tile: Labelled) -> list[str]:
@@ -90,6 +87,17 @@ def _absent(tile: Labelled) -> list[str]:
         for name in phantom_concepts()
         if name not in tile.truth and not any(related(name, there, table) for there in tile.truth)
     )
+
+
+def _unlike(names: list[str], tile: Labelled, judged: Mapping[str, str | None]) -> list[str]:
+    """Those of some absent concepts whose mask would not be right for something that is there."""
+    table = concepts()
+    there = {*tile.truth, *(judged.get(name) or name for name in tile.truth)}
+    return [
+        name
+        for name in names
+        if not any(related(judged.get(name) or name, other, table) for other in there)
+    ]
 
 
 def score_tiles(
@@ -132,6 +140,9 @@ def scored(tile: Labelled, planted: list[Planted], segmenter: str, score: Score)
         "right": [p.iou >= RIGHT_IOU for p in planted],
         "twin": [hashlib.sha256(r["counts"].encode()).hexdigest()[:12] for r in rows],
     }
+    for name in OWN:
+        values = [p.own.get(name) for p in planted]
+        table = table.append_column(name, pa.array(values, pa.float64()))
     for field in LABELS:
         table = table.append_column(field.name, pa.array(labels[field.name], field.type))
     # The masks have done their work.
@@ -147,6 +158,7 @@ def _row(image_id: str, planted: Planted, segmenter: str) -> dict[str, Any]:
         "image_id": image_id,
         "concept": planted.concept,
         "kind": kind,
+        "asked_as": planted.asked_as,
         "roles": ["positive"],
         "prompt": concepts()[planted.concept].wordings[0],
         "segmenter": segmenter if planted.confidence is not None else "planted",

@@ -15,10 +15,12 @@ import pyarrow as pa
 from filters.batch import Batch, model_scores, read_batch
 from filters.calibration.curves import calibrate, with_bins
 from filters.calibration.logistic import fit_logistic
-from filters.decision import Decision, Model, inputs
+from filters.decision import Decision, Model, inputs, model_of
+from filters.scores import OWN
 
 FEATURES = (
     "confidence",
+    *OWN,
     "clip_prob",
     "clip_cosine",
     "clip_margin_sibling",
@@ -52,7 +54,15 @@ FEATURES = (
 CENTER_PRIOR = 20.0  # right masks that a family counts for when a concept has few of its own
 PARTS = 5  # cross-fitting
 MIN_FAMILY = 60  # right and wrong masks each, below which the global model is used
-MIN_CONCEPT = 80.0  # right and wrong masks of a run each, for a calibration of a concept's own
+MIN_CONCEPT = 4  # right and wrong masks each, below which a concept has its family's model
+# A concept's model stays near its family's, and its curve is drawn from its own masks and some of
+# its family's, at most as many as this: with few of its own it is judged as its family is.
+CONCEPT_RIDGE = 8.0
+CONCEPT_HELD = 2.0
+BORROWED = 30.0
+# Sources of more than this share of the masks are split by group; others are left out whole, so
+# that what is measured is how scores carry over to pictures of other laboratories.
+LARGE_SOURCE = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,60 +102,73 @@ def fit_decision(
     """
     batch = read_batch(table)
     right = np.array(table["right"].to_pylist(), bool)
-    group = np.array(
-        [
-            f"{s}/{g}"
-            for s, g in zip(table["source"].to_pylist(), table["group"].to_pylist(), strict=True)
-        ]
-    )
     segmenters = tuple(sorted(set(batch.segmenter) - {"planted"}))
     names = tuple(features)
     scores = model_scores(batch, names, segmenters)
-    part = _parts(group)
+    part = _parts(table)
 
-    def design(rows: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        # What is usual is learned from the same masks as the model.
+    def learned(rows: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, Model], np.ndarray]:
+        # What is usual is learned from the same masks as the models.
         centers = usual(inputs_of(scores, names), batch, right & rows)
-        return centers, inputs(scores, names, centers, batch.judged, batch.family)
+        x = inputs(scores, names, centers, batch.judged, batch.family)
+        return centers, _models(batch, x, right, weight, rows), x
 
-    everything = np.ones(len(right), bool)
-    centers, x = design(everything)
-    trained = [
-        name
-        for name in sorted(set(batch.family))
-        if _enough(right[batch.family == name], MIN_FAMILY)
-    ]
-    models = {"global": fit_logistic(x, right, weight)}
-    for name in trained:
-        mine = batch.family == name
-        models[name] = fit_logistic(x[mine], right[mine], weight[mine], models["global"])
-    logit = np.full(len(x), np.nan)
+    centers, models, _ = learned(np.ones(len(right), bool))
+    logit = np.full(len(right), np.nan)
     for k in range(PARTS):
-        seen, held = part != k, part == k
-        if not held.any():
-            continue
-        _, x = design(seen)
-        shared = fit_logistic(x[seen], right[seen], weight[seen])
-        logit[held] = shared.logit(x[held])
-        for name in trained:
-            mine = batch.family == name
-            if _enough(right[seen & mine], 1) and (held & mine).any():
-                rows = seen & mine
-                model = fit_logistic(x[rows], right[rows], weight[rows], shared)
-                logit[held & mine] = model.logit(x[held & mine])
-    levels = _levels(batch, right, frequency, models)
-    calibrations = {
-        name: calibrate(logit[rows], right[rows], frequency[rows]) for name, rows in levels.items()
-    }
-    probability = _held_out_probability(logit, right, frequency, part, levels)
-    calibrations = {
-        name: with_bins(
-            one, probability[levels[name]], right[levels[name]], frequency[levels[name]]
+        held = part == k
+        if held.any():
+            _, fitted, x = learned(~held)
+            for name in sorted(set(batch.judged[held])):
+                rows = held & (batch.judged == name)
+                logit[rows] = model_of(fitted, name, batch.family[rows][0]).logit(x[rows])
+    levels = _levels(batch, frequency, models)
+    calibrations, probability = {}, np.full(len(logit), np.nan)
+    for name, (own, shares) in levels.items():
+        calibrations[name] = dataclasses.replace(
+            calibrate(logit[shares > 0], right[shares > 0], shares[shares > 0]),
+            right=int(right[own].sum()),
+            wrong=int((~right[own]).sum()),
         )
-        for name, one in calibrations.items()
-    }
+        for k in range(PARTS):
+            seen, held = (shares > 0) & (part != k), own & (part == k)
+            if held.any() and seen.any():
+                fitted_map = calibrate(logit[seen], right[seen], shares[seen])
+                probability[held] = fitted_map.probability(logit[held])
+        calibrations[name] = with_bins(
+            calibrations[name], probability[own], right[own], frequency[own]
+        )
     decision = Decision(names, segmenters, centers, models, calibrations, tuple(sources))
     return Fitted(decision, logit, probability)
+
+
+def _models(
+    batch: Batch, x: np.ndarray, right: np.ndarray, weight: np.ndarray, rows: np.ndarray
+) -> dict[str, Model]:
+    """The model of all masks, of every family near it, and of every concept near its family's.
+
+    Args:
+        batch: the candidates.
+        x: float64 (n, f), see `filters.decision.inputs`.
+        right: bool (n,).
+        weight: float64 (n,).
+        rows: bool (n,), those to learn from.
+    """
+    models = {"global": fit_logistic(x[rows], right[rows], weight[rows])}
+    for name in sorted(set(batch.family)):
+        mine = rows & (batch.family == name)
+        if _enough(right[mine], MIN_FAMILY):
+            models[name] = fit_logistic(x[mine], right[mine], weight[mine], models["global"])
+    for name in sorted(set(batch.judged[rows])):
+        mine = rows & (batch.judged == name)
+        family = batch.family[mine][0]
+        alone = not (rows & (batch.family == family) & ~mine).any()
+        near = models.get(family)
+        if near is not None and not alone and _enough(right[mine], MIN_CONCEPT):
+            models[f"concept:{name}"] = fit_logistic(
+                x[mine], right[mine], weight[mine], near, CONCEPT_RIDGE, CONCEPT_HELD
+            )
+    return models
 
 
 def inputs_of(scores: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
@@ -180,9 +203,13 @@ def usual(x: np.ndarray, batch: Batch, right: np.ndarray) -> dict[str, np.ndarra
     return centers
 
 
-def _parts(group: np.ndarray) -> np.ndarray:
-    """Part 0..PARTS-1 of every group, int64 (n,), in the order of their names."""
-    names, index = np.unique(group, return_inverse=True)
+def _parts(table: pa.Table) -> np.ndarray:
+    """Part 0..PARTS-1 of every candidate, int64 (n,): one for a group, and for a small source."""
+    source = np.array(table["source"].to_pylist(), str)
+    group = np.array(table["group"].to_pylist(), str)
+    large = {name for name in set(source) if np.mean(source == name) > LARGE_SOURCE}
+    unit = [f"{s}/{g}" if s in large else s for s, g in zip(source, group, strict=True)]
+    names, index = np.unique(unit, return_inverse=True)
     return np.arange(len(names))[index] % PARTS
 
 
@@ -191,35 +218,20 @@ def _enough(right: np.ndarray, least: int) -> bool:
 
 
 def _levels(
-    batch: Batch, right: np.ndarray, frequency: np.ndarray, models: dict[str, Model]
-) -> dict[str, np.ndarray]:
-    """Rows that calibrate each level; later ones are narrower."""
-    levels = {"global": np.ones(len(right), bool)}
+    batch: Batch, frequency: np.ndarray, models: dict[str, Model]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Per level its own masks, bool (n,), and for how many masks each counts, float64 (n,)."""
+    levels = {"global": (np.ones(len(frequency), bool), frequency)}
     for name in sorted(set(batch.family)):
-        rows = batch.family == name
+        own = batch.family == name
         if name in models:
-            levels[f"family:{name}"] = rows
+            levels[f"family:{name}"] = (own, np.where(own, frequency, 0.0))
     for name in sorted(set(batch.judged)):
-        rows = batch.judged == name
-        least = min(float(frequency[rows & right].sum()), float(frequency[rows & ~right].sum()))
-        if least >= MIN_CONCEPT and batch.family[rows][0] in models:
-            levels[f"concept:{name}"] = rows
+        own = batch.judged == name
+        kin = (batch.family == batch.family[own][0]) & ~own
+        if batch.family[own][0] not in models:
+            continue
+        count = BORROWED**2 / (BORROWED + float(frequency[own].sum()))
+        lent = min(1.0, count / max(float(frequency[kin].sum()), 1e-9))
+        levels[f"concept:{name}"] = (own, np.where(own, frequency, lent * frequency * kin))
     return levels
-
-
-def _held_out_probability(
-    logit: np.ndarray,
-    right: np.ndarray,
-    weight: np.ndarray,
-    part: np.ndarray,
-    levels: dict[str, np.ndarray],
-) -> np.ndarray:
-    """Probability of each candidate from calibrations without its part, float64 (n,)."""
-    probability = np.full(len(logit), np.nan)
-    for rows in levels.values():
-        for k in range(PARTS):
-            seen, held = rows & (part != k), rows & (part == k)
-            if held.any() and seen.any():
-                fitted = calibrate(logit[seen], right[seen], weight[seen])
-                probability[held] = fitted.probability(logit[held])
-    return probability

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -28,16 +26,28 @@ ENTITIES: Mapping[str, str] = {
     "nuclei": "nucleus",
     "epithelial_nuclei": "epithelial nucleus",
     "stromal_nuclei": "stromal nucleus",
+    "tumor_nuclei": "tumor cell",
+    "tumor_region": "tumor",
+    "inflammatory_nuclei": "inflammatory cell",
 }
-# What tells the patient or slide in a tile's name, by set; the whole name where nothing does.
-GROUPS: Mapping[str, str] = {
-    "bcss": r"\d+",
-    "brca_m2c": r"TCGA-\w+-\w+",
-    "tnbc": r"\d+",
-    "rings": r"P\d+",
-    "ocdc": r"\d+",
-    "ebhi_seg": r".*(?=-\d+-400)",
-    "osteosarcoma": r".*(?=_\d+$)",
+# What a tile of one tissue certainly does not show, by the publisher's class.
+ABSENT: Mapping[str, tuple[str, ...]] = {
+    "ADI": ("gland", "necrosis", "mucin", "lymphocyte", "lymphocytic infiltrate", "epithelium"),
+    "MUC": ("gland", "fat", "epithelium", "muscle", "lymphocytic infiltrate"),
+    "MUS": ("gland", "fat", "epithelium", "mucin", "lymphocytic infiltrate"),
+    "STR": ("gland", "fat", "epithelium", "mucin", "lymphocytic infiltrate"),
+    "LYM": ("gland", "fat", "epithelium", "mucin", "muscle", "stroma"),
+    "TUM": ("fat", "mucin", "muscle"),
+    "human_brain": ("gland", "epithelium", "stroma", "fat", "muscle", "mucin"),
+    "human_cerebellum": ("gland", "epithelium", "stroma", "fat", "muscle", "mucin"),
+    "human_liver": ("gland", "muscle", "mucin", "stroma", "lymphocytic infiltrate"),
+    "human_spleen": ("gland", "epithelium", "fat", "mucin"),
+    "mouse_heart": ("gland", "epithelium", "mucin", "lymphocytic infiltrate"),
+    "mouse_muscle_tibia": ("gland", "epithelium", "mucin", "lymphocytic infiltrate"),
+    "mouse_liver": ("gland", "muscle", "mucin", "stroma", "lymphocytic infiltrate"),
+    "mouse_spleen": ("gland", "epithelium", "fat", "mucin"),
+    "mouse_thymus": ("gland", "fat", "mucin", "muscle"),
+    "human_umbilical_cord": ("gland", "epithelium", "fat", "lymphocytic infiltrate"),
 }
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 
@@ -49,10 +59,12 @@ class Truth:
     Attributes:
         labels: int32 (H, W), 0 background, 1..n objects, or 1 for a region.
         exhaustive: whether everything outside is known to be something else.
+        unknown: bool (H, W), where it is not known, None where it is known everywhere.
     """
 
     labels: np.ndarray
     exhaustive: bool
+    unknown: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +81,7 @@ class Labelled:
         complete: whether concepts that phantoms can show and `truth` lacks are surely absent.
         site: organ, or None.
         kept: neither the agreement model nor the embedded segmenters were trained on its patient.
+        absent: concepts that are surely not there, beside what `complete` says.
     """
 
     name: str
@@ -80,6 +93,7 @@ class Labelled:
     complete: bool = False
     site: str | None = None
     kept: bool = False
+    absent: tuple[str, ...] = ()
 
     @property
     def fold(self) -> int:
@@ -97,17 +111,30 @@ def concept_of(entity: str) -> str | None:
     return next((c.name for c in table.values() if name in c.forms), None)
 
 
-def read_folder(folder: str | os.PathLike[str]) -> Iterator[Labelled]:
-    """Labelled tiles of a folder in any of the three layouts, in a fixed order.
+def read_folders(folders: Sequence[str | os.PathLike[str]]) -> Iterator[Labelled]:
+    """Labelled tiles of folders in any of the three layouts, in a fixed order.
+
+    A picture of which several folders with an index know something is one tile.
 
     Raises:
         Refused: no such folder, or none of the layouts.
     """
+    roots = [Path(folder) for folder in folders]
+    indexed = [root for root in roots if (root / "index.jsonl").is_file()]
+    if indexed:
+        yield from _indexed(indexed)
+    for root in roots:
+        if root not in indexed:
+            yield from read_folder(root)
+
+
+def read_folder(folder: str | os.PathLike[str]) -> Iterator[Labelled]:
+    """Labelled tiles of one folder; see `read_folders`."""
     root = Path(folder)
     if not root.is_dir():
         raise Refused(f"--masks {folder}: no such folder")
     if (root / "index.jsonl").is_file():
-        return _indexed(root)
+        return _indexed([root])
     if (root / "expert_masks").is_dir():
         return _published(root)
     if (root / "images").is_dir() and (root / "masks").is_dir():
@@ -157,23 +184,39 @@ def phantom_concepts() -> frozenset[str]:
     return frozenset(name for name in names if name is not None)
 
 
-def _indexed(root: Path) -> Iterator[Labelled]:
-    from segmenters.training.data import kept_apart
+def _indexed(roots: Sequence[Path]) -> Iterator[Labelled]:
+    from segmenters.training.regions.rows import read
 
-    for line in (root / "index.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        truth = {
-            name: Truth(_labels(root / known["mask"]), bool(known["exhaustive"]))
-            for entity, known in sorted(row["entities"].items())
-            if (name := concept_of(entity)) is not None
-        }
-        name = row["id"].split("/", 1)[1]
-        found = re.match(GROUPS.get(row["set"], r".*"), name)
-        group = found.group() if found else name
-        picture = _picture(root / row["file"])
-        site = row.get("organ")
-        kept = kept_apart(row)
-        yield Labelled(row["id"], row["set"], group, picture, row["mpp"], truth, False, site, kept)
+    for row in read(roots):
+        unknown = None if row.ignore is None else _labels(row.ignore) > 0
+        truth = {}
+        for entity, known in sorted(row.entities.items()):
+            name = concept_of(entity)
+            if name is not None:
+                hidden = unknown if entity in row.ignored else None
+                truth[name] = Truth(_labels(known.mask), known.exhaustive, hidden)
+        truth |= _cytoplasm(truth)
+        absent = tuple(name for name in ABSENT.get(row.code or "", ()) if name not in truth)
+        yield Labelled(
+            row.id,
+            row.source,
+            row.group,
+            _picture(row.file),
+            row.mpp,
+            truth,
+            site=row.organ,
+            kept=row.kept,
+            absent=absent,
+        )
+
+
+def _cytoplasm(truth: Mapping[str, Truth]) -> dict[str, Truth]:
+    """Cytoplasm where epithelium and all nuclei are outlined: what lies between them."""
+    tissue, nuclei = truth.get("epithelium"), truth.get("nucleus")
+    if tissue is None or nuclei is None or not (tissue.exhaustive and nuclei.exhaustive):
+        return {}
+    between = (tissue.labels > 0) & (nuclei.labels == 0)
+    return {"cytoplasm": Truth(between.astype(np.int32), True, tissue.unknown)}
 
 
 def _published(root: Path) -> Iterator[Labelled]:

@@ -11,7 +11,12 @@ RIDGE = 12.0  # of the penalty on squared weights; 6 to 25 give the same AUROC t
 
 
 def fit_logistic(
-    x: np.ndarray, right: np.ndarray, weight: np.ndarray, prior: Model | None = None
+    x: np.ndarray,
+    right: np.ndarray,
+    weight: np.ndarray,
+    prior: Model | None = None,
+    ridge: float = RIDGE,
+    held: float = 1e-6,
 ) -> Model:
     """Weighted ridge logistic regression on standardised features and their squares.
 
@@ -21,6 +26,8 @@ def fit_logistic(
         weight: float64 (n,).
         prior: weights are drawn towards those of this model, and standardised as it does; towards
             0 when None.
+        ridge: of the penalty on the squared distance from there.
+        held: the same for the intercept.
 
     Raises:
         Refused: only one class.
@@ -34,8 +41,8 @@ def fit_logistic(
         mean, scale = prior.mean, prior.scale
         anchor = np.concatenate([prior.weight, prior.square, prior.missing, [prior.intercept]])
     design = np.concatenate([expand(x, mean, scale), np.ones((len(x), 1))], axis=1)
-    penalty = np.full(design.shape[1], RIDGE)
-    penalty[-1] = 1e-6
+    penalty = np.full(design.shape[1], ridge)
+    penalty[-1] = held
     beta, target = anchor.copy(), right.astype(float)
 
     def loss(beta: np.ndarray) -> float:

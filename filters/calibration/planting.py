@@ -7,7 +7,7 @@ mask of nothing; beside them right masks with outlines as inexact as segmenters 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import cv2
 import numpy as np
@@ -36,6 +36,8 @@ class Planted:
         confidence: the segmenter's own, None where the mask is not a segmenter's.
         how: see `NATURAL` and `PLANTED`.
         iou: with the truth.
+        asked_as: what the segmenter answers it as, None for itself.
+        own: the segmenter's other scores of the mask.
     """
 
     concept: str
@@ -44,12 +46,23 @@ class Planted:
     confidence: float | None
     how: str
     iou: float
+    asked_as: str | None = None
+    own: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-def iou(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection over union of two masks, bool (H, W); 0 where both are empty."""
-    union = int((first | second).sum())
-    return int((first & second).sum()) / union if union else 0.0
+def iou(first: np.ndarray, second: np.ndarray, unknown: np.ndarray | None = None) -> float:
+    """Intersection over union of two masks, 0 where both are empty.
+
+    Args:
+        first: bool (H, W).
+        second: bool (H, W).
+        unknown: bool (H, W), pixels that count for nothing; None: all count.
+    """
+    either, both = first | second, first & second
+    if unknown is not None:
+        either, both = either & ~unknown, both & ~unknown
+    union = int(either.sum())
+    return int(both.sum()) / union if union else 0.0
 
 
 def plants(
@@ -76,12 +89,12 @@ def plants(
         natural_one = by_name.get(name)
         if natural_one is not None and natural_one.iou >= RIGHT_IOU and rng.random() < 0.5:
             mask, labels = natural_one.mask, natural_one.labels
-            confidence: float | None = natural_one.confidence
+            confidence, said = natural_one.confidence, natural_one.own
         else:
             mask, labels = _wobbled(known, kind, rng)
-            confidence = None
+            confidence, said = None, {}
             if mask.any():
-                yield Planted(name, mask, labels, None, "outline", iou(mask, truth))
+                yield Planted(name, mask, labels, None, "outline", iou(mask, truth, known.unknown))
         if not mask.any():
             continue
         others = _wrong_phrases(name, tile, missing)
@@ -89,18 +102,18 @@ def plants(
             wrong = others[int(rng.integers(len(others)))]
             own = labels if table[wrong].kind == "object" else None
             there = tile.truth.get(wrong)
-            value = 0.0 if there is None else iou(mask, there.labels > 0)
+            value = 0.0 if there is None else iou(mask, there.labels > 0, there.unknown)
             if value < RIGHT_IOU and (there is None or there.exhaustive):
-                yield Planted(wrong, mask, own, confidence, "concept", value)
+                yield Planted(wrong, mask, own, confidence, "concept", value, own=said)
         for how, changed in (
             ("shifted", _shifted(mask, labels, truth, rng)),
             ("merged", _merged(mask, labels, tile, name, rng)),
             ("hallucinated", _hallucinated(mask, labels, truth, rng)),
         ):
             if changed is not None and changed[0].any():
-                value = iou(changed[0], truth)
+                value = iou(changed[0], truth, known.unknown)
                 if value < RIGHT_IOU:
-                    yield Planted(name, *changed, confidence, how, value)
+                    yield Planted(name, *changed, confidence, how, value, own=said)
 
 
 def _wrong_phrases(name: str, tile: Labelled, missing: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from filters import decision as decision_file
 from filters import references as reference_file
 from filters.calibration.candidates import score_tiles
 from filters.calibration.fit import fit_decision
-from filters.calibration.labelled import Labelled, read_folder
+from filters.calibration.labelled import Labelled, read_folders
 from filters.calibration.regions import Collected, fit_references
 from filters.calibration.train import summary, weights_of, write
 from filters.config import FilterConfig
@@ -50,7 +50,7 @@ def refit(
         Refused: a folder is not labelled tiles, no concept has enough regions, or all candidates
             are right or wrong.
     """
-    tiles = [tile for folder in masks for tile in read_folder(folder)]
+    tiles = list(read_folders(masks))
     if not tiles:
         raise Refused(f"--masks {', '.join(map(str, masks))}: no labelled tile in it")
     old = reference_file.load_references(filters.references)

@@ -14,7 +14,7 @@ import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from filters import references as reference_file
 from filters.calibration.candidates import score_tiles
 from filters.calibration.curves import auroc
 from filters.calibration.fit import Fitted, fit_decision
-from filters.calibration.labelled import Labelled, phantoms, read_folder
+from filters.calibration.labelled import Labelled, phantoms, read_folders
 from filters.calibration.planting import PLANTED
 from filters.calibration.regions import Collected, fit_references, phantom_regions
 from filters.config import FilterConfig
@@ -57,23 +57,23 @@ def at_most(tiles: Iterator[Labelled], per_source: int) -> Iterator[Labelled]:
             yield tile
 
 
-def references(data: Path | None, phantom_tiles: int) -> reference_file.References:
-    """References from a folder's training tiles and from phantoms."""
+def references(data: Sequence[Path], phantom_tiles: int) -> reference_file.References:
+    """References from the folders' training tiles and from phantoms."""
     real = Collected()
-    for tile in read_folder(data) if data is not None else ():
+    for tile in read_folders(data):
         if not tile.kept:
             real.add(tile)
     return fit_references(real, phantom_regions(phantom_tiles, REFERENCE_SEED))
 
 
-def held_out(data: Path | None, per_source: int) -> Iterator[Labelled]:
+def held_out(data: Sequence[Path], per_source: int) -> Iterator[Labelled]:
     """Labelled tiles of the patients that nothing was trained on."""
-    tiles = read_folder(data) if data is not None else iter(())
-    return at_most((t for t in tiles if t.kept and t.truth), per_source)
+    tiles = (t for t in read_folders(data) if t.kept and (t.truth or t.absent))
+    return at_most(tiles, per_source)
 
 
 def candidates(
-    data: Path | None,
+    data: Sequence[Path],
     phantom_tiles: int,
     per_source: int,
     segmenter: Segmenter,
@@ -115,7 +115,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "--data", type=Path, help="folder of labelled tiles; phantoms alone if none"
+        "--data",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="folders of labelled tiles; phantoms alone if none",
     )
     parser.add_argument("--out", type=Path, default=reference_file.EMBEDDED.parent)
     parser.add_argument("--phantoms", type=int, default=480, help="phantoms for the decision")

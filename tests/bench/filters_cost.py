@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from filters.stage import Score
 from miner.core.masks import bbox, encode
 from miner.core.rle import encode_labels
 from ner.concepts import concepts
+from segmenters.protocol import Candidate
 from segmenters.stain import StainSegmenter
 from tests.bench.clip_cost import biomedparse, vit
 
@@ -30,22 +31,24 @@ SEED = 913_000
 CROPS = ClipConfig(regions="crops", max_instances=4)
 
 
-def rows_of(found: list[tuple[str, np.ndarray, np.ndarray | None, float]]) -> list[dict[str, Any]]:
+def rows_of(found: Mapping[str, Candidate]) -> list[dict[str, Any]]:
     """A segmenter's answers as rows of candidates."""
     return [
         {
             "concept": name,
             "kind": concepts()[name].kind,
+            "asked_as": one.asked_as,
             "roles": ["positive"],
             "prompt": name,
             "segmenter": "stain",
-            "counts": encode(mask),
-            "instances": encode_labels(labels) if labels is not None else [],
-            "bbox": list(bbox(mask)),
-            "area_px": int(mask.sum()),
-            "confidence": confidence,
+            "counts": encode(one.mask),
+            "instances": encode_labels(one.labels) if one.labels is not None else [],
+            "bbox": list(bbox(one.mask)),
+            "area_px": int(one.mask.sum()),
+            "confidence": one.confidence,
         }
-        for name, mask, labels, confidence in found
+        for name, one in found.items()
+        if one.mask is not None
     ]
 
 

@@ -16,10 +16,10 @@ from filters.decision import load_decision
 from filters.references import load_references
 from miner.core.errors import Refused
 from segmenters.config import SegmentConfig
-from segmenters.protocol import Candidate
+from segmenters.protocol import Candidate, Segmenter
 
 
-class TrueMasks:
+class TrueMasks(Segmenter):
     """Answers with the truth, and with a corner for what is not there."""
 
     name = "truth"
@@ -227,3 +227,61 @@ def test_decision_from_candidates(tmp_path):
     assert load_decision(file).segmenters == ("embedded",)
     gap = np.abs(found.probability - right).mean()
     assert gap < 0.3
+
+
+def test_a_concept_with_few_masks_is_judged_near_its_family():
+    rng = np.random.default_rng(3)
+    names = np.repeat(["stroma", "necrosis", "epithelium"], [300, 8, 300])
+    n = len(names)
+    right = rng.uniform(size=n) < 0.5
+    table = pa.table(
+        {
+            "image_id": [str(i) for i in range(n)],
+            "concept": names,
+            "kind": ["stuff"] * n,
+            "asked_as": pa.nulls(n, pa.string()),
+            "segmenter": ["embedded"] * n,
+            "roles": [["positive"]] * n,
+            "reason": pa.nulls(n, pa.string()),
+            "area_px": [100] * n,
+            # In epithelium the score says nothing.
+            "ks_rim": np.where(right & (names != "epithelium"), 0.8, 0.3) + rng.normal(0, 0.1, n),
+            "right": right,
+            "source": [f"s{i % 7}" for i in range(n)],
+            "group": [str(i % 60) for i in range(n)],
+        }
+    )
+    decision = fit.fit_decision(table, np.ones(n), np.ones(n), ["s"]).decision
+    of = {name: decision.calibrations[f"concept:{name}"] for name in set(names)}
+    # What its family's masks reach is within reach of a concept that has eight of its own.
+    assert of["stroma"].threshold_for(0.9) <= 1
+    assert of["necrosis"].threshold_for(0.8) <= 1
+    assert (
+        of["epithelium"].threshold_for(0.9) > 1
+        or np.interp(
+            of["epithelium"].threshold_for(0.9),
+            of["epithelium"].threshold[::-1],
+            of["epithelium"].kept[::-1],
+        )
+        < 0.1
+    )
+    assert of["necrosis"].right + of["necrosis"].wrong == 8
+
+
+def test_small_sources_are_left_out_whole():
+    source = ["large"] * 60 + ["one"] * 20 + ["two"] * 20
+    table = pa.table({"source": source, "group": [str(i % 10) for i in range(100)]})
+    part = fit._parts(table)
+    assert len(set(part[:60])) > 1
+    assert len(set(part[60:80])) == len(set(part[80:])) == 1
+
+
+def test_what_is_unknown_counts_for_nothing():
+    mask = np.zeros((4, 4), bool)
+    mask[:2] = True
+    truth = np.zeros((4, 4), bool)
+    truth[0] = True
+    unknown = np.zeros((4, 4), bool)
+    unknown[1] = True
+    assert planting.iou(mask, truth) == 0.5
+    assert planting.iou(mask, truth, unknown) == 1.0

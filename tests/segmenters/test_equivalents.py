@@ -7,7 +7,7 @@ from ner.concepts import concepts
 from segmenters.ask import ask
 from segmenters.embedded import EmbeddedSegmenter
 from segmenters.equivalents import answered_as, arises_in_epithelium, equivalents
-from segmenters.protocol import Candidate, Prompt
+from segmenters.protocol import Candidate, Prompt, Segmenter
 
 KNOWN = {"nucleus", "epithelial nucleus", "epithelium", "stroma", "gland", "muscle", "lymphocyte"}
 
@@ -75,7 +75,7 @@ def test_every_name_is_of_the_table_and_no_chain_comes_back():
         assert name not in chain
 
 
-class Stroma:
+class Stroma(Segmenter):
     """Knows stroma alone, everywhere in the left half; two blobs are epithelium."""
 
     name = "halves"
