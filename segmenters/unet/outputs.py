@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +30,13 @@ class Head:
         """Number of channels."""
         return len(self.sigmoid) + len(self.softmax)
 
+    def activate(self, logits: torch.Tensor) -> torch.Tensor:
+        """Probabilities, float32 (n, outputs, H, W), of logits of the same shape."""
+        import torch
+
+        k = len(self.sigmoid)
+        return torch.cat([torch.sigmoid(logits[:, :k]), torch.softmax(logits[:, k:], dim=1)], 1)
+
 
 # `centre`: 0 at the outline of an object, 1 where it is deepest.
 NUCLEI = Head(
@@ -35,22 +46,6 @@ NUCLEI = Head(
     # One halving more: whether something dark is a nucleus takes its surroundings to tell.
     (16, 48, 96, 128, 96),
 )
-TISSUE = Head(
-    2.0,
-    ("gland", "centre", "lumen", "glomerulus", "epithelium", "blood vessel"),
-    (
-        "other",
-        "fat",
-        "mucin",
-        "smooth muscle",
-        "stroma",
-        "epithelium",
-        "lymphoid",
-        "necrosis",
-        "keratin",
-        "blood",
-    ),
-)
 # In PAS. A glomerulus is 200 um across: three um per pixel show it and its surroundings.
 GLOMERULI = Head(3.0, ("glomerulus",), (), (16, 32, 64, 96))
-HEADS = {"nuclei": NUCLEI, "tissue": TISSUE, "glomeruli": GLOMERULI}
+HEADS = {"nuclei": NUCLEI, "glomeruli": GLOMERULI}

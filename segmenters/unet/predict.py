@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segmenters.regions.outputs import RegionHead
 from segmenters.unet.outputs import Head
 
 if TYPE_CHECKING:
+    from segmenters.regions.model import RegionNet
     from segmenters.unet.model import Unet
 
 # Pictures up to this side are shown whole (about 200 MB of activations); larger ones in tiles.
@@ -18,7 +20,7 @@ TILE_PX = 1024
 OVERLAP_PX = 192
 
 
-def _run(model: Unet, head: Head, image: np.ndarray) -> np.ndarray:
+def _run(model: Unet | RegionNet, head: Head | RegionHead, image: np.ndarray) -> np.ndarray:
     # Whoever only reads the settings of this segmenter does not wait for torch.
     import torch
 
@@ -32,8 +34,7 @@ def _run(model: Unet, head: Head, image: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         with autocast():
             logits = model(pixels.contiguous(memory_format=torch.channels_last)).float()
-        k = len(head.sigmoid)
-        maps = torch.cat([torch.sigmoid(logits[:, :k]), torch.softmax(logits[:, k:], dim=1)], 1)
+        maps = head.activate(logits)
     return maps[0, :, :height, :width].numpy()
 
 
@@ -46,13 +47,13 @@ def _tiles(side: int) -> tuple[list[int], int]:
     return [round(i * (side - length) / (count - 1)) for i in range(count)], length
 
 
-def predict(model: Unet, head: Head, image: np.ndarray) -> np.ndarray:
+def predict(model: Unet | RegionNet, head: Head | RegionHead, image: np.ndarray) -> np.ndarray:
     """Probability maps, float32 (outputs, H, W), 0..1.
 
     Args:
         model: the network.
         head: what its maps are.
-        image: uint8 (H, W, 3), RGB, at `head.mpp`.
+        image: uint8 (H, W, 3), RGB, at the scale of the network.
     """
     height, width = image.shape[:2]
     if max(height, width) <= WHOLE_PX:

@@ -1,9 +1,10 @@
-"""The shipped weights: half precision in the file, single precision in memory."""
+"""The shipped weights: kernels in half precision in the file, single precision in memory."""
 
 from __future__ import annotations
 
 import os
 import pathlib
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -12,12 +13,16 @@ from segmenters.unet.model import Unet
 from segmenters.unet.outputs import HEADS
 
 FOLDER = pathlib.Path(__file__).parent / "weights"
+Net = TypeVar("Net", bound=nn.Module)
 
 
-def save(model: Unet, path: pathlib.Path) -> None:
-    """Write a network's weights as float16, atomically."""
+def save(model: nn.Module, path: pathlib.Path) -> None:
+    """Write a network's weights atomically: kernels as float16.
+
+    What there is one of per channel stays float32: variances can be beyond what float16 holds.
+    """
     state = {
-        name: value.half() if value.dtype.is_floating_point else value
+        name: value.half() if value.dtype.is_floating_point and value.dim() > 1 else value
         for name, value in model.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
@@ -39,9 +44,14 @@ def load(net: str, path: pathlib.Path | None = None) -> Unet:
     lost = [k for k in missing.missing_keys if not k.endswith("num_batches_tracked")]
     if lost or missing.unexpected_keys:
         raise ValueError(f"{path or net}: not the weights of this network: {lost[:3]}")
+    return fold(model)
+
+
+def fold(model: Net) -> Net:
+    """The network ready to predict: batch normalisation folded into the convolutions before it."""
     model.eval().requires_grad_(False)
     for module in list(model.modules()):
-        if not isinstance(module, nn.Sequential):
+        if not isinstance(module, nn.Sequential) or len(module) < 2:
             continue
         convolution, norm = module[0], module[1]
         if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):

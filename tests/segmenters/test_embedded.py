@@ -116,9 +116,9 @@ def test_routes_name_concepts_of_the_table():
         ("stromal nucleus", 0.45, 0.31),
         ("red blood cell", 0.57, 0.08),
         ("lumen", 0.68, 0.52),
-        ("stroma", 0.55, 0.41),
-        ("epithelium", 0.40, 0.68),
-        ("fat", 0.16, 0.46),
+        ("stroma", 0.84, 0.41),
+        ("epithelium", 0.90, 0.68),
+        ("fat", 1.0, 0.46),
         ("neutrophil", 0.24, 0.02),
     ],
 )
@@ -145,5 +145,5 @@ def test_confidence_grows_with_what_it_is_read_from():
 
 def test_shipped_weights_are_small():
     files = sorted(weights.FOLDER.glob("*.pt"))
-    assert [f.stem for f in files] == ["glomeruli", "nuclei", "tissue"]
-    assert sum(f.stat().st_size for f in files) < 6e6
+    assert [f.stem for f in files] == ["glomeruli", "mitoses", "nuclei", "regions"]
+    assert sum(f.stat().st_size for f in files) < 12e6

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from segmenters.stain import colour
-from segmenters.training import augment, data, fit_kinds, targets, tissue, train
+from segmenters.training import augment, data, fit_kinds, targets, train
 from segmenters.training import glomeruli as glomeruli_crops
 from segmenters.unet import darkness, glomeruli, objects, predict, weights
 from segmenters.unet.model import Unet
@@ -49,12 +49,12 @@ def test_tiles_leave_no_seam(model, monkeypatch):
 
 def test_saved_weights_predict_the_same(tmp_path):
     torch.manual_seed(0)
-    model = Unet(HEADS["tissue"].outputs, HEADS["tissue"].widths).eval()
-    weights.save(model, tmp_path / "tissue.pt")
+    model = Unet(HEADS["glomeruli"].outputs, HEADS["glomeruli"].widths).eval()
+    weights.save(model, tmp_path / "glomeruli.pt")
     image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
     one, two = (
-        predict.predict(m, HEADS["tissue"], image)
-        for m in (model, weights.load("tissue", tmp_path / "tissue.pt"))
+        predict.predict(m, HEADS["glomeruli"], image)
+        for m in (model, weights.load("glomeruli", tmp_path / "glomeruli.pt"))
     )
     assert np.abs(one - two).max() < 0.01
 
@@ -133,7 +133,7 @@ def tile(net: str) -> data.Tile:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, (96, 96, 3), np.uint8)
     labels = discs([(30, 30), (60, 60)], size=96).astype(np.uint16)
-    name = {"nuclei": "nuclei", "tissue": "gland", "glomeruli": "glomerulus"}[net]
+    name = {"nuclei": "nuclei", "glomeruli": "glomerulus"}[net]
     return data.Tile("x", "phantom", image, 1.0, {name: labels})
 
 
@@ -141,9 +141,7 @@ def crop(net: str) -> tuple:
     rng = np.random.default_rng(3)
     if net == "nuclei":
         return data.crop(tile(net), 64, rng)
-    if net == "glomeruli":
-        return glomeruli_crops.crop(tile(net), 64, rng)
-    return tissue.crop(lambda: tile(net), 64, tissue.Looks(), rng)
+    return glomeruli_crops.crop(tile(net), 64, rng)
 
 
 @pytest.mark.parametrize("net", HEADS)
@@ -208,7 +206,7 @@ def test_restaining_keeps_the_shape_of_things():
 
 
 def test_a_resumed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "CROP_PX", {"nuclei": 32, "tissue": 32})
+    monkeypatch.setattr(train, "CROP_PX", {"nuclei": 32, "glomeruli": 32})
     monkeypatch.setattr(train, "BATCH", 2)
     monkeypatch.setattr(train, "Unet", lambda outputs, widths: Unet(outputs, (4, 8, 8, 8)))
     monkeypatch.setattr(train, "SAVE_EVERY", 2)

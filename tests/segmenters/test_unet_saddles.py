@@ -6,7 +6,6 @@ import pytest
 
 from segmenters.training import targets
 from segmenters.unet import glands, saddles
-from segmenters.unet.outputs import TISSUE
 
 STAINED = (130, 90, 170)
 
@@ -19,7 +18,7 @@ def discs(places, radius: int, side: int = 128) -> np.ndarray:
     return labels
 
 
-def found(labels: np.ndarray, depth: np.ndarray, mpp: float = TISSUE.mpp) -> np.ndarray:
+def found(labels: np.ndarray, depth: np.ndarray, mpp: float = glands.MPP) -> np.ndarray:
     image = np.full((*labels.shape, 3), STAINED, np.uint8)
     return glands.find((labels > 0).astype(np.float32), depth, image, mpp)[0]
 
@@ -55,7 +54,7 @@ def test_the_scale_of_the_picture_does_not_matter():
     depth = targets.centreness(labels)
     twice = cv2.resize(depth, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
     large = np.kron(labels, np.ones((2, 2), np.int32))
-    assert found(labels, depth).max() == found(large, twice, TISSUE.mpp / 2).max() == 3
+    assert found(labels, depth).max() == found(large, twice, glands.MPP / 2).max() == 3
 
 
 @pytest.mark.parametrize(("saddle", "count"), [(0.2, 2), (0.28, 2), (0.32, 1), (0.5, 1)])
@@ -98,8 +97,8 @@ def test_walls_that_look_like_fat_are_no_gland_and_lumina_may():
     fat[labels == 2] = 0.4
     probability = (labels > 0).astype(np.float32)
     depth = targets.centreness(labels)
-    both, _ = glands.find(probability, depth, image, TISSUE.mpp)
+    both, _ = glands.find(probability, depth, image, glands.MPP)
     assert both.max() == 2
-    one, raised = glands.find(probability, depth, image, TISSUE.mpp, fat=fat)
+    one, raised = glands.find(probability, depth, image, glands.MPP, fat=fat)
     assert np.array_equal(one > 0, labels == 1)
     assert np.array_equal(one > 0, raised > glands.THRESHOLD)

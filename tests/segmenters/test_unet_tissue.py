@@ -1,16 +1,13 @@
-"""Training crops of tissue, colours of other laboratories, and glands from maps."""
+"""Colours of other laboratories, and glands from maps."""
 
 import cv2
 import numpy as np
 import pytest
 
 from segmenters.stain import regions
-from segmenters.training import styles, tissue
+from segmenters.training import styles
 from segmenters.training.data import Tile
 from segmenters.unet import glands
-from segmenters.unet.outputs import TISSUE
-
-GLAND = TISSUE.sigmoid.index("gland")
 
 
 def noise(colour: tuple, size: int = 64, seed: int = 0) -> np.ndarray:
@@ -52,48 +49,6 @@ def test_tiles_of_one_tissue_share_a_style_and_glass_has_none():
     assert not np.array_equal(found["b"][0], found["c"][0])
 
 
-def test_lumina_left_out_of_an_outline_are_unknown_and_not_background():
-    image = noise((120, 80, 160), 64)
-    labels = np.ones((64, 64), np.uint16)
-    image[20:40, 20:40] = 252
-    labels[20:40, 20:40] = 0
-    labels[50:, :] = 0
-    drawn = Tile("x", "ebhi_seg", image, 1.0, {"gland": labels})
-    maps, weights, _ = tissue.fill(drawn, image, {"gland": labels.astype(np.int32)})
-    assert weights[GLAND, 30, 30] == 0
-    assert weights[GLAND, 60, 30] == 1
-    assert maps[GLAND, 60, 30] == 0
-    assert maps[GLAND, 5, 5] == 1
-
-
-def test_tumor_is_gland_only_where_it_is_outlined_gland_by_gland():
-    image = noise((120, 80, 160), 32)
-    labels = {"tumor": np.ones((32, 32), np.int32)}
-    known = {}
-    for source in ("ebhi_seg", "bcss", "rings"):
-        drawn = Tile("x", source, image, 1.0, labels)
-        maps, weights, _ = tissue.fill(drawn, image, labels)
-        known[source] = float((maps * weights)[GLAND].mean()), float(weights[GLAND].mean())
-    assert known == {"ebhi_seg": (1.0, 1.0), "bcss": (0.0, 0.0), "rings": (0.0, 0.0)}
-
-
-def test_a_mosaic_holds_pieces_of_four_crops():
-    count = 0
-
-    def draw() -> tuple:
-        nonlocal count
-        count += 1
-        full = np.full((32, 32), count, np.float32)
-        maps = np.stack([full] * len(TISSUE.sigmoid)) / 4
-        image = np.repeat(full[..., None], 3, axis=2).astype(np.uint8)
-        return image, maps, np.ones_like(maps), full.astype(np.uint8)
-
-    image, maps, _, classes = tissue.mosaic(draw, 32, np.random.default_rng(0))
-    assert set(np.unique(image)) == {1, 2, 3, 4}
-    assert np.array_equal(image[..., 0], classes)
-    assert np.allclose(maps[GLAND] * 4, classes)
-
-
 @pytest.mark.parametrize(("inside", "filled"), [(250, True), (150, False)])
 def test_empty_holes_are_lumina_and_stained_ones_are_stroma(inside, filled):
     wall = ring()
@@ -102,7 +57,7 @@ def test_empty_holes_are_lumina_and_stained_ones_are_stroma(inside, filled):
     image[(disc > 0) & ~wall] = inside
     image[:6] = 250
     labels, _ = glands.find(
-        wall.astype(np.float32), wall.astype(np.float32) * 0.5, image, TISSUE.mpp
+        wall.astype(np.float32), wall.astype(np.float32) * 0.5, image, glands.MPP
     )
     assert (labels[48, 48] > 0) == filled
     assert labels[48, 48 + 24] > 0
@@ -112,7 +67,7 @@ def test_what_the_border_cuts_is_no_lumen():
     mask = np.ones((64, 64), bool)
     mask[:20, 20:40] = False
     mask[30:34, 30:34] = False
-    found = regions.lumen_holes(mask, np.ones_like(mask), TISSUE.mpp)
+    found = regions.lumen_holes(mask, np.ones_like(mask), glands.MPP)
     assert not found[:20].any()
     assert found[30:34, 30:34].all()
 
@@ -123,9 +78,9 @@ def test_a_hint_counts_only_where_the_network_half_believes_it():
     probability[:48] = (glands.HINTED + glands.THRESHOLD) / 2
     hint = np.zeros((96, 96), bool)
     hint[20:80, 30:60] = True
-    alone, _ = glands.find(probability, probability, image, TISSUE.mpp)
+    alone, _ = glands.find(probability, probability, image, glands.MPP)
     assert not alone.any()
-    labels, raised = glands.find(probability, probability, image, TISSUE.mpp, hint)
+    labels, raised = glands.find(probability, probability, image, glands.MPP, hint)
     assert (labels[20:48, 30:60] > 0).all()
     assert not labels[48:].any()
     assert np.array_equal(labels > 0, raised > glands.THRESHOLD)

@@ -1,0 +1,1 @@
+"""What the tissue is, at 1 um per pixel, by a network on an encoder trained on photographs."""

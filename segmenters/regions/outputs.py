@@ -1,0 +1,42 @@
+"""What the network of regions tells, map by map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+# um per pixel of what it is trained on, in the middle.
+MPP = 1.0
+# One softmax: every pixel is one of these. "other" is glass, lumen, blood, brain.
+CLASSES = (
+    "other",
+    "epithelium",
+    "stroma",
+    "lymphocytic infiltrate",
+    "muscle",
+    "fat",
+    "mucin",
+    "necrosis",
+)
+# Probabilities of their own. `centre`: 0 at the outline of a gland, 1 where it is deepest;
+# `malignant`: of epithelium alone.
+MAPS = ("gland", "centre", "lumen", "malignant")
+# One softmax: kind of the nucleus that a pixel belongs to, if it belongs to one.
+KINDS = ("epithelial nucleus", "lymphocyte", "stromal nucleus", "neutrophil", "macrophage")
+
+
+class RegionHead:
+    """How the logits of the network are read, see `segmenters.unet.predict`."""
+
+    outputs = len(CLASSES) + len(MAPS) + len(KINDS)
+
+    @staticmethod
+    def activate(logits: torch.Tensor) -> torch.Tensor:
+        """Probabilities, float32 (n, outputs, H, W), of logits of the same shape."""
+        import torch
+
+        classes, maps, kinds = logits.split([len(CLASSES), len(MAPS), len(KINDS)], dim=1)
+        parts = [torch.softmax(classes, 1), torch.sigmoid(maps), torch.softmax(kinds, 1)]
+        return torch.cat(parts, dim=1)
