@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test unit test-llm test-models chaos lint format docs bench bench-filters bench-io bench-audit bench-quality models parity verify
+.PHONY: quickstart test unit test-llm test-models chaos lint format docs bench bench-filters bench-io bench-audit bench-quality models parity verify mutants
 
 # Folders with index.jsonl to train on; without them models are trained on phantoms alone. What reads
 # one folder reads the first.
@@ -47,6 +47,10 @@ unit: $(READY)
 # Kills, resumes and other numbers of workers, on Ray; a job submitted to a Ray head.
 chaos: $(READY)
 	$(BIN)/python -m pytest -m slow tests/miner
+
+# 200 small faults planted in copies, each against its room's tests: prints what nobody noticed.
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants
 
 lint: $(READY)
 	$(BIN)/ruff check . || { echo "make format repairs what can be repaired by a machine"; exit 1; }

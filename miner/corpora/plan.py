@@ -30,7 +30,7 @@ from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.load import build_unit
 from miner.corpora.rows import Place, Reader
 
-VERSION = 2
+VERSION = 3
 SCAN_ROWS = 100_000
 PART_UNITS = 64
 
@@ -38,7 +38,7 @@ _SCAN = pa.schema(
     [
         ("table", pa.int16()),
         ("offset", pa.int64()),
-        ("length", pa.int32()),
+        ("length", pa.int64()),
         ("group", pa.uint64()),
         ("image", pa.uint64()),
         ("order", pa.int64()),
@@ -50,7 +50,7 @@ _UNITS = pa.schema(
         ("row", pa.int64()),
         ("table", pa.int16()),
         ("offset", pa.int64()),
-        ("length", pa.int32()),
+        ("length", pa.int64()),
     ]
 )
 

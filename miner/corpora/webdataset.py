@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import itertools
-import json
-import tarfile
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -14,9 +11,12 @@ from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
+from miner.corpora.json_list import load_json
+from miner.corpora.locations import MAX_FILE_BYTES
 from miner.corpora.part import CorpusPart, Listing
 from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
 from miner.corpora.tables import find_tables, table_fingerprints
+from miner.corpora.tars import members
 
 _SUFFIXES = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp")
 
@@ -53,22 +53,15 @@ class WebDataset(Reader):
     def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
         """Samples of a tar: runs of members with one key."""
         with self.folder.open(self.tables[table]) as file:
-            file.seek(start)
             key, begin, end = "", start, start
-            try:
-                with tarfile.open(fileobj=file, mode="r:") as tar:
-                    for member in tar:
-                        if not member.isreg() or hidden(member.name):
-                            continue
-                        found, _ = _key(member.name)
-                        if found != key and end > begin:
-                            yield self._entry(table, key, begin, end)
-                            begin = member.offset
-                        key = found
-                        end = member.offset_data + -(-member.size // 512) * 512
-                        tar.members = []  # type: ignore[attr-defined]  # else all stay in memory
-            except (tarfile.TarError, OSError) as error:
-                problems.append(f"the tar breaks off behind byte {begin} ({error})")
+            for member in members(file, start, None, problems):
+                if hidden(member.name):
+                    continue
+                found, _ = _key(member.name)
+                if found != key and end > begin:
+                    yield self._entry(table, key, begin, end)
+                    begin = member.begin
+                key, end = found, member.end
             if end > begin:
                 yield self._entry(table, key, begin, end)
 
@@ -87,27 +80,27 @@ class WebDataset(Reader):
     def _row(self, place: Place) -> Row:
         row = Row(place.row)
         table = self.tables[place.table]
-        with self.folder.open(table) as file:
-            file.seek(place.offset)
-            data = file.read(place.length)
         parts: dict[str, bytes] = {}
         name = ""
-        try:
-            with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-                for member in tar:
-                    if member.isreg() and not hidden(member.name):
-                        content = tar.extractfile(member)
-                        name, suffix = _key(member.name)
-                        parts[suffix] = content.read() if content else b""
-        except (tarfile.TarError, OSError):
-            row.fail("unreadable", "truncated_tar")
+        with self.folder.open(table) as file:
+            for member in members(file, place.offset, place.offset + place.length, []):
+                if hidden(member.name):
+                    continue
+                name, suffix = _key(member.name)
+                if member.sparse:
+                    row.fail("unreadable", "unsupported_compression")
+                elif member.size > MAX_FILE_BYTES:
+                    row.fail("unreadable", "member_too_large")
+                else:
+                    file.seek(member.data)
+                    parts[suffix] = file.read(member.size)
+                    if len(parts[suffix]) < member.size:
+                        row.fail("unreadable", "truncated_tar")
         suffix = next((s for s in _SUFFIXES if s in parts), "")
         stem = clean(f"{table.removesuffix('.tar')}/{name}")[0]
         row.image = f"{stem}.{suffix}" if suffix else stem
         row.group = stem
         row.where = parts.get(suffix, b"")
-        if len(data) < place.length:
-            row.fail("unreadable", "truncated_tar")
         if not suffix:
             row.fail("unreadable", "missing_image")
         self._text(row, parts)
@@ -117,8 +110,8 @@ class WebDataset(Reader):
         side: Any = {}
         if "json" in parts:
             try:
-                side = json.loads(parts["json"].decode("utf-8-sig", "surrogateescape"))
-            except (ValueError, RecursionError):
+                side = load_json(parts["json"].decode("utf-8-sig", "surrogateescape"))
+            except ValueError:
                 row.fail("unreadable", "malformed_json")
         side = side if isinstance(side, dict) else {}
         if self.config.text in parts and self.config.text != "json":
@@ -154,15 +147,11 @@ def _detect(listing: Listing) -> dict[str, Any] | None:
         if not name.endswith(".tar"):
             continue
         with listing.folder.open(name) as file:
-            try:
-                with tarfile.open(fileobj=file, mode="r:") as tar:
-                    shown = (m.name for m in tar if not hidden(m.name))
-                    members = list(itertools.islice(shown, 8))
-            except tarfile.TarError:
-                continue
-        if any(m.endswith(".txt") for m in members):
+            shown = (m.name for m in members(file, 0, None, []) if not hidden(m.name))
+            found = list(itertools.islice(shown, 8))
+        if any(m.endswith(".txt") for m in found):
             return {}
-        if any(m.endswith(".json") for m in members):
+        if any(m.endswith(".json") for m in found):
             return {"text": "json"}
     return None
 

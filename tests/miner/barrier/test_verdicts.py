@@ -37,6 +37,14 @@ def candidate(concept="gland", keep=True, reason=None, score=0.9, area=100, imag
             "rejected",
             "speck",
         ),
+        (  # of equal ones the first
+            [
+                candidate(keep=False, reason="low_score", score=0.4),
+                candidate(keep=False, reason="speck", score=0.4),
+            ],
+            "rejected",
+            "low_score",
+        ),
     ],
 )
 def test_a_row_ends_by_what_became_of_its_masks(candidates, status, reason):
