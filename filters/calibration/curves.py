@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from filters.decision import Calibration
 
@@ -24,14 +25,10 @@ def isotonic(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarr
         Mean x and mean y of every pool, float64 (k,), both ascending.
     """
     order = np.argsort(x, kind="stable")
-    pools: list[list[float]] = []  # sum of weights, of weighted x, of weighted y
-    for i in order:
-        pools.append([weight[i], weight[i] * x[i], weight[i] * y[i]])
-        while len(pools) > 1 and pools[-2][2] * pools[-1][0] >= pools[-1][2] * pools[-2][0]:
-            last = pools.pop()
-            pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]
-    total = np.array(pools)
-    return total[:, 1] / total[:, 0], total[:, 2] / total[:, 0]
+    fit = isotonic_regression(y[order], weights=weight[order])
+    starts = fit.blocks[:-1]
+    means = np.add.reduceat((weight * x)[order], starts) / np.add.reduceat(weight[order], starts)
+    return means, fit.x[starts]
 
 
 def calibrate(logit: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Calibration:

@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from scipy.stats import binomtest
 
 from miner.core.errors import Refused
 from miner.core.masks import decode
@@ -51,10 +52,8 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     """Wilson score interval of a share (Wilson 1927), 95%; (0, 1) for n = 0."""
     if n == 0:
         return 0.0, 1.0
-    p, z = hits / n, 1.96
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+    interval = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def evaluate(store: Store, masks: Path) -> dict[str, Any]:

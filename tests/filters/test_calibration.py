@@ -83,6 +83,13 @@ def test_isotonic_is_the_best_monotone_fit(pairs):
     assert y.mean() == pytest.approx(np.average(py, weights=_pool_sizes(x, y)), abs=1e-9)
 
 
+def test_pools_of_the_isotonic_map_are_weighted_means():
+    x, y = np.array([4.0, 1.0, 3.0, 2.0]), np.array([1.0, 0.0, 0.0, 1.0])
+    px, py = curves.isotonic(x, y, np.array([2.0, 1.0, 3.0, 1.0]))
+    np.testing.assert_allclose(px, [1, (2 + 3 * 3) / 4, 4])  # 2 and 3 come in the wrong order
+    np.testing.assert_allclose(py, [0, 1 / 4, 1])
+
+
 def _pool_sizes(x, y):
     sizes, values = [], []
     for value in y[np.argsort(x, kind="stable")]:
