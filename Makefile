@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test unit test-llm test-models chaos lint format docs bench bench-filters bench-io bench-audit bench-quality models parity verify mutants
+.PHONY: quickstart test unit test-llm test-models chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-quality models parity verify mutants
 
 # Folders with index.jsonl to train on; without them models are trained on phantoms alone. What reads
 # one folder reads the first.
@@ -87,6 +87,10 @@ bench-io: $(READY)
 # Simulated audits: how often intervals cover the truth, how often the gate errs.
 bench-audit: $(READY)
 	$(BIN)/python -m tests.bench.audit
+
+bench-dedupe: $(READY)
+	$(BIN)/python -m tests.bench.dedupe
+	$(BIN)/python -m tests.bench.dedupe --only vectors --hard
 
 bench-quality: $(READY)
 	$(BIN)/python -m tests.bench.quality

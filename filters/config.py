@@ -118,13 +118,19 @@ class DedupeConfig(Settings):
     """Which pictures count as the same.
 
     Attributes:
-        semantic: compare embeddings too, not only content hashes.
-        threshold: smallest cosine similarity of two duplicates. The default is for the embedded
-            layout descriptor, measured in `filters.layout`; other models need their own.
+        near: compare thumbnails, not only bytes and pixels: copies that were encoded again,
+            scaled, cropped to 80 % or more of a side, turned, mirrored, recoloured or drawn upon.
+        semantic: compare embeddings, too; with `near` a pair must resemble by its thumbnails.
+        threshold: smallest cosine of the embeddings of two duplicates. The default is for the
+            embedded layout descriptor, measured in `filters.layout`; other models need their own.
         model: "embedded", or a folder or hub id of a transformers vision model whose embeddings
             are compared.
+        largest_share: a picture with more copies than this share of all, other than exact ones,
+            stops the step: so much alike is a fault of a threshold or a corpus of empty frames.
     """
 
+    near: bool = True
     semantic: bool = True
     threshold: float = pydantic.Field(0.84, gt=0, le=1)
     model: str = "embedded"
+    largest_share: float = pydantic.Field(0.05, gt=0, le=1)

@@ -1,4 +1,4 @@
-"""The embedding stage: one vector per picture, for finding pictures that are the same."""
+"""The embedding stage: what is kept of each picture for finding pictures that are the same."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.config import DedupeConfig
+from filters.dedupe.thumbnail import SIDE, pixel_hash, thumbnail
 from filters.layout import describe
 from miner.core import beacon
 from miner.core.errors import Refused
@@ -17,7 +18,7 @@ from miner.core.unit import Unit
 
 
 class Embed:
-    """Add an embedding to every picture that has a candidate mask or may be written without one.
+    """Add an embedding, a thumbnail and a hash of the pixels to every picture that could be read.
 
     Args:
         config: which model; "embedded" describes the layout of a picture without any model.
@@ -27,20 +28,30 @@ class Embed:
     """
 
     requires: ClassVar[Mapping[str, Sequence[str]]] = {"images": ("image_id", "data")}
-    adds: ClassVar[Mapping[str, Sequence[str]]] = {"images": ("embedding",)}
+    adds: ClassVar[Mapping[str, Sequence[str]]] = {
+        "images": ("embedding", "thumbnail", "pixel_hash")
+    }
 
     def __init__(self, config: DedupeConfig):
         self.embed = describe if config.model == "embedded" else VisionModel(config.model)
 
     def __call__(self, unit: Unit) -> Unit:
-        """Return the unit with `embedding` on its images, list<float32>, unit length."""
-        vectors: list[np.ndarray | None] = []
+        """Return the unit with `embedding` (unit length) and the others on its images."""
+        found: list[tuple[np.ndarray, bytes, str] | tuple[None, None, None]] = []
         for row in unit.images.select(["image_id", "data"]).to_pylist():
             beacon.at(row["image_id"])
-            data = row["data"]
-            vectors.append(None if data is None else self.embed(decode(data)))
-        column = pa.array(vectors, pa.list_(pa.float32()))
-        return unit.with_columns("images", {"embedding": column})
+            if row["data"] is None:
+                found.append((None, None, None))
+            else:
+                image = decode(row["data"])
+                found.append((self.embed(image), thumbnail(image).tobytes(), pixel_hash(image)))
+        vectors, thumbs, hashes = zip(*found, strict=True) if found else ((), (), ())
+        columns = {
+            "embedding": pa.array(vectors, pa.list_(pa.float32())),
+            "thumbnail": pa.array(thumbs, pa.binary(SIDE * SIDE)),
+            "pixel_hash": pa.array(hashes, pa.string()),
+        }
+        return unit.with_columns("images", columns)
 
 
 class VisionModel:

@@ -9,14 +9,25 @@ from miner.interrupts import EXIT, LINE, at_once
 with at_once():
     import typer
 
-    from miner.commands import audit, corpora, demo, filters, models, ner, run, segment, shards
+    from miner.commands import (
+        audit,
+        corpora,
+        demo,
+        dupes,
+        filters,
+        models,
+        ner,
+        run,
+        segment,
+        shards,
+    )
     from miner.core.errors import DISK, Refused
     from miner.core.extras import installed
     from miner.core.rooms import check_rooms
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 # In the order in which the commands are met: `miner --help` lists them so.
-for room in (demo, corpora, run, shards, filters, audit, ner, segment, models):
+for room in (demo, corpora, run, shards, filters, dupes, audit, ner, segment, models):
     room.register(app)
 
 

@@ -88,6 +88,12 @@ def read_table(store: Store, unit_id: str, name: str, columns: list[str] | None 
         ) from None
 
 
+def column_names(store: Store, unit_id: str, name: str) -> list[str]:
+    """Names of the columns of one table of a committed unit."""
+    with store.fs.open(store.path(f"units/{unit_id}/{name}.parquet")) as file:
+        return pq.read_schema(file).names
+
+
 def light_candidates(store: Store, unit_id: str) -> pa.Table:
     """Candidates of a committed unit without their masks; raises `Refused`."""
     return read_table(store, unit_id, "candidates").drop_columns(MASKS)

@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from filters.decide import decide
-from filters.dedupe import duplicates
 from filters.splits import split_of
 from miner.barrier import ledger
+from miner.barrier.compare import compared
 from miner.barrier.negatives import negatives
 from miner.barrier.sampling import before_after, choose, coverage
 from miner.barrier.verdicts import RowState, row_states
@@ -50,6 +50,7 @@ class _Row:
     state: RowState
     split: str | None = None
     duplicate_of: str | None = None
+    similarity: float | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -143,14 +144,6 @@ def _drop_duplicates(store: Store, config: Config, rows: dict[str, list[_Row]]) 
     for unit_id, row in _written(rows):
         by_image[row.image_id].append(row)
         units.add(unit_id)
-    columns = ["image_id", "sha256", "embedding"]
-    hashes: dict[str, str] = {}
-    vectors: dict[str, np.ndarray] = {}
-    for unit_id in sorted(units):
-        for image in read_table(store, unit_id, "images", columns).to_pylist():
-            if image["image_id"] in by_image:
-                hashes[image["image_id"]] = image["sha256"]
-                vectors[image["image_id"]] = np.asarray(image["embedding"], dtype=np.float32)
     ids = sorted(by_image)
     if not ids:
         return
@@ -161,17 +154,10 @@ def _drop_duplicates(store: Store, config: Config, rows: dict[str, list[_Row]]) 
         )
         for i in ids
     ]
-    dropped = duplicates(
-        ids,
-        [hashes[i] for i in ids],
-        ranks,
-        np.stack([vectors[i] for i in ids]) if config.dedupe.semantic else None,
-        config.dedupe.threshold,
-    )
-    for image_id, (keeper, how) in dropped.items():
+    for image_id, found in compared(store, config.dedupe, sorted(units), ids, ranks).items():
         for row in by_image[image_id]:
-            row.state = dataclasses.replace(row.state, status="duplicate", reason=how)
-            row.duplicate_of = keeper
+            row.state = dataclasses.replace(row.state, status="duplicate", reason=found.reason)
+            row.duplicate_of, row.similarity = found.keeper, found.similarity
 
 
 def _sample(
@@ -298,6 +284,7 @@ def _sample_rows(rows: Sequence[_Row], shard_of: dict[str, str]) -> pa.Table:
                 "shard": shard_of[key] if key else None,
                 "key": key,
                 "duplicate_of": row.duplicate_of,
+                "similarity": row.similarity,
                 "regions": len(row.state.kept),
                 "notes": row.notes,
             }

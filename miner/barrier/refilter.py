@@ -32,6 +32,8 @@ ALLOWED = (
     "filters.geometry",
     "dedupe.threshold",
     "dedupe.semantic",
+    "dedupe.near",
+    "dedupe.largest_share",
     "sampling",
     "shards",
 )

@@ -52,6 +52,9 @@ def show(
     if shown.sample["reason"]:
         state += f" ({shown.sample['reason']})"
     console.print(f"{shown.sample['sample_id']}: {state}", highlight=False)
+    if shown.sample["duplicate_of"]:
+        keeper, similarity = shown.sample["duplicate_of"], shown.sample["similarity"]
+        console.print(f"{keeper} stays for it, similarity {similarity:.3f}", highlight=False)
     console.print(shown.caption, highlight=False, markup=False)
     for one in shown.candidates:
         table = Table("", "", title=one["concept"], title_justify="left", show_header=False)

@@ -266,9 +266,12 @@ def _target(filters: dict[str, Any]) -> str:
 
 
 def _dedupe(dedupe: dict[str, Any]) -> str:
-    if not dedupe.get("semantic"):
-        return "same bytes"
-    return f"same bytes, or cosine at least {dedupe['threshold']:g} ({dedupe['model']} embedding)"
+    levels = ["same bytes or pixels"]
+    if dedupe.get("near"):
+        levels.append("same field by thumbnail")
+    if dedupe.get("semantic"):
+        levels.append(f"cosine at least {dedupe['threshold']:g} ({dedupe['model']} embedding)")
+    return ", or ".join(levels)
 
 
 def sampling_facts(store: Store) -> dict[str, Any] | None:

@@ -22,8 +22,9 @@ STATUS = {
 # follows a colon names the model, score, flag or stratum.
 REASONS: Mapping[str, Mapping[str, str]] = {
     "duplicate": {
-        "exact": "same bytes as another picture",
-        "semantic": "nearly the same as another picture",
+        "exact": "same bytes or pixels as another picture",
+        "near": "the same field as another picture, encoded, scaled, cropped, turned or drawn upon",
+        "semantic": "its embedding and its thumbnail are nearly those of another picture",
     },
     "no_entity": {
         "no_mention": "it names no structure",
