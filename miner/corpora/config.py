@@ -20,7 +20,8 @@ class CorpusConfig(PartSettings):
         name: name in the ledger and in keys; the kind when empty.
         license: carried into every sample.
         source: carried into every sample where the rows do not say it themselves.
-        max_pixels: larger pictures are excluded before they are decoded.
+        max_pixels: larger pictures are excluded before they are decoded; stages need some 55 bytes
+            for each pixel.
         max_caption_chars: longer captions are excluded; NER would choke on them.
         assumed_mpp: um per pixel where neither slide nor magnification nor a side column `mpp`
             says it; null leaves it unknown.
@@ -32,7 +33,7 @@ class CorpusConfig(PartSettings):
     name: str = pydantic.Field("", pattern=r"^([a-z0-9]+(-[a-z0-9]+)*)?$")
     license: str = UNKNOWN_TERMS
     source: str = ""
-    max_pixels: int = pydantic.Field(100_000_000, ge=1)
+    max_pixels: int = pydantic.Field(36_000_000, ge=1)
     max_caption_chars: int = pydantic.Field(20_000, ge=1)
     assumed_mpp: float | None = pydantic.Field(None, gt=0)
     side_paths: dict[

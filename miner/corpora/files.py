@@ -12,6 +12,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from miner.core.errors import Refused
 from miner.core.names import hidden
+from miner.core.regular import open_regular, read_regular
 
 
 class Folder:
@@ -20,12 +21,14 @@ class Folder:
     Args:
         url: local path or fsspec URL.
         field: configuration field it came from, for messages.
+        home: local folder that links of its files must not lead out of; the folder itself when
+            empty.
 
     Raises:
         Refused: the URL's scheme is unknown or its driver is not installed.
     """
 
-    def __init__(self, url: str, field: str = "path"):
+    def __init__(self, url: str, field: str = "path", home: str = ""):
         self.url = url
         self.field = field
         try:
@@ -34,6 +37,7 @@ class Folder:
             raise Refused(f"{field}: {url}: {error}") from None
         self.root = root.rstrip("/")
         self.local = isinstance(self.fs, LocalFileSystem)
+        self.home = home or self.root
 
     def path(self, name: str = "") -> str:
         """Full path as the file system spells it."""
@@ -89,7 +93,7 @@ class Folder:
     def open(self, name: str = "") -> IO[bytes]:
         """Open a file for reading, seekable and buffered."""
         if self.local:
-            return open(self.path(name), "rb", buffering=1 << 20)
+            return open_regular(self.path(name))
         file: Any = self.fs.open(self.path(name), "rb")
         return io.BufferedReader(file, buffer_size=1 << 20)
 
@@ -97,11 +101,11 @@ class Folder:
         """Read a whole file.
 
         Raises:
-            OSError: it is not there or cannot be read.
+            OSError: it is not there or cannot be read, is no regular file or far too large, or a
+                link that leads out of the folder.
         """
         if self.local:
-            with open(self.path(name), "rb") as file:
-                return file.read()
+            return read_regular(self.path(name), self.home)
         return self.fs.cat_file(self.path(name))
 
     def fingerprint(self, name: str = "") -> list[Any]:
@@ -121,7 +125,7 @@ class Folder:
         if "://" in name or os.path.isabs(name):
             return Folder(name, field or self.field)
         here = self.url.rstrip("/") + "/" + name
-        folder = Folder(here, field or self.field)
+        folder = Folder(here, field or self.field, self.home)
         if folder.isdir() or folder.isfile():
             return folder
         elsewhere = Folder(name, field or self.field)

@@ -34,11 +34,11 @@ def check(data: bytes, max_pixels: int) -> Picture:
         image = opened(essential(data) if data[:8] == SIGNATURE else data)
         width, height = image.size
         picture = Picture(width=width, height=height)
-        if width * height > max_pixels:
-            return replace(picture, status="excluded", reason="too_many_pixels")
         format_ = image.format or ""
         if format_ not in FORMATS and format_ not in CONVERTED:
             return replace(picture, status="unreadable", reason="unsupported_format")
+        if width * height > max_pixels:
+            return replace(picture, status="excluded", reason="too_many_pixels")
         if format_ != "MPO" and getattr(image, "is_animated", False):
             return replace(picture, status="unreadable", reason="animated")
         if FORMATS.get(format_) == "jpg":

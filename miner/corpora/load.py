@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
@@ -13,6 +16,19 @@ from miner.core.unit import IMAGES, SAMPLES, Unit
 from miner.corpora.config import CorpusConfig
 from miner.corpora.rows import Picture, Place, Reader, Row, clean, sample_id
 from ner.strata import strata_column
+
+# What hostile content makes readers and decoders raise. That a file cannot be reached (OSError) is
+# no fault of its rows: the unit is tried again.
+ROWS_FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 
 
 def build_unit(
@@ -33,7 +49,7 @@ def build_unit(
         store: OUT, where the indexes of zips lie.
         isolated: rows that nothing may touch, and why.
     """
-    rows = reader.rows(list(places))
+    rows = _rows(reader, places)
     for row in rows:
         if row.row in isolated:
             row.status, row.reason = "unreadable", isolated[row.row]
@@ -43,8 +59,11 @@ def build_unit(
             row.fail("excluded", "caption_too_long")
             row.caption = row.caption[: config.max_caption_chars]
         row.caption = row.caption.replace("\0", " ")  # same length, and no consumer chokes on it
+        if "\0" in row.image:
+            row.fail("unreadable", "bad_name")
+            row.image = row.image.replace("\0", " ")
     alive = [row for row in rows if row.status is None]
-    pictures = reader.pictures(alive, store) if alive else {}
+    pictures = _pictures(reader, alive, store)
     for row in alive:
         picture = pictures[row.image]
         if picture.status is not None:
@@ -53,6 +72,33 @@ def build_unit(
             row.meta.setdefault(key, value)
     images = _images(rows, alive, pictures, config, name)
     return Unit(samples=_samples(rows, config, name, isolated), images=images)
+
+
+def _rows(reader: Reader, places: Sequence[Place]) -> list[Row]:
+    """The unit's rows; where one makes the reader fail, one by one."""
+    with contextlib.suppress(*ROWS_FAULTS):
+        return reader.rows(list(places))
+    rows = []
+    for place in places:
+        try:
+            rows += reader.rows([place])
+        except ROWS_FAULTS as error:
+            rows.append(Row(place.row).fail("unreadable", f"failed:{type(error).__name__}"))
+    return rows
+
+
+def _pictures(reader: Reader, rows: list[Row], store: Store) -> dict[str, Picture]:
+    """Pictures of rows in play; where one makes the reader fail, one by one."""
+    with contextlib.suppress(*ROWS_FAULTS):
+        return reader.pictures(rows, store) if rows else {}
+    pictures: dict[str, Picture] = {}
+    for row in rows:
+        try:
+            pictures.update(reader.pictures([row], store))
+        except ROWS_FAULTS as error:
+            reason = f"failed:{type(error).__name__}"
+            pictures[row.image] = Picture(status="unreadable", reason=reason)
+    return pictures
 
 
 def _samples(

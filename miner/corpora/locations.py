@@ -11,13 +11,11 @@ import numpy as np
 
 from miner.core.errors import Refused
 from miner.core.names import base, hidden, plain, spellings
+from miner.core.regular import MAX_FILE_BYTES, LeadsOut
 from miner.core.store import Store
 from miner.corpora import archive
 from miner.corpora.files import Folder
 from miner.corpora.rows import hash64
-
-# A picture file larger than this is no picture a caption corpus has.
-MAX_FILE_BYTES = 1 << 28
 
 
 class Locations:
@@ -77,7 +75,7 @@ class Locations:
         if self._nested is None:
             known = {f.path() for f in self.folders}
             inner = [
-                Folder(f.url.rstrip("/") + "/" + name, self.field)
+                Folder(f.url.rstrip("/") + "/" + name, self.field, f.home)
                 for f in self.folders
                 for name in _subfolders(f)
             ]
@@ -119,7 +117,7 @@ class Locations:
     def read(self, names: Iterable[str], store: Store) -> dict[str, bytes | str]:
         """Pictures by name: their bytes, or as text the reason why not.
 
-        Reasons: `missing_image`, `unreadable_file`, `bad_name` and those of
+        Reasons: `missing_image`, `unreadable_file`, `outside_folder`, `bad_name` and those of
         `miner.corpora.archive.Archive.read`.
         """
         result: dict[str, bytes | str] = {}
@@ -177,14 +175,11 @@ def _read_local(folder: Folder, names: list[str]) -> dict[str, bytes | str]:
     result: dict[str, bytes | str] = {}
     for name in names:
         try:
-            path = folder.path(name)
-            with open(path, "rb") as file:
-                if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
-                    result[name] = "unreadable_file"
-                else:
-                    result[name] = file.read()
+            result[name] = folder.read(name)
         except FileNotFoundError:
             continue
+        except LeadsOut:
+            result[name] = "outside_folder"
         except (OSError, ValueError) as error:
             # A name too long for the file system is a name that is not there.
             if getattr(error, "errno", None) == errno.ENAMETOOLONG:
@@ -194,12 +189,15 @@ def _read_local(folder: Folder, names: list[str]) -> dict[str, bytes | str]:
 
 
 def _read_far(folder: Folder, names: list[str]) -> dict[str, bytes | str]:
-    """All at once: object stores answer many requests as fast as one."""
-    paths = {folder.path(n): n for n in names}
-    answers = folder.fs.cat(list(paths), on_error="return") if paths else {}
+    """All at once: object stores answer many requests as fast as one.
+
+    Not by `cat`, to which a `*` in a name means every object.
+    """
+    nothing = [None] * len(names)
+    paths = [folder.path(name) for name in names]
+    answers = folder.fs.cat_ranges(paths, nothing, nothing, on_error="return") if paths else []
     result: dict[str, bytes | str] = {}
-    for path, answer in answers.items():
-        name = paths.get(path) or paths.get("/" + path.lstrip("/")) or path.rsplit("/", 1)[-1]
+    for name, answer in zip(names, answers, strict=True):
         if isinstance(answer, bytes):
             result[name] = answer
         elif not isinstance(answer, FileNotFoundError):

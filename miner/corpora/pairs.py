@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from miner.core.errors import Refused
 from miner.core.names import plain
+from miner.core.regular import LeadsOut
 from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.files import corpus_folder
@@ -71,6 +72,9 @@ class Pairs(Reader):
                 continue
             try:
                 data = self.folder.read(self._texts[stem])
+            except LeadsOut:
+                row.fail("unreadable", "outside_folder")
+                continue
             except OSError:
                 row.fail("unreadable", "unreadable_file")
                 continue
@@ -86,6 +90,8 @@ class Pairs(Reader):
         for row in rows:
             try:
                 data = self.folder.read(row.where)
+            except LeadsOut:
+                result[row.image] = Picture(status="unreadable", reason="outside_folder")
             except OSError:
                 result[row.image] = Picture(status="unreadable", reason="unreadable_file")
             else:

@@ -170,7 +170,7 @@ class Reader(Protocol):
 
 def hash64(*parts: str) -> int:
     """Stable 64-bit hash of some texts, the same however their letters are composed."""
-    text = unicodedata.normalize("NFC", "\0".join(parts)).encode("utf-8", "surrogateescape")
+    text = unicodedata.normalize("NFC", "\0".join(parts)).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 

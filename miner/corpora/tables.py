@@ -119,7 +119,12 @@ def text_table(folder: Folder, table: str) -> None:
     Raises:
         Refused: says what it is instead.
     """
-    if found := foreign(folder, table):
+    try:
+        found = foreign(folder, table)
+    except OSError as error:
+        why = error.strerror or error
+        raise Refused(f"{folder.field}: {folder.path(table)}: {why}") from None
+    if found:
         raise Refused(f"{folder.field}: {folder.path(table)}: this is {found}")
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from miner.core.names import hidden, plain
+from miner.core.regular import MAX_FILE_BYTES
 from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.json_list import load_json
-from miner.corpora.locations import MAX_FILE_BYTES
 from miner.corpora.part import CorpusPart, Listing
 from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
 from miner.corpora.tables import find_tables, table_fingerprints

@@ -84,9 +84,11 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "bad_name": "the row names no file",
         "bad_position": "the row's position is no number",
         "no_wsi_id": "the row names no slide",
+        "failed": "reading it failed, with the error that follows",
         # the picture
         "missing_image": "the picture is not there",
         "unreadable_file": "the file cannot be opened, or is far too large",
+        "outside_folder": "a link that leads out of the corpus's folder",
         "empty_file": "the file is empty",
         "not_an_image": "the file is no picture",
         "truncated": "the file ends too early",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -96,3 +97,30 @@ def test_a_flipped_byte_in_one_is_found(mined: Mined, tmp_path: Path) -> None:
     assert any(
         row["key"] in str(f) and member["name"] in str(f) for f in validate(Store(copy)).faults
     )
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["../secret", "x/../../secret", "/etc/passwd", "memory://x/y", "..", "", "a\0b", "..\\x"],
+)
+def test_what_a_row_says_leads_nowhere_else(tmp_path: Path, value: str) -> None:
+    (tmp_path / "secret.csv").write_bytes(b"secret")
+    (tmp_path / "in").mkdir()
+    row = {"image": "a.jpg", "group": value, "row": 0, "sample_id": "q-0"}
+    for pattern in ("{group}.csv", "{group}", str(tmp_path / "in" / "{group}.csv")):
+        assert side_files(row, {"csv": pattern}, str(tmp_path / "in")) == {}
+
+
+def test_links_pipes_and_files_that_may_not_be_read_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_bytes(b"secret")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "t.json").write_text("[]")
+    os.symlink("../secret.csv", tmp_path / "in" / "link.csv")
+    os.mkfifo(tmp_path / "in" / "pipe.csv")
+    (tmp_path / "in" / "good.csv").write_bytes(b"good")
+    for base in ("in", "in/t.json"):
+        found = {}
+        for name in ("link", "pipe", "good"):
+            row = {"image": f"{name}.jpg", "group": "g", "row": 0, "sample_id": "q-0"}
+            found[name] = side_files(row, {"csv": "{stem}.csv"}, str(tmp_path / base))
+        assert found == {"link": {}, "pipe": {}, "good": {"csv": b"good"}}
