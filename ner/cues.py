@@ -9,7 +9,6 @@ its direction. A pseudo-cue ("not only") does nothing and hides what is inside i
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -81,27 +80,26 @@ class Nouns:
     Attributes:
         reading: the text.
         first: end-exclusive last word of each noun phrase by its first word.
+        fields: end-exclusive last word of each label ("Necrosis", before a colon) by its first.
     """
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
         self.first = reading.nouns
-
-    @functools.cached_property
-    def fields(self) -> dict[int, int]:
-        """End-exclusive last word of each label ("Necrosis", before a colon) by its first."""
-        found: dict[int, int] = {}
-        if ":" in self.reading.text or "=" in self.reading.text:
-            for i, gap in enumerate(self.reading.gaps):
+        self._last: dict[int, int] | None = None
+        self.fields: dict[int, int] = {}
+        if ":" in reading.text or "=" in reading.text:
+            for i, gap in enumerate(reading.gaps):
                 if ":" in gap or "=" in gap:
-                    found[_label(self.reading, self.last, i + 1)] = i + 1
-        return found
+                    self.fields[_label(reading, self.last, i + 1)] = i + 1
 
-    @functools.cached_property
+    @property
     def last(self) -> dict[int, int]:
         """First word of each noun phrase by its end-exclusive last word."""
-        # A phrase stands behind its last noun in the reading, and takes its place here.
-        return {last: first for first, last in self.first.items()}
+        if self._last is None:
+            # A phrase stands behind its last noun in the reading, and takes its place here.
+            self._last = {last: first for first, last in self.first.items()}
+        return self._last
 
     def object(self, i: int) -> int:
         """Whether a noun follows directly at word i: 2 for one, 1 for a word unknown, 0 for no."""

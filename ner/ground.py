@@ -7,15 +7,17 @@ does not occur at the site the caption names), `scale` (too small for the magnif
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ner.concepts import Concept
 from ner.mentions import Fact
 
-# Smallest object, in um, that can be outlined at these magnifications: about five pixels of a
-# 1000 px picture of the field.
-SMALLEST_UM = {"low power": 8.0, "1x": 20.0, "2x": 10.0, "4x": 5.0, "5x": 4.0}
+# Smallest object, in um, that can be outlined: about five pixels of a 1000 px picture of the field,
+# at low power and through the weakest objectives, by their magnification.
+LOW_POWER_UM = 8.0
+SMALLEST_UM_AT_1X, WEAK = 20.0, 5.0
 VAGUE = frozenset({"structure", "area", "tissue", "material", "component", "body", "focus"})
 # Smears, imprints and aspirates keep cells and fragments, no layers.
 LAYERS = frozenset(
@@ -56,16 +58,25 @@ def picture(facts: Sequence[Fact]) -> Picture:
     """Return what the facts of a caption say about its picture."""
     if not facts:
         return NOTHING
-    by_kind: dict[str, list[str]] = {"site": [], "magnification": [], "specimen": []}
+    sites, specimens, smallest_um = set(), set(), None
     for kind, value, _, _ in facts:
-        if kind in by_kind:
-            by_kind[kind].append(value)
-    scales = [SMALLEST_UM.get(value, 0.0) for value in by_kind["magnification"]]
-    return Picture(
-        frozenset(by_kind["site"]),
-        min(scales, default=0.0),
-        set(by_kind["specimen"]) == {"cytology"},
-    )
+        if kind == "site":
+            sites.add(value)
+        elif kind == "magnification":
+            scale = _smallest_um(value)
+            smallest_um = scale if smallest_um is None else min(scale, smallest_um)
+        elif kind == "specimen":
+            specimens.add(value)
+    return Picture(frozenset(sites), smallest_um or 0.0, specimens == {"cytology"})
+
+
+@functools.cache
+def _smallest_um(magnification: str) -> float:
+    """Diameter in um below which objects cannot be outlined; 0 where there is no such limit."""
+    if not magnification[0].isdigit():
+        return LOW_POWER_UM if magnification == "low power" else 0.0
+    times = float(magnification.removesuffix("x"))
+    return SMALLEST_UM_AT_1X / times if 0 < times <= WEAK else 0.0
 
 
 def sites_of(facts: Iterable[Mapping[str, Any]] | None) -> frozenset[str]:

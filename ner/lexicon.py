@@ -6,12 +6,13 @@ import bisect
 from collections.abc import Iterable, Sequence
 
 from ner.abbreviations import defined
+from ner.facts import facts_of
 from ner.ground import picture, reason
 from ner.mentions import Extraction, Fact, Mention
 from ner.phrases import Phrase, Reading, read
 from ner.plain import plain
 from ner.polarity import polarities
-from ner.vocabulary import CONCEPT, IDENTITY, Entry, Vocabulary, vocabulary
+from ner.vocabulary import CONCEPT, Entry, Vocabulary, vocabulary
 
 
 class Lexicon:
@@ -34,7 +35,7 @@ class Lexicon:
         """
         reading = self._read(text)
         said, stated = polarities(reading)
-        facts = _facts(reading, stated)
+        facts = facts_of(reading, said, stated)
         return Extraction(self._mentions(text, reading, said, facts), facts)
 
     def place(
@@ -49,8 +50,7 @@ class Lexicon:
             source: name of the extractor.
         """
         reading = self._read(text)
-        _, stated = polarities(reading)
-        facts = _facts(reading, stated)
+        facts = facts_of(reading, *polarities(reading))
         phrases = []
         starts, ends = reading.word_spans()
         for start, end, fallback in spans:
@@ -122,18 +122,3 @@ class Lexicon:
                 )
             )
         return tuple(mentions)
-
-
-def _facts(reading: Reading, stated: Iterable[str]) -> tuple[Fact, ...]:
-    """What is stated of the picture: facts that are denied or doubted are none."""
-    return tuple(
-        [
-            Fact(
-                fact.entry.fact,
-                fact.entry.head if fact.entry.kind == IDENTITY else fact.entry.name,
-                *reading.span(fact),
-            )
-            for fact, polarity in zip(reading.facts, stated, strict=True)
-            if polarity == "affirmed"
-        ]
-    )

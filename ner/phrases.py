@@ -39,6 +39,8 @@ from ner.vocabulary import (
     LOOK,
     NOUN,
     OR,
+    OTHER,
+    PREPOSITION,
     SITE,
     VERB,
     Cue,
@@ -83,6 +85,7 @@ class Reading:
         cues: words at which polarity cues may begin: first, end-exclusive last of the table hit
             that starts there, and the cue that it is, if any.
         nouns: end-exclusive last word of each noun and phrase by its first word.
+        others: markers and the sign of a magnification, in order.
     """
 
     plain: Plain
@@ -96,10 +99,12 @@ class Reading:
     facts: list[Phrase]
     cues: list[tuple[int, int, Cue | None]]
     nouns: dict[int, int]
+    others: list[Item]
 
     def span(self, phrase: Phrase) -> tuple[int, int]:
         """Return the characters of the text as given that a phrase covers."""
-        return self.plain.span(self.starts[phrase.first], self.ends[phrase.last - 1])
+        start, end = self.starts[phrase.first], self.ends[phrase.last - 1]
+        return (start, end) if self.plain.starts is None else self.plain.span(start, end)
 
     def word_spans(self) -> tuple[list[int], list[int]]:
         """Return where each word starts and ends in the text as given."""
@@ -131,7 +136,7 @@ def read(
             if entry is not None:
                 table[i] = Word(word.lower(), word.endswith("s"), entry, None, 0, True)
     reading = Reading(
-        origin, text, offsets[:-1:2], offsets[1::2], parts[2::2], table, [], [], [], [], {}
+        origin, text, offsets[:-1:2], offsets[1::2], parts[2::2], table, [], [], [], [], {}, []
     )
     reading.items = _items(reading)
     _chunk(reading, reading.items)
@@ -143,6 +148,7 @@ def _items(reading: Reading) -> list[Item]:
     table, gaps = reading.words, reading.gaps
     starts, ends = reading.starts, reading.ends
     hyphens = not HYPHENS.isdisjoint(gaps)
+    pairs = hyphens or " to " in reading.text
     count = len(table)
     items: list[Item] = []
     cues = reading.cues
@@ -176,6 +182,10 @@ def _items(reading: Reading) -> list[Item]:
             node = here.next
         if last == i + 1 and word.meanings:
             entry = _meaning(word, table) or entry
+        if pairs and last == i + 1 and i + 2 < count and _is_pair(table, gaps, i):
+            items.append(Item(i, i + 3, _LOOK_ITEM, False))
+            i += 3
+            continue
         if word.cue is not None:
             if entry is not None and entry.cue is not None:
                 cues.append((i, last, entry.cue))
@@ -189,6 +199,15 @@ def _items(reading: Reading) -> list[Item]:
     return items
 
 
+def _is_pair(table: list[Word], gaps: list[str], i: int) -> bool:
+    """Whether three words are an adjective: "wall-to-wall", "salt-and-pepper", "end to end"."""
+    if not table[i + 1].flags & (PREPOSITION | AND):
+        return False
+    if gaps[i] in HYPHENS and gaps[i + 1] in HYPHENS:
+        return True
+    return table[i + 1].lemma == "to" and table[i].lemma == table[i + 2].lemma
+
+
 def _may_say(reading: Reading, i: int) -> bool:
     """Whether a cue may begin at word i though no table hit is one.
 
@@ -197,13 +216,11 @@ def _may_say(reading: Reading, i: int) -> bool:
     words, gaps, here = reading.words, reading.gaps, reading.words[i].cue
     if here is None:
         return False
-    after = words[i + 1] if i + 1 < len(words) else None
-    if after is not None and after.adverb and here.next:
-        return True
-    apart = i > 0 and gaps[i - 1] != " "
-    if here.entry is not None:
-        return apart or gaps[i] != " "
-    return apart and after is not None and after.lemma in here.next
+    if here.next and i + 1 < len(words):
+        after = words[i + 1]
+        if after.adverb or after.lemma in here.next:
+            return True
+    return here.entry is not None and (gaps[i] != " " or (i > 0 and gaps[i - 1] != " "))
 
 
 def _meaning(word: Word, table: list[Word]) -> Entry | None:
@@ -283,13 +300,26 @@ def _chunk(reading: Reading, items: list[Item]) -> None:
                 phrase_nouns[item.first] = item.last
             if kind == FACT:
                 reading.facts.append(Phrase(item.first, item.last, item.entry, ""))
+                if item.entry.inner is not None:
+                    _inner(reading, item)
+            elif kind == OTHER:
+                reading.others.append(item)
             continue
         row.append(item)
         if kind > NOUN:
             nouns = True
             phrase_nouns[item.first] = item.last
+            if item.entry.inner is not None:
+                _inner(reading, item)
     if row:
         _close(reading, row, nouns, loose)
+
+
+def _inner(reading: Reading, item: Item) -> None:
+    """Add the site that a word within a table hit states: the "renal" of "renal cortex"."""
+    if item.entry.inner is not None:
+        i, entry = item.entry.inner
+        reading.facts.append(Phrase(item.first + i, item.first + i + 1, entry, ""))
 
 
 def _close(
@@ -323,13 +353,31 @@ def _close(
         ):
             phrases.append(Phrase(first, head.last, entry, concept))
             reading.nouns[first] = head.last
-    if entry.fact:
+    if entry.fact and not (entry.everyday and _is_figure(reading, head)):
         reading.facts.append(Phrase(first, head.last, entry, ""))
     if len(row) > 1:
         for item in row[:-1]:
-            if item.entry.fact == "site":
+            if item.entry.fact == "site" and not (
+                item.entry.everyday and _is_figure(reading, item)
+            ):
                 reading.facts.append(Phrase(item.first, item.last, item.entry, ""))
     return None
+
+
+_PEOPLE = frozenset(
+    {"patient", "man", "woman", "child", "boy", "girl", "male", "female", "infant", "adult"}
+)
+
+
+def _is_figure(reading: Reading, item: Item) -> bool:
+    """Whether a part of the body is a figure of speech: "the foot of the picture", "hand lens"."""
+    words, gaps, i = reading.words, reading.gaps, item.last
+    if i == len(words) or gaps[i - 1] not in SOFT:
+        return False
+    after = words[i]
+    if after.lemma == "of":
+        return not any(word.lemma in _PEOPLE for word in words[i + 1 : i + 8])
+    return gaps[i - 1] in HYPHENS or not (after.flags or after.entry or after.adverb or after.node)
 
 
 def _joined(reading: Reading, loose: list[Item] | None, row: list[Item]) -> list[Item]:

@@ -45,7 +45,8 @@ def polarities(reading: Reading) -> tuple[list[str], list[str]]:
     result, stated = [AFFIRMED] * len(phrases), [AFFIRMED] * len(facts)
     if not phrases and not facts:
         return result, stated
-    _alternatives(reading, phrases, result)
+    if "or" in reading.text or "OR" in reading.text:
+        _alternatives(reading, phrases, result)
     diagnoses = [i for i, fact in enumerate(facts) if fact.entry.fact == "diagnosis"]
     if len(diagnoses) > 1:
         _of_facts(diagnoses, _alternatives, reading, stated)

@@ -1,14 +1,13 @@
 """Strata of a row: what its caption and its side columns say of organ, stain, patient and slide.
 
-The words are in `data/strata.tsv`; numbers (magnification, grade, stage, age) are patterns below.
+Organ, stain, magnification, specimen and subtype are the facts of the caption (`ner.facts`);
+numbers (grade, stage, age) and sex are patterns below.
 A value keeps the span it came from; a dimension without a value is the stratum `unknown`.
 """
 
 from __future__ import annotations
 
-import csv
 import functools
-import importlib.resources
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +15,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from miner.core.unit import STRATUM
+from ner.extractor import default
+from ner.mentions import Fact
+from ner.plain import Plain, plain
+from ner.vocabulary import read_table
 
 DIMENSIONS = (
     "organ",
@@ -30,6 +33,8 @@ DIMENSIONS = (
     "sex",
     "scanner",
 )
+# Dimensions that are facts of another name.
+_DIMENSIONS = {"site": "organ", "diagnosis": "subtype"}
 # Dimensions that are columns of the samples themselves.
 COLUMNS = ("corpus", "source", "group", "image_id")
 UNKNOWN = "unknown"
@@ -45,23 +50,7 @@ class Stratum(NamedTuple):
     origin: str
 
 
-# Words that are something else unless written in capitals.
-_CAPITALS = {"he", "fish", "ish"}
-# "no evidence of carcinoma" says nothing about the subtype.
-_NEGATED = re.compile(
-    r"\b(?:no|not|without|negative for|absence of|free of|rule out|ruled out|exclude[sd]?"
-    r"|lack(?:s|ing)?(?: of)?)\b[^.;:,]{0,40}$",
-    re.IGNORECASE,
-)
 _PATTERNS: Sequence[tuple[str, re.Pattern[str]]] = (
-    (  # x400, 40 x
-        "magnification",
-        re.compile(
-            r"(?:(?<!\d)(?<!\d\s)[x×]\s?(\d{1,4}(?:\.\d)?)|\b(\d{1,4}(?:\.\d)?)\s?[x×])"
-            r"(?![\w×])(?!\s?\d)",  # 3 x 4 cm is a size
-            re.IGNORECASE,
-        ),
-    ),
     (
         "grade",
         re.compile(
@@ -83,7 +72,26 @@ _PATTERNS: Sequence[tuple[str, re.Pattern[str]]] = (
         ),
     ),
     ("age", re.compile(r"\baged?\s+(\d{1,3})\b", re.IGNORECASE)),
+    ("grade", re.compile(r"\b(low|intermediate|high)[\s-]grade\b", re.IGNORECASE)),
+    (
+        "grade",
+        re.compile(
+            r"\b((?:well|moderately|poorly)[\s-]differentiated|undifferentiated|anaplastic)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    ("sex", re.compile(r"\b(females?|wom[ae]n|girl|males?|m[ae]n|boy)\b", re.IGNORECASE)),
 )
+_GRADES = {
+    "low": "low grade",
+    "intermediate": "intermediate grade",
+    "high": "high grade",
+    "well": "low grade",
+    "moderately": "intermediate grade",
+    "poorly": "high grade",
+    "undifferentiated": "high grade",
+    "anaplastic": "high grade",
+}
 _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5"}
 # Objective (2.5..100) and total magnification (25..1000) of the same view: eyepieces are 10x.
 _POWER = (("low", 0.0, 8.0), ("medium", 8.0, 25.0), ("high", 25.0, 101.0))
@@ -125,9 +133,9 @@ def strata_of(caption: str, meta: Mapping[str, Any]) -> list[Stratum]:
             value = _number("age", str(value))
         if isinstance(value, str) and value.strip():
             found[dimension] = Stratum(dimension, value.strip().lower(), None, None, dimension)
-    for stratum in _words(caption):
+    for stratum in _facts(default()(caption).facts):
         found.setdefault(stratum.dimension, stratum)
-    for stratum in _numbers(caption):
+    for stratum in _numbers(plain(caption)):
         found.setdefault(stratum.dimension, stratum)
     if "system" not in found:
         found |= _system(found.get("organ"), meta)
@@ -143,40 +151,44 @@ def strata_column(captions: Sequence[str], metas: Sequence[Mapping[str, Any]]) -
     return pa.array(rows, pa.list_(STRATUM))
 
 
-def _words(caption: str) -> Iterator[Stratum]:
-    """Values whose words the caption has: the leftmost first, but the longest subtype."""
-    pattern, values, _ = _vocabulary()
+def _facts(facts: Sequence[Fact]) -> Iterator[Stratum]:
+    """Values that the facts of a caption state: the first, but the most specific subtype."""
+    _, subtypes = _tables()
     hits = []
-    for match in pattern.finditer(caption):
-        form = match.group().lower()
-        if form in _CAPITALS and not match.group().isupper():
+    for kind, value, start, end in facts:
+        dimension = _DIMENSIONS.get(kind, kind)
+        if dimension == "subtype" and value not in subtypes:
             continue
-        negated = _NEGATED.search(caption, max(0, match.start() - 60), match.start())
-        for dimension, value in values[form]:
-            if negated and dimension == "subtype":
-                continue
-            # Longer names are more specific: "papillary renal cell carcinoma" over "carcinoma".
-            specific = len(value) if dimension == "subtype" else 0
-            hits.append((-specific, match.start(), match.end(), dimension, value))
+        if dimension == "magnification":
+            value = _power(value) or ""
+        # Longer names are more specific: "papillary renal cell carcinoma" over "carcinoma".
+        specific = len(value) if dimension == "subtype" else 0
+        if value:
+            hits.append((-specific, start, end, dimension, value.lower()))
     for _, start, end, dimension, value in sorted(hits):
         yield Stratum(dimension, value, start, end, "caption")
 
 
-def _numbers(caption: str) -> Iterator[Stratum]:
+def _power(magnification: str) -> str | None:
+    """low, medium or high."""
+    if not magnification[0].isdigit():
+        return magnification.removesuffix(" power")
+    power = float(magnification.removesuffix("x"))
+    objective = power / 10 if power > 100 else power
+    return next((name for name, low, high in _POWER if low <= objective < high), None)
+
+
+def _numbers(caption: Plain) -> Iterator[Stratum]:
     for dimension, pattern in _PATTERNS:
-        for match in pattern.finditer(caption):
+        for match in pattern.finditer(caption.text):
             value = _number(dimension, next(g for g in match.groups() if g))
             if value:
-                yield Stratum(dimension, value, match.start(), match.end(), "caption")
+                yield Stratum(dimension, value, *caption.span(*match.span()), "caption")
                 break
 
 
 def _number(dimension: str, text: str) -> str | None:
     """The stratum a number falls into."""
-    if dimension == "magnification":
-        power = float(text)
-        objective = power / 10 if power > 100 else power
-        return next((n for n, low, high in _POWER if low < objective < high), None)
     if dimension == "age":
         age = int(text)
         return f"{age // 10 * 10}-{age // 10 * 10 + 9}" if age < 120 else None
@@ -184,11 +196,15 @@ def _number(dimension: str, text: str) -> str | None:
         first, second = (int(p) for p in text.split("+"))
         return f"gleason {first + second}"
     text = text.lower()
+    if dimension == "sex":
+        return "female" if text[0] in "fgw" else "male"
+    if dimension == "grade" and (word := re.split(r"[\s-]", text)[0]) in _GRADES:
+        return _GRADES[word]
     return f"{dimension} {_ROMAN.get(text, text)}"
 
 
 def _system(organ: Stratum | None, meta: Mapping[str, Any]) -> dict[str, Stratum]:
-    systems = _vocabulary()[2]
+    systems, _ = _tables()
     if organ is not None and systems.get(organ.value):
         system = systems[organ.value]
         return {"system": Stratum("system", system, organ.start, organ.end, organ.origin)}
@@ -201,18 +217,8 @@ def _system(organ: Stratum | None, meta: Mapping[str, Any]) -> dict[str, Stratum
 
 
 @functools.cache
-def _vocabulary() -> tuple[re.Pattern[str], dict[str, list[tuple[str, str]]], dict[str, str]]:
-    """Pattern of all forms (longest first), (dimension, value) by form, system by organ."""
-    values: dict[str, list[tuple[str, str]]] = {}
-    systems: dict[str, str] = {}
-    source = importlib.resources.files("ner") / "data" / "strata.tsv"
-    with source.open(encoding="utf-8") as lines:
-        for row in csv.DictReader(lines, delimiter="\t"):
-            if row["system"]:
-                systems[row["value"]] = row["system"]
-            for form in [row["value"], *row["forms"].split(";")]:
-                if form:
-                    values.setdefault(form.lower(), []).append((row["dimension"], row["value"]))
-    forms = sorted(values, key=lambda f: (-len(f), f))
-    alternatives = "|".join(re.escape(f) for f in forms)
-    return re.compile(rf"(?<![\w-])(?:{alternatives})(?![\w-])", re.IGNORECASE), values, systems
+def _tables() -> tuple[dict[str, str], frozenset[str]]:
+    """System by organ, and the names of tumors."""
+    rows = list(read_table("context"))
+    systems = {row["name"]: row["system"] for row in rows if row["system"]}
+    return systems, frozenset(row["name"] for row in rows if row["kind"] == "tumor")

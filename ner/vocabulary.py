@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import importlib.resources
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -46,6 +47,8 @@ _ADJECTIVES = {
 }
 _CONTEXT = {
     "site": SITE,
+    "place": SITE,
+    "tumor": DIAGNOSIS,
     "diagnosis": DIAGNOSIS,
     "attribute": ATTRIBUTE,
     "stain": FACT,
@@ -53,7 +56,22 @@ _CONTEXT = {
     "specimen": FACT,
     "marker": OTHER,
     "method": OTHER,
+    "idiom": OTHER,
 }
+# Fact that a row of `context.tsv` states, by its kind.
+_FACTS = {
+    "site": "site",
+    "place": "site",
+    "tumor": "diagnosis",
+    "diagnosis": "diagnosis",
+    "stain": "stain",
+    "magnification": "magnification",
+    "specimen": "specimen",
+}
+# Tell an organ where they stand alone ("cardiac muscle"), not within a term ("cardiac gland").
+_LOCAL = frozenset({"alveolar", "cardiac", "cortical", "medullary", "nodal", "portal"})
+TIMES = "times"  # an "x" by itself, as in "40 x"
+_TIMES = re.compile(r"x(\d{1,4})|(\d{1,4})x")
 _CACHED_WORDS = 200_000
 # Stand between the words of a cue as adverbs do: "could not be clearly seen".
 _BE = frozenset({"be", "been", "being"})
@@ -70,6 +88,7 @@ class Cue:
         hides: whether it is a pseudo-cue, which does nothing and hides the cues inside it.
         ends: whether it closes the scope of a cue before it.
         follow: words that would make it, or a cue that begins inside it, a longer one.
+        simple: whether no cue inside it can take effect in its place.
     """
 
     forward: str = ""
@@ -78,11 +97,7 @@ class Cue:
     hides: bool = False
     ends: bool = False
     follow: frozenset[str] = frozenset()
-
-    @property
-    def simple(self) -> bool:
-        """Whether no cue inside it can take effect in its place."""
-        return self.hides or self.ends or (bool(self.forward) and not self.backward)
+    simple: bool = False
 
     @property
     def plain(self) -> bool:
@@ -102,6 +117,9 @@ class Entry:
         rank: order among forms that are spelled alike; the lowest wins.
         position: whether an adjective tells a compartment only ("the deep layer").
         cue: what a polarity cue does.
+        home: organ that a structure, a diagnosis or a marker's stain tells of by itself.
+        inner: the word in it that names an organ ("renal" in "renal cortex"): its place, its entry.
+        everyday: whether it is a word of everyday speech, too ("hand").
     """
 
     kind: int
@@ -111,6 +129,9 @@ class Entry:
     rank: int = 0
     position: bool = False
     cue: Cue | None = None
+    home: str = ""
+    inner: tuple[int, Entry] | None = None
+    everyday: bool = False
 
 
 T = TypeVar("T")
@@ -169,8 +190,12 @@ def _cell(cell: str | None) -> list[str]:
 
 
 def _concept_forms(table: Iterable[Concept]) -> Iterator[tuple[str, Entry]]:
+    organs = {row["name"] for row in read_table("context") if row["kind"] == "site"}
     for concept in table:
-        entry = Entry(CONCEPT, concept.name, head=concept.head, rank=0)
+        home = concept.name if concept.name in organs else ""
+        if len(concept.sites) == 1:
+            home = concept.sites[0]
+        entry = Entry(CONCEPT, concept.name, head=concept.head, rank=0, home=home)
         for form in (concept.name, *concept.forms):
             yield form, entry
 
@@ -178,9 +203,13 @@ def _concept_forms(table: Iterable[Concept]) -> Iterator[tuple[str, Entry]]:
 def _context_forms() -> Iterator[tuple[str, Entry]]:
     for row in read_table("context"):
         kind = row["kind"]
-        fact = kind if kind in ("site", "diagnosis", "stain", "magnification", "specimen") else ""
-        entry = Entry(_CONTEXT[kind], row["name"], fact=fact, rank=1)
-        for form in (row["name"], *_cell(row["forms"])):
+        fact = _FACTS.get(kind, "")
+        place = kind == "place"
+        home = row["name"] if kind == "marker" else row["site"]
+        entry = Entry(
+            _CONTEXT[kind], row["name"], fact, rank=0 if place else 1, home=home, everyday=place
+        )
+        for form in (*([] if place else [row["name"]]), *_cell(row["forms"])):
             yield form, entry
         adjective = Entry(IDENTITY, "", fact=fact, head=row["name"], rank=2)
         for form in _cell(row["adjectives"]):
@@ -266,11 +295,18 @@ class Vocabulary:
         self.root: Node = {}
         for path, entry in split:
             self._add([lemma[word] for word in path], entry)
+        for path, _ in split:
+            if len(path) > 1:
+                self._name_organ([lemma[word] for word in path])
         self._cues: dict[str, Trie[Cue]] = {}
         ends = [_insert(self._cues, [lemma[word] for word in path]) for path, _ in cue_paths]
         for (path, cue), end in zip(cue_paths, ends, strict=True):
             path = [lemma[word] for word in path]
-            end.entry = cue = dataclasses.replace(cue, follow=_follow(self._cues, path))
+            end.entry = cue = dataclasses.replace(
+                cue,
+                follow=_follow(self._cues, path),
+                simple=cue.hides or cue.ends or (bool(cue.forward) and not cue.backward),
+            )
             # What denies by its place alone ("Mucin: negative") stays the word it is elsewhere.
             if cue.plain:
                 self._add(path, Entry(CUE, " ".join(path), rank=-1, cue=cue))
@@ -296,8 +332,28 @@ class Vocabulary:
 
     def _add(self, path: list[str], entry: Entry) -> None:
         here = _insert(self.root, path)
-        if here.entry is None or entry.rank < here.entry.rank:
+        known = here.entry
+        if known is None or entry.rank < known.rank:
             here.entry = entry
+        elif known.kind == CONCEPT and entry.kind == SITE and not entry.everyday:
+            # A structure that is an organ, too ("bone"), tells of it.
+            here.entry = dataclasses.replace(known, home=entry.name)
+
+    def _name_organ(self, path: list[str]) -> None:
+        """Note which word of a form names an organ."""
+        here = _insert(self.root, path)
+        entry = here.entry
+        if entry is None or entry.kind not in (CONCEPT, DIAGNOSIS, FACT) or entry.inner is not None:
+            return
+        sites = self.concepts[entry.name].sites if entry.kind == CONCEPT else ()
+        for i, word in enumerate(path):
+            named = self.root[word].entry if word in self.root else None
+            if named is None or named.fact != "site" or named.everyday:
+                continue
+            organ = named.head if named.kind == IDENTITY else named.name
+            if organ in sites or not (sites or word in _LOCAL):
+                here.entry = dataclasses.replace(entry, inner=(i, named))
+                return
 
     def find(self, form: str) -> Entry | None:
         """Return the entry of a form, however it is spelled, or None."""
@@ -336,6 +392,11 @@ class Vocabulary:
         if here is None and not flags:
             entry = self._guess(folded)
             plural = entry is not None and folded.endswith("s")
+            times = _TIMES.fullmatch(folded)
+            if folded == "x":
+                entry = Entry(OTHER, TIMES)
+            elif times is not None:
+                entry = Entry(FACT, f"{int(times[1] or times[2])}x", fact="magnification")
         node = here.next if here and here.next else None
         if meanings and not meanings[0].context:
             entry, plural = meanings[0].entry, surface.endswith("s")

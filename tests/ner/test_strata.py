@@ -1,5 +1,6 @@
 import pytest
 
+import ner
 from ner.strata import strata_of
 
 
@@ -61,3 +62,97 @@ def test_side_columns_come_before_the_caption():
 def test_the_organ_named_wins_over_the_subspecialty():
     found = {s.dimension: s.value for s in strata_of("Liver.", {"pathology": ["Pulmonary"]})}
     assert found == {"organ": "liver", "system": "gastrointestinal"}
+
+
+@pytest.mark.parametrize(
+    ("caption", "organ"),
+    [
+        ("Renal cortex with hepatocytes.", "kidney"),
+        ("Kidney biopsy with hepatocytes.", "kidney"),
+        ("Gastric mucosa with hepatocytes.", "stomach"),
+        ("Pulmonary adenocarcinoma beside hepatocytes.", "lung"),
+        # Where no word names the organ, a diagnosis does, and then the structures.
+        ("Thyroiditis with hepatocytes.", "thyroid"),
+        ("Meningioma with hepatocytes.", "brain"),
+        ("Glomeruli and podocytes.", "kidney"),
+        ("Trabecular bone and fat.", "bone"),
+        ("Epidermis with keratin.", "skin"),
+        # A term that only sounds like an organ.
+        ("Cortical bone.", "bone"),
+        ("Alveolar soft part sarcoma.", None),
+        ("Metastatic melanoma.", None),
+        ("No liver tissue is seen, only fat.", None),
+    ],
+)
+def test_the_site_guard_sees_what_the_strata_see(caption, organ):
+    found = {s.dimension: s.value for s in strata_of(caption, {})}
+    extraction = ner.extract(caption)
+    sites = [fact.value for fact in extraction.facts if fact.kind == "site"]
+    assert found.get("organ") == (sites[0] if sites else None) == organ
+    for mention in extraction.mentions:
+        if mention.concept == "hepatocyte":
+            assert mention.reason == "finding"
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "No lymphoma.",
+        "The differential includes lymphoma.",
+        "Lymphoma cannot be excluded.",
+        "Lymphoma: absent.",
+    ],
+)
+def test_what_is_denied_or_doubted_is_no_stratum(caption):
+    assert strata_of(caption, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("caption", "fact", "stratum"),
+    [
+        ("At 25x.", "25x", "high"),
+        ("(x 400)", "400x", "high"),
+        ("Original magnification \u00d7100", "100x", "high"),
+        ("2.5 x objective", "2.5x", "low"),
+        ("2.5x", "2.5x", "low"),
+        ("10&times;", "10x", "medium"),
+        ("Scanning power.", "low power", "low"),
+        ("3 x 4 cm", None, None),
+    ],
+)
+def test_magnifications(caption, fact, stratum):
+    facts = ner.extract(caption).facts
+    assert [f.value for f in facts if f.kind == "magnification"] == ([fact] if fact else [])
+    found = {s.dimension: s.value for s in strata_of(caption, {})}
+    assert found.get("magnification") == stratum
+
+
+@pytest.mark.parametrize(
+    ("caption", "stain"),
+    [
+        ("Ki-67 in 20% of nuclei.", "immunohistochemistry"),
+        ("HER2, H&E.", "h&e"),
+        ("FISH shows HER2.", "in situ hybridization"),
+        ("A school of fish.", None),
+        ("Mucicarmine.", "mucicarmine"),
+        ("Stained with H &amp; E.", "h&e"),
+        ("Periodic\nacid Schiff.", "pas"),
+    ],
+)
+def test_stains(caption, stain):
+    assert {s.dimension: s.value for s in strata_of(caption, {})}.get("stain") == stain
+
+
+@pytest.mark.parametrize(
+    ("caption", "organ"),
+    [
+        ("A mass of the left hand.", "limb"),
+        ("The foot of a 45-year-old man.", "limb"),
+        ("The heart of a child.", "heart"),
+        ("The heart of the matter.", None),
+        ("Hand mirror.", None),
+        ("On the right hand side.", None),
+    ],
+)
+def test_words_of_everyday_speech(caption, organ):
+    assert {s.dimension: s.value for s in strata_of(caption, {})}.get("organ") == organ

@@ -1,0 +1,107 @@
+"""What a caption states of its picture: organ, stain, magnification, diagnosis, specimen.
+
+What is denied or doubted states nothing. Where no word names the organ a diagnosis tells it
+("melanoma", but not where something metastatic is spoken of), and where there is none the
+structures do ("glomeruli"); a marker tells that the stain is an immunostain. The strata of a row
+(`ner.strata`) and the site guard (`ner.ground`) see these facts.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from ner.mentions import Fact
+from ner.phrases import Phrase, Reading
+from ner.vocabulary import IDENTITY, TIMES
+
+# Numbers apart from their sign, or with a true multiplication sign; "3 x 4 cm" is a size.
+_TIMES = re.compile(
+    r"(?:(?<!\d)(?<!\d\s)[x\u00d7]\s?(\d{1,4}(?:\.\d)?)|\b(\d{1,4}(?:\.\d)?)\s?[x\u00d7])"
+    r"(?![\w\u00d7])(?!\s?\d)",
+    re.IGNORECASE,
+)
+
+
+def facts_of(reading: Reading, said: Sequence[str], stated: Iterable[str]) -> tuple[Fact, ...]:
+    """Return the facts of a reading, in order.
+
+    Args:
+        reading: the text.
+        said: polarity of each of its phrases.
+        stated: polarity of each of its facts.
+    """
+    found = []
+    homes: list[Phrase] = []  # diagnoses that tell an organ
+    sited = stained = False
+    apart = "\u00d7" in reading.text  # whether a number may stand apart from its sign
+    for phrase, polarity in zip(reading.facts, stated, strict=True):
+        if polarity != "affirmed":
+            continue
+        entry = phrase.entry
+        kind = entry.fact
+        if kind == "site":
+            sited = True
+        elif kind == "stain":
+            stained = True
+        elif kind == "magnification":
+            apart = apart or _has_point(reading, phrase)
+        elif entry.home:
+            homes.append(phrase)
+        value = entry.head if entry.kind == IDENTITY else entry.name
+        found.append(Fact(kind, value, *reading.span(phrase)))
+    if not sited:
+        if not homes or any(word.lemma.startswith("metasta") for word in reading.words):
+            homes = [
+                phrase
+                for phrase, polarity in zip(reading.phrases, said, strict=True)
+                if phrase.entry.home and polarity == "affirmed"
+            ]
+        if homes:
+            found += _implied(reading, homes)
+    for item in reading.others:
+        if item.entry.name == TIMES:
+            apart = True
+        elif item.entry.home and not stained:
+            stained = True
+            span = reading.span(Phrase(item.first, item.last, item.entry, ""))
+            found.append(Fact("stain", item.entry.home, *span))
+    if apart:
+        found = [fact for fact in found if not _is_number(fact)]
+        found += _numbers(reading)
+    if len(found) > 1:
+        found.sort(key=_start)
+    return tuple(found)
+
+
+def _implied(reading: Reading, phrases: Sequence[Phrase]) -> list[Fact]:
+    """Sites that diagnoses or structures tell: each once."""
+    seen: dict[str, Fact] = {}
+    for phrase in phrases:
+        home = phrase.entry.home
+        if home not in seen:
+            seen[home] = Fact("site", home, *reading.span(phrase))
+    return list(seen.values())
+
+
+_start = operator.attrgetter("start")
+
+
+def _has_point(reading: Reading, phrase: Phrase) -> bool:
+    """Whether a number goes on across a point: "2.5x" is a "2" and a "5x"."""
+    gaps, last = reading.gaps, phrase.last
+    return (phrase.first > 0 and gaps[phrase.first - 1] == ".") or (
+        gaps[last - 1] == "." and last < len(reading.words)
+    )
+
+
+def _is_number(fact: Fact) -> bool:
+    return fact.kind == "magnification" and fact.value[0].isdigit()
+
+
+def _numbers(reading: Reading) -> Iterator[Fact]:
+    """Yield the magnifications that are given in numbers."""
+    for match in _TIMES.finditer(reading.text):
+        number = float(match[1] or match[2])
+        yield Fact("magnification", f"{number:g}x", *reading.plain.span(*match.span()))
