@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test unit test-llm test-models chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-quality models parity verify mutants
+.PHONY: quickstart test unit test-plugin test-llm test-models chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-quality models parity verify mutants
 
 # Folders with index.jsonl to train on; without them models are trained on phantoms alone. What reads
 # one folder reads the first.
@@ -43,6 +43,10 @@ test: $(READY)
 # What needs no run, no corpus of phantoms, no other process and no reference data.
 unit: $(READY)
 	$(BIN)/python -m pytest -m 'not slow and not whole'
+
+# The package of docs/examples beside a wheel of ours in a fresh environment, on Ray and without.
+test-plugin: $(READY)
+	$(BIN)/python -m pytest -m slow tests/test_examples.py
 
 # Kills, resumes and other numbers of workers, on Ray; a job submitted to a Ray head.
 chaos: $(READY)

@@ -21,7 +21,8 @@ class Batch:
     """The candidates of a run as parallel arrays of length n.
 
     Attributes:
-        columns: every score, `OWN`, `confidence` and `area_px`: float64, NaN where undefined.
+        columns: every score, `OWN`, those of parts, `confidence` and `area_px`: float64, NaN where
+            undefined.
         damaged: bool, a stored score is NaN or infinite.
         image: object, image_id.
         concept: object, as the captions name it.
@@ -116,7 +117,8 @@ def _scores(candidates: pa.Table) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Scores as float64 with NaN for null, and which rows hold a NaN or infinity of their own."""
     damaged = np.zeros(candidates.num_rows, bool)
     columns: dict[str, np.ndarray] = {}
-    for name in (*SCORES, *OWN, CONFIDENCE, "area_px"):
+    numbers = (f.name for f in candidates.schema if pa.types.is_float64(f.type))
+    for name in dict.fromkeys((*SCORES, *OWN, CONFIDENCE, "area_px", *numbers)):
         if name not in candidates.column_names:
             columns[name] = np.full(candidates.num_rows, np.nan)
             continue

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pydantic
 
 from filters.clip.config import ClipConfig
-from filters.scores import SCORES
 from miner.core.llm_settings import LlmSettings
-from miner.core.settings import Settings
+from miner.core.parts import In, find
+from miner.core.settings import PartSettings, Settings
 
 
 class JudgeConfig(LlmSettings):
@@ -72,6 +74,7 @@ class FilterConfig(Settings):
         geometry: limits of the geometric verdicts.
         clip: the agreement model; null: no agreement scores.
         judge: the vision-model judge; not asked when left out.
+        scores: further scores, from other packages; they are thresholds and columns like all.
     """
 
     precision: float | None = pydantic.Field(None, gt=0, lt=1)
@@ -86,23 +89,18 @@ class FilterConfig(Settings):
     geometry: GeometryConfig = GeometryConfig()
     clip: ClipConfig | None = ClipConfig()
     judge: JudgeConfig | None = None
-
-    @pydantic.field_validator("at_least", "at_most")
-    @classmethod
-    def _known_scores(cls, value: dict[str, float]) -> dict[str, float]:
-        known = {*SCORES, "confidence"}
-        for name in value:
-            if name not in known:
-                raise ValueError(
-                    f"no score is called {name!r}; there are {', '.join(sorted(known))}"
-                )
-        return value
+    scores: tuple[Annotated[PartSettings, In("scores")], ...] = ()
 
     @pydantic.model_validator(mode="after")
     def _one_target(self) -> FilterConfig:
         if self.precision is not None and self.fdr is not None:
             raise ValueError("precision and fdr are both set; either one replaces the other")
         return self
+
+    def columns(self) -> dict[str, str]:
+        """What `scores` add to the candidates, and what each means."""
+        parts = [find("scores", one.kind) for one in self.scores]
+        return {name: said for part in parts for name, said in part.columns.items()}
 
     @property
     def target(self) -> tuple[str, float] | None:

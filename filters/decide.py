@@ -29,7 +29,8 @@ from filters import fdr, geometry
 from filters.batch import Batch, model_scores, read_batch
 from filters.config import FilterConfig
 from filters.decision import Decision, inputs, load_decision, model_of
-from filters.scores import CLIP, KS
+from filters.scores import CLIP, KS, VERDICT
+from miner.core.unit import described
 from ner.concepts import concepts
 
 log = logging.getLogger(__name__)
@@ -161,7 +162,8 @@ def _rule_out(
     for word, limits in (("at_least", config.at_least), ("at_most", config.at_most)):
         for name, limit in sorted(limits.items()):
             # Written so that an undefined score passes no threshold.
-            passes = columns[name] >= limit if word == "at_least" else columns[name] <= limit
+            values = columns.get(name, np.full(len(score), np.nan))
+            passes = values >= limit if word == "at_least" else values <= limit
             fail(f"{word}:{name}", ~passes)
 
     _outscore(failed, batch, score)
@@ -257,10 +259,11 @@ def _outscore(failed: np.ndarray, batch: Batch, score: np.ndarray) -> None:
 
 def _with(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
     for name, values in columns.items():
+        field = described(pa.field(name, values.type), VERDICT)
         if name in table.column_names:
-            table = table.set_column(table.column_names.index(name), name, values)
+            table = table.set_column(table.column_names.index(name), field, values)
         else:
-            table = table.append_column(name, values)
+            table = table.append_column(field, values)
     return table
 
 

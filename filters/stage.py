@@ -17,9 +17,11 @@ from filters.config import FilterConfig
 from filters.features import Pixels, is_grey
 from filters.objects import Objects, components
 from filters.objects import measure as measure_objects
+from filters.protocol import Masked, Scorer
 from filters.references import load_references
 from filters.scores import CLIP, SCORES
 from miner.core import beacon
+from miner.core.parts import find
 from miner.core.pixels import decode
 from miner.core.rle import decode_labels
 from miner.core.unit import Unit
@@ -82,6 +84,10 @@ class Score:
             from filters.judge import Judge
 
             self.judge = Judge(config.judge)
+        self.more: list[tuple[str, Scorer]] = [
+            (one.kind, find("scores", one.kind).build(one, threads)) for one in config.scores
+        ]
+        self.names = {**SCORES, **config.columns()}
 
     def __call__(self, unit: Unit) -> Unit:
         """Return the unit with scores."""
@@ -108,7 +114,7 @@ class Score:
             scored = self.score_image(image, mpp, [rows[j] for j in mine])
             for j, result in zip(mine, scored, strict=True):
                 results[j] = result
-        return unit.with_columns("candidates", self.columns(results))
+        return unit.with_columns("candidates", self.columns(results), self.names)
 
     def summary(self) -> dict[str, Any]:
         """Return `counts` and `missing` of the judge, where one is asked."""
@@ -164,6 +170,8 @@ class Score:
             objects = measure_objects(label)
             self._measure(result, row, image, pixels, mask, objects, mpp)
             result.scores["ks_support"] = support
+            if self.more:
+                self._measure_more(result, Masked(image, mpp, mask, label, *judged_as(row)))
             if grey:
                 result.notes.append("ks: grey picture, no stain")
         self._agree(image, rows, masks, labels, results)
@@ -171,12 +179,11 @@ class Score:
             self.judge.score(image, rows, masks, results)
         return results
 
-    @staticmethod
-    def columns(results: Sequence[Scored]) -> dict[str, pa.Array]:
+    def columns(self, results: Sequence[Scored]) -> dict[str, pa.Array]:
         """Columns of `candidates` that hold what was measured."""
         columns: dict[str, pa.Array] = {
             name: pa.array([_plain(r.scores.get(name)) for r in results], pa.float64())
-            for name in SCORES
+            for name in self.names
         }
         columns["overlap_with"] = pa.array([r.neighbors.overlap_with for r in results], pa.string())
         columns["inside_of"] = pa.array([r.neighbors.inside_of for r in results], pa.string())
@@ -214,6 +221,15 @@ class Score:
         result.notes += measured.notes
         if self.table is not None:
             self._biomedparse(result, row, image, mask)
+
+    def _measure_more(self, result: Scored, masked: Masked) -> None:
+        """Scores of parts; one that fails costs its own values."""
+        for kind, scorer in self.more:
+            try:
+                result.scores |= scorer(masked)
+            except Exception as error:  # whatever somebody else's code raises
+                log.warning("%s: %s", kind, error)
+                result.notes.append(f"{kind}: failed with {type(error).__name__}")
 
     def _biomedparse(
         self, result: Scored, row: Mapping[str, Any], image: np.ndarray, mask: np.ndarray

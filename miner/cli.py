@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from miner.interrupts import EXIT, LINE, at_once
 
 with at_once():
     import typer
+    from typer.core import TyperGroup
 
     from miner.commands import (
         audit,
@@ -17,6 +19,7 @@ with at_once():
         filters,
         models,
         ner,
+        parts,
         run,
         segment,
         shards,
@@ -25,9 +28,21 @@ with at_once():
     from miner.core.extras import installed
     from miner.core.rooms import check_rooms
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+class _Commands(TyperGroup):
+    """Says below the commands which parts of other packages there are."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help; only now is anybody interested in what is installed."""
+        self.epilog = parts.offered()
+        super().format_help(ctx, formatter)
+
+
+app = typer.Typer(
+    cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 # In the order in which the commands are met: `miner --help` lists them so.
-for room in (demo, corpora, run, shards, filters, dupes, audit, ner, segment, models):
+for room in (demo, corpora, run, shards, filters, dupes, audit, ner, segment, models, parts):
     room.register(app)
 
 

@@ -7,11 +7,14 @@ import json
 from typing import Annotated, Any, Literal
 
 import pydantic
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from filters.config import DedupeConfig, FilterConfig
+from filters.scores import SCORES, VERDICT
 from miner.barrier.sampling import SamplingConfig
 from miner.core.parts import In
 from miner.core.settings import Settings
+from miner.core.unit import CANDIDATES
 from miner.corpora.config import CorpusConfig, corpus_name
 from ner.config import NerConfig
 from segmenters.config import SegmentConfig
@@ -91,6 +94,22 @@ class Config(Settings):
             raise ValueError(f"corpora need distinct names, got {names}; set `name`")
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _known_scores(self) -> Config:
+        """Thresholds are on scores that this run measures, and no score has another's name."""
+        ours = {*SCORES, *VERDICT, *CANDIDATES.names}
+        of_segmenters, of_parts = self.segment.columns(), self.filters.columns()
+        twice = of_segmenters.keys() & ours | of_parts.keys() & (ours | of_segmenters.keys())
+        if twice:
+            raise _wrong("filters", "scores", f"{min(twice)} is another score's name")
+        known = {*SCORES, "confidence", *of_segmenters, *of_parts}
+        limits = {"at_least": self.filters.at_least, "at_most": self.filters.at_most}
+        for word, stated in limits.items():
+            for name in sorted(stated.keys() - known):
+                said = f"no score is called {name!r}; there are {', '.join(sorted(known))}"
+                raise _wrong("filters", word, said)
+        return self
+
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same run: all settings but paths and the spread of the work."""
         value = self.model_dump(mode="json")
@@ -104,6 +123,12 @@ class Config(Settings):
     def digest(self) -> str:
         """sha256 of `identity`, hexadecimal."""
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
+
+
+def _wrong(section: str, setting: str, said: str) -> pydantic.ValidationError:
+    kind = PydanticCustomError("score", "{said}", {"said": said})
+    line = InitErrorDetails(type=kind, loc=(section, setting), input=None)
+    return pydantic.ValidationError.from_exception_data("Config", [line])
 
 
 def difference(old: Any, new: Any, path: str = "") -> list[str]:

@@ -44,3 +44,13 @@ class SegmentConfig(Settings):
     )
     decoys: int = pydantic.Field(default=2, ge=0)
     refine: RefineConfig | None = None
+
+    def columns(self) -> dict[str, str]:
+        """Scores that the segmenters give their candidates, and what each means."""
+        parts = [find("segmenters", one.kind) for one in self.segmenters]
+        found = {name: said for part in parts for name, said in part.columns.items()}
+        if len(parts) > 1:
+            found["ensemble_iou"] = "mean IoU with the masks of the other segmenters, 0..1"
+        if self.refine is not None:
+            found["refine_iou"] = "IoU with what SAM drew from the boxes of the mask, 0..1"
+        return found

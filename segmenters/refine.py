@@ -25,8 +25,6 @@ class Refiner:
         Refused: no such model, or not all of its weights.
     """
 
-    score_names = ("refine_iou",)
-
     def __init__(self, config: RefineConfig):
         self.sam = SamBoxes(config.model, "refine.model", config.device)
         self.replace = config.replace

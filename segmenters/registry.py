@@ -6,8 +6,7 @@ import hashlib
 from pathlib import Path
 
 from miner.core.errors import Refused
-from miner.core.parts import Part, find
-from miner.core.settings import PartSettings
+from miner.core.parts import find
 from segmenters.config import SegmentConfig
 from segmenters.protocol import Segmenter
 
@@ -18,16 +17,11 @@ def build(config: SegmentConfig, threads: int = 1) -> list[Segmenter]:
     Raises:
         Refused: a model is missing or does not fit; the message names file and field.
     """
-    built = [part.build(one, threads) for part, one in chosen(config)]
+    built = [find("segmenters", one.kind).build(one, threads) for one in config.segmenters]
     names = [segmenter.name for segmenter in built]
     if len(set(names)) != len(names):
         raise Refused(f"segment.segmenters: two have the same name, got {names}; set `name`")
     return built
-
-
-def chosen(config: SegmentConfig) -> list[tuple[Part, PartSettings]]:
-    """The configured segmenters as parts, with their settings."""
-    return [(find("segmenters", one.kind), one) for one in config.segmenters]
 
 
 # Settings that name a model's file, folder or hub id.

@@ -13,7 +13,7 @@ from miner.core import beacon
 from miner.core.masks import bbox, encode
 from miner.core.pixels import decode
 from miner.core.rle import encode_labels
-from miner.core.unit import ASK, CANDIDATES, Unit
+from miner.core.unit import ASK, CANDIDATES, Unit, described
 from segmenters import registry
 from segmenters.ask import ask, refusals
 from segmenters.asks import asks
@@ -55,12 +55,8 @@ class Segment:
         self.config = config
         self.keep_negatives = keep_negatives
         self.segmenters = registry.build(config, threads)
-        names = {name for part, _ in registry.chosen(config) for name in part.columns}
-        if len(self.segmenters) > 1:
-            names.add("ensemble_iou")
         self.refine = _refiner(config.refine)
-        names |= set(self.refine.score_names if self.refine else ())
-        self.score_names = sorted(names)
+        self.columns = config.columns()
 
     def __call__(self, unit: Unit) -> Unit:
         """Return the unit with `asks` on its images and its candidates."""
@@ -118,12 +114,13 @@ class Segment:
 
     def _table(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         named = {name for row in rows for name in row["scores"]}
-        names = sorted({*self.score_names, *named} - set(CANDIDATES.names))
+        names = sorted({*self.columns, *named} - set(CANDIDATES.names))
         arrays = [pa.array([row[f.name] for row in rows], f.type) for f in CANDIDATES]
         table = pa.Table.from_arrays(arrays, schema=CANDIDATES)
         for name in names:
             values = [row["scores"].get(name) for row in rows]
-            table = table.append_column(name, pa.array(values, pa.float64()))
+            field = described(pa.field(name, pa.float64()), self.columns)
+            table = table.append_column(field, pa.array(values, pa.float64()))
         return table
 
 

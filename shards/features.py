@@ -67,6 +67,7 @@ SAMPLE: dict[str, Any] = {
             "ks": _numbers("ks"),
             "geometry": _numbers("geometry"),
             "biomedparse_p": Value("float64"),
+            "scores": [{"name": Value("string"), "value": Value("float64")}],
             "q_value": Value("float64"),
         }
     ],

@@ -14,13 +14,16 @@ from typing import Any, Literal
 
 import pydantic
 
-from filters.scores import SCORES
+from filters.scores import JUDGE, SCORES, VERDICT
+from miner.core.unit import CANDIDATES
 from ner.strata import DIMENSIONS, UNKNOWN
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
 IMAGE_FORMATS = ("jpg", "png")
 # Score columns that become the dicts `clip`, `ks`, `geometry` of a region, without the prefix.
 SCORE_GROUPS = ("clip", "ks", "geometry")
+# Columns of a candidate that a region has elsewhere, or not.
+PLACED = frozenset({*SCORES, *VERDICT, *CANDIDATES.names}) - JUDGE.keys()
 
 
 class _Model(pydantic.BaseModel):
@@ -69,6 +72,18 @@ class MentionModel(_Model):
     turn: int = pydantic.Field(default=0, ge=0)
 
 
+class ScoreModel(_Model):
+    """A score under its name in the candidate ledger, so that new ones change no type.
+
+    Attributes:
+        name: of the column.
+        value: as measured.
+    """
+
+    name: str
+    value: float
+
+
 class RegionModel(_Model):
     """The mask of one concept.
 
@@ -89,6 +104,7 @@ class RegionModel(_Model):
         ks: KS scores, without `ks_`.
         geometry: sizes and shapes, without `geometry_`.
         biomedparse_p: BiomedParse's own score, null where it was not computed.
+        scores: further scores that are defined: the segmenter's, a judge's, of other packages.
         q_value: expected share of wrong masks among those at least as good.
     """
 
@@ -107,6 +123,7 @@ class RegionModel(_Model):
     ks: dict[str, float | None]
     geometry: dict[str, float | None]
     biomedparse_p: float | None
+    scores: list[ScoreModel]
     q_value: float | None
 
 
@@ -351,6 +368,7 @@ def _region(row: Mapping[str, Any], height: int, width: int) -> dict[str, Any]:
         "score": _float(row.get("score")),
         **{group: _scores(row, group) for group in SCORE_GROUPS},
         "biomedparse_p": _float(row.get("biomedparse_p")),
+        "scores": _others(row),
         "q_value": _float(row.get("q_value")),
     }
 
@@ -359,6 +377,12 @@ def _scores(row: Mapping[str, Any], group: str) -> dict[str, float | None]:
     prefix = f"{group}_"
     names = sorted(n for n in SCORES if n.startswith(prefix))
     return {n.removeprefix(prefix): _float(row.get(n)) for n in names}
+
+
+def _others(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Scores that have no place of their own in a region, those that are defined."""
+    values = {n: _float(v) for n, v in sorted(row.items()) if isinstance(v, float)}
+    return [{"name": n, "value": v} for n, v in values.items() if v is not None and n not in PLACED]
 
 
 def _float(value: Any) -> float | None:

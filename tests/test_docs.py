@@ -29,7 +29,6 @@ from miner.cli import app
 from miner.load_config import check_config
 from miner.reference.pages import configuration
 from shards.instruct.mix import Mix
-from tests.test_examples import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -91,9 +90,9 @@ class Block:
 
     @property
     def kind(self) -> str:
-        """sh, yaml, python, diff (see test_examples.py) or drawing; empty when nobody knows."""
+        """sh, yaml, python or drawing; empty when nobody knows."""
         if self.language:
-            return self.language if self.language in ("sh", "yaml", "python", "diff") else ""
+            return self.language if self.language in ("sh", "yaml", "python") else ""
         first = self.text.split("\n", 1)[0]
         if any(first.startswith(words) for words in DRAWINGS):
             return "drawing"
@@ -219,7 +218,6 @@ def test_files_settings_and_names_in_running_text_exist(page, mined):
         file = span.split(":")[0]
         if re.fullmatch(rf"({'|'.join(ROOMS)})/[\w./*-]+", file):
             there = any(any(folder.glob(file)) for folder in (ROOT, mined / "mined"))
-            there |= file in EXAMPLES.values()  # where a reader is told to copy them
             assert there, f"{page.name}: {span} is neither in the checkout nor in OUT"
         elif match := re.match(rf"({'|'.join(ROOMS)}|sampling|dedupe|runner)(\.\w+)+", span):
             path = re.sub(r"\.(N|NAME|\d+)\b", "", match[0])

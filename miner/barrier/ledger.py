@@ -107,6 +107,6 @@ def candidate_rows(
 
 def candidate_schema(candidates: pa.Schema) -> pa.Schema:
     """Schema of the candidate ledger, given that of the candidates with verdicts."""
-    last = {"keep": pa.bool_(), "reason": pa.string()}
+    last = ("keep", "reason")
     rest = [f for f in candidates if f.name not in NOT_IN_LEDGER and f.name not in last]
-    return pa.schema([*CANDIDATE_HEAD, *rest, *(pa.field(n, t) for n, t in last.items())])
+    return pa.schema([*CANDIDATE_HEAD, *rest, *(candidates.field(name) for name in last)])

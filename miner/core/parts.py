@@ -49,6 +49,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "exported": "segmenters.exported:PART",
         "mask-files": "segmenters.mask_files:PART",
     },
+    # Scores that are always measured are no parts: see `filters.scores`.
+    "scores": {},
     "exporters": {
         "granDf": "shards.export.grandf:PARTS",
         "sa2va": "shards.export.referring:PARTS",
@@ -111,8 +113,13 @@ class Part:
 
 def kinds(group: str) -> list[str]:
     """Names of all parts of a group: those that ship, then those of other packages, sorted."""
-    theirs = {entry.name for entry in _offered(group, tuple(sys.path))}
-    return [*BUILT_IN[group], *sorted(theirs - set(BUILT_IN[group]))]
+    return [*BUILT_IN[group], *(kind for kind in offers(group) if kind not in BUILT_IN[group])]
+
+
+def offers(group: str) -> dict[str, str]:
+    """Names of the parts of other packages, and the distribution of each."""
+    theirs = _offered(group, tuple(sys.path))
+    return {entry.name: _distribution(entry) for entry in sorted(theirs, key=lambda e: e.name)}
 
 
 def find(group: str, kind: str) -> Part:
@@ -166,11 +173,14 @@ def _part(entry: EntryPoint) -> Any:
     return named.get(entry.name) if isinstance(named, Mapping) else named
 
 
+def _distribution(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else "an unknown distribution"
+
+
 def _whose(entry: EntryPoint) -> str:
     """An offer and the distribution that makes it."""
-    dist = entry.dist.name if entry.dist is not None else "an unknown distribution"
     group = entry.group.removeprefix("histomine.")
-    return f"{dist}: its entry {entry.name!r} in {group} ({entry.value})"
+    return f"{_distribution(entry)}: its entry {entry.name!r} in {group} ({entry.value})"
 
 
 @dataclasses.dataclass(frozen=True)

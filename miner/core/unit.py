@@ -146,6 +146,12 @@ CANDIDATES_ADDED = pa.schema(
 )
 
 
+def described(field: pa.Field, meanings: Mapping[str, str]) -> pa.Field:
+    """The field with its meaning, by its name, as the metadata `description`."""
+    said = meanings.get(field.name)
+    return field if said is None else field.with_metadata({"description": said})
+
+
 @dataclasses.dataclass(frozen=True)
 class Unit:
     """Three tables that belong together; see the module docstring.
@@ -160,12 +166,15 @@ class Unit:
     images: pa.Table
     candidates: pa.Table = dataclasses.field(default_factory=CANDIDATES.empty_table)
 
-    def with_columns(self, table: str, columns: Mapping[str, Any]) -> Unit:
+    def with_columns(
+        self, table: str, columns: Mapping[str, Any], meanings: Mapping[str, str] | None = None
+    ) -> Unit:
         """Return a copy in which `table` has the named columns, replaced or appended.
 
         Args:
             table: "samples", "images" or "candidates".
             columns: name to pa.Array (or list for a column that exists, cast to its type).
+            meanings: what new columns mean, by name.
         """
         t: pa.Table = getattr(self, table)
         for name, values in columns.items():
@@ -175,7 +184,8 @@ class Unit:
                     values = pa.array(values, field.type)
                 t = t.set_column(t.column_names.index(name), name, values)
             else:
-                t = t.append_column(name, values)
+                field = described(pa.field(name, values.type), meanings or {})
+                t = t.append_column(field, values)
         return dataclasses.replace(self, **{table: t})
 
 

@@ -40,6 +40,8 @@ def sections(path: str, model: type[pydantic.BaseModel]) -> Iterator[str]:
 def _inner(path: str, model: type[pydantic.BaseModel]) -> Iterator[str]:
     for name, field in model.model_fields.items():
         for suffix, kinds in _inside(field.annotation):
+            if not kinds:  # a group of which no part is there
+                continue
             where = f"{path}.{name}{suffix}" if path else name + suffix
             if len(kinds) == 1:
                 yield from sections(where, kinds[0])

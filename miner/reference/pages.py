@@ -29,6 +29,7 @@ SAMPLE_MODELS = (
     sample.SampleModel,
     sample.MentionModel,
     sample.RegionModel,
+    sample.ScoreModel,
     sample.NegativeModel,
     sample.FactModel,
     sample.TurnModel,
@@ -105,8 +106,13 @@ def output() -> str:
         columns(ledger, "SAMPLE_ROWS"),
         "### `ledger/candidates/{corpus}.parquet`",
         "A row per caption and candidate mask. A decoy, which no caption names, is listed with the "
-        "first caption of its picture. Segmenters may add scores of their own (`ensemble_iou`, …).",
+        "first caption of its picture. The scores of the segmenters that were asked are columns, "
+        "too, and those of `filters.scores`.",
         _ledger_columns(),
+        "#### Scores of segmenters and of other packages",
+        "`ensemble_iou` where several segmenters are asked, `refine_iou` with `segment.refine`, "
+        "and:",
+        _part_columns(),
         "### `units/{unit}/samples.parquet`",
         columns(unit, "SAMPLES", "SAMPLES_ADDED"),
         "### `units/{unit}/images.parquet`",
@@ -136,6 +142,17 @@ def output() -> str:
             table(("field", "type", "meaning"), rows),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _part_columns() -> str:
+    """Columns of all parts that have any; those that several kinds have stand once."""
+    named: dict[tuple[str, str], list[str]] = {}
+    for group in ("segmenters", "scores"):
+        for kind in kinds(group):
+            for column in find(group, kind).columns.items():
+                named.setdefault(column, []).append(f"`{kind}`")
+    rows = ((f"`{name}`", ", ".join(by), said) for (name, said), by in sorted(named.items()))
+    return table(("column", "of", "meaning"), rows)
 
 
 def _ledger_columns() -> str:

@@ -102,7 +102,8 @@ def _gather(
 
 
 def chain(candidate: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Scores and verdict of one candidate as (name, value) pairs, in the order they are made."""
+    """Scores and verdict of one candidate as (name, value) pairs, those of parts last."""
+    order = {name: number for number, name in enumerate(SCORES)}
     rows = [
         ("role", ", ".join(candidate["roles"] or ())),
         ("asked as", candidate.get("asked_as") or candidate["concept"]),
@@ -110,7 +111,10 @@ def chain(candidate: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("area", f"{candidate['area_px']} px"),
         ("confidence", _number(candidate["confidence"])),
     ]
-    rows += [(name, _number(candidate[name])) for name in SCORES if candidate.get(name) is not None]
+    own = {"confidence", "score", "q_value"}
+    values = {n: v for n, v in candidate.items() if isinstance(v, float) and n not in own}
+    names = sorted(values, key=lambda name: (name not in order, order.get(name, 0)))
+    rows += [(name, _number(values[name])) for name in names]
     rows += [("note", note) for note in candidate.get("notes") or ()]
     if candidate["score"] is not None:
         rows.append(("score", f"{candidate['score']:.3f} by {candidate['calibration']}"))

@@ -11,6 +11,7 @@ from filters.config import FilterConfig
 from filters.decide import decide
 from filters.scores import CLIP, GEOMETRY, SCORES
 from filters.stage import Score
+from miner.core import parts
 from miner.core.errors import Refused
 from miner.core.masks import bbox, encode
 from miner.core.rle import encode_labels
@@ -175,3 +176,21 @@ def test_missing_files_are_refused():
         Score(FilterConfig(references="/none.json", clip=None))
     with pytest.raises(Refused, match=r"filters\.biomedparse_table"):
         Score(FilterConfig(biomedparse_table="/none.json", clip=None))
+
+
+def test_a_score_of_a_part_is_a_column_with_its_meaning_and_a_threshold(monkeypatch):
+    monkeypatch.setitem(parts.BUILT_IN["scores"], "redness", "tests.filters.scorers:PART")
+    image, labels = picture()
+    small, large = labels == 1, np.ones_like(labels, bool)
+    rows = [candidate(small), candidate(large, concept="stroma", kind="stuff")]
+    settings = {"clip": None, "scores": [{"kind": "redness"}], "support_alpha": 0}
+    config = FilterConfig.model_validate({**settings, "at_least": {"redness": 0.9}})
+    done = Score(config)(unit(image, rows)).candidates
+    field = done.schema.field("redness")
+    assert (field.type, field.metadata) == (pa.float64(), {b"description": b"mean red, 0..1"})
+    expected = round(float(image[small][:, 0].mean()) / 255, 6)
+    assert done["redness"].to_pylist() == [expected, None]
+    assert "redness: failed with ValueError" in done["notes"].to_pylist()[1]
+    assert decide(done, config)["reason"].to_pylist()[0] == "at_least:redness"
+    easy = config.model_copy(update={"at_least": {"redness": 0.1}})
+    assert decide(done, easy)["keep"].to_pylist()[0]

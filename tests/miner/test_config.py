@@ -1,8 +1,12 @@
+import dataclasses
+
 import pytest
 
 from miner.config import difference
+from miner.core import parts
 from miner.core.errors import Refused
 from miner.load_config import check_config, load_config
+from tests.filters.scorers import PART
 
 QUILT = {"kind": "quilt", "path": "a/quilt"}
 
@@ -62,6 +66,32 @@ def test_identity_ignores_paths_and_workers_but_not_thresholds():
     )
     c = check_config({"corpora": [QUILT], "filters": {"precision": 0.8}}, "c")
     assert a.digest() == b.digest() != c.digest()
+
+
+@pytest.mark.parametrize("word", ["at_least", "at_most"])
+@pytest.mark.parametrize("name", ["clip_prob", "confidence", "expected_iou", "redness"])
+def test_thresholds_are_on_scores_that_the_run_measures(word, name, monkeypatch):
+    monkeypatch.setitem(parts.BUILT_IN["scores"], "redness", "tests.filters.scorers:PART")
+
+    def limited(*scores, **segment):
+        filters = {word: {name: 0.5}, "scores": [{"kind": kind} for kind in scores]}
+        return check_config({"corpora": [QUILT], "filters": filters, "segment": segment}, "c")
+
+    assert getattr(limited("redness").filters, word) == {name: 0.5}
+    with_rules_alone = {"segmenters": [{"kind": "stain"}]}
+    if name in ("expected_iou", "redness"):
+        with pytest.raises(Refused, match=rf"^c: filters.{word}: no score is called '{name}'"):
+            limited(**with_rules_alone)
+    else:
+        limited(**with_rules_alone)
+
+
+def test_a_score_has_no_other_ones_name(monkeypatch):
+    taken = dataclasses.replace(PART, columns={"clip_prob": "something else"})
+    monkeypatch.setattr("filters.config.find", lambda group, kind: taken)
+    monkeypatch.setitem(parts.BUILT_IN["scores"], "redness", "tests.filters.scorers:PART")
+    with pytest.raises(Refused, match=r"filters\.scores: clip_prob is another score's name"):
+        check_config({"corpora": [QUILT], "filters": {"scores": [{"kind": "redness"}]}}, "c")
 
 
 def test_difference_names_the_leaf():

@@ -64,7 +64,8 @@ def answering(monkeypatch):
                 columns=columns,
             )
 
-        monkeypatch.setattr(registry, "find", find)
+        for module in ("registry", "config"):
+            monkeypatch.setattr(f"segmenters.{module}.find", find)
 
     return replace
 

@@ -8,6 +8,7 @@ import tarfile
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from miner.core.store import Store
@@ -181,8 +182,6 @@ def test_sample_fits_its_schema_and_writes_floats_as_floats() -> None:
             mention(caption, "necrosis", "necrosis", "stuff", "negated"),
         ],
     }
-    import numpy as np
-
     mask = np.eye(4, dtype=bool)
     image = {"width": 4, "height": 4, "mpp": 1, "mpp_source": "slide"}
     rows = [
@@ -200,3 +199,19 @@ def test_sample_fits_its_schema_and_writes_floats_as_floats() -> None:
     assert '"mpp":1.0' in text
     assert '"d":null' in text
     assert "turn" not in value["mentions"][0]
+
+
+def test_scores_without_a_place_of_their_own_reach_the_sample() -> None:
+    caption = "Glands."
+    mentions = [mention(caption, "Glands", "gland", "object")]
+    row = {"sample_id": "q-1-0a", "corpus": "q", "row": 1, "image": "x", "mentions": mentions}
+    more = {"sharpness": 0.1234567, "judge_right": 1.0, "scale_mpp": None, "redness": float("inf")}
+    told = candidate("gland", "object", [np.eye(4, dtype=bool)], ks_d=0.5, **more)
+    image = {"width": 4, "height": 4, "mpp": None, "mpp_source": "none"}
+    value = grounded_sample({**row, "caption": caption}, image, [told], "train", [])
+    SampleModel.model_validate_json(dump(value))
+    assert value["regions"][0]["scores"] == [
+        {"name": "judge_right", "value": 1.0},
+        {"name": "sharpness", "value": 0.123457},
+    ]
+    assert value["regions"][0]["ks"]["d"] == 0.5
