@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from typing import Annotated
 
 import pydantic
 
+from filters import decision, references
 from filters.clip.config import ClipConfig
 from miner.core.llm_settings import LlmSettings
 from miner.core.parts import In, find
-from miner.core.settings import PartSettings, Settings
+from miner.core.settings import MODEL, Files, PartSettings, Settings, files_at
 
 
 class JudgeConfig(LlmSettings):
@@ -97,6 +99,19 @@ class FilterConfig(Settings):
             raise ValueError("precision and fdr are both set; either one replaces the other")
         return self
 
+    def files(self) -> Mapping[str, Files]:
+        """References, decision and BiomedParse's table."""
+        stated = {
+            "references": references.EMBEDDED if self.references == "embedded" else self.references,
+            "decision": decision.EMBEDDED if self.decision == "embedded" else self.decision,
+            "biomedparse_table": self.biomedparse_table,
+        }
+        return {name: {"": str(path)} for name, path in stated.items() if path is not None}
+
+    def incidental(self) -> Set[str]:
+        """A group of parts of which none is chosen is as good as one that nobody thought of."""
+        return frozenset() if self.scores else {"scores"}
+
     def columns(self) -> dict[str, str]:
         """What `scores` add to the candidates, and what each means."""
         parts = [find("scores", one.kind) for one in self.scores]
@@ -132,3 +147,7 @@ class DedupeConfig(Settings):
     threshold: float = pydantic.Field(0.84, gt=0, le=1)
     model: str = "embedded"
     largest_share: float = pydantic.Field(0.05, gt=0, le=1)
+
+    def files(self) -> Mapping[str, Files]:
+        """The model, where it is not left to the hub."""
+        return {} if self.model == "embedded" else {"model": files_at(self.model, MODEL)}

@@ -28,8 +28,9 @@ import pyarrow as pa
 from filters import fdr, geometry
 from filters.batch import Batch, model_scores, read_batch
 from filters.config import FilterConfig
-from filters.decision import Decision, inputs, load_decision, model_of
+from filters.decision import EMBEDDED, Decision, inputs, load_decision, model_of
 from filters.scores import CLIP, KS, VERDICT
+from miner.core.contents import digest
 from miner.core.unit import described
 from ner.concepts import concepts
 
@@ -83,9 +84,14 @@ def decide(candidates: pa.Table, config: FilterConfig) -> pa.Table:
     )
 
 
-@functools.lru_cache(maxsize=4)
 def cached_decision(path: str) -> Decision:
-    """`load_decision`, once per path."""
+    """`load_decision`, once per content of the file."""
+    file = EMBEDDED if path == "embedded" else path
+    return _loaded(path, digest({"": str(file)}, "filters.decision"))
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(path: str, content: str) -> Decision:
     return load_decision(path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Set
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -12,6 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from filters.config import DedupeConfig, FilterConfig
 from filters.scores import SCORES, VERDICT
 from miner.barrier.sampling import SamplingConfig
+from miner.core.contents import identity
 from miner.core.parts import In
 from miner.core.settings import Settings
 from miner.core.unit import CANDIDATES
@@ -58,6 +60,10 @@ class RunnerConfig(Settings):
     resources: dict[Literal["extract", "segment", "score", "embed"], Resources] = pydantic.Field(
         default_factory=dict
     )
+
+    def incidental(self) -> Set[str]:
+        """How the work is spread."""
+        return type(self).model_fields.keys() - {"threads", "unit_rows"}
 
 
 class Config(Settings):
@@ -110,15 +116,17 @@ class Config(Settings):
                 raise _wrong("filters", word, said)
         return self
 
+    def incidental(self) -> Set[str]:
+        """Where the output goes."""
+        return {"out"}
+
     def identity(self) -> dict[str, Any]:
-        """What makes two runs the same run: all settings but paths and the spread of the work."""
-        value = self.model_dump(mode="json")
-        del value["out"]
-        for corpus in value["corpora"]:
-            for field in [f for f in corpus if f.endswith("path") or f.endswith("paths")]:
-                del corpus[field]
-        value["runner"] = {"threads": self.runner.threads, "unit_rows": self.runner.unit_rows}
-        return value
+        """What makes two runs the same run: settings, and the content of the files they name.
+
+        Raises:
+            Refused: a file cannot be read.
+        """
+        return identity(self)
 
     def digest(self) -> str:
         """sha256 of `identity`, hexadecimal."""

@@ -14,13 +14,13 @@ from miner import isolation
 from miner.barrier.finish import finish, is_finished
 from miner.commits import marks as read_marks
 from miner.config import Config, difference
+from miner.core.contents import contents
 from miner.core.errors import Refused
 from miner.core.layout import NOTEBOOK, RUN
 from miner.core.store import Store
 from miner.corpora.plan import Plan, UnitRef, make_plan
 from miner.stages import NAMES
 from miner.version import __version__
-from segmenters.registry import checksums
 
 PACKAGES = (
     "faiss-cpu",
@@ -87,11 +87,11 @@ def run(
         Refused: OUT belongs to another configuration, a corpus or model is missing.
     """
     store = Store(config.out)
-    models = checksums(config.segment)
-    _check_out(store, config, models)
+    files = contents(config)
+    _check_out(store, config, files)
     plan = make_plan(config.corpora, config.runner.unit_rows, store)
     _check_corpora(store, plan)
-    store.write_json(RUN, describe(config, plan, models))
+    store.write_json(RUN, describe(config, plan, files))
 
     if retry_isolated:
         isolation.forget(store)
@@ -192,10 +192,10 @@ class LeaveOut:
         return ref
 
 
-def describe(config: Config, plan: Plan, models: Mapping[str, str]) -> dict[str, Any]:
+def describe(config: Config, plan: Plan, files: Mapping[str, str]) -> dict[str, Any]:
     """Content of run.json: the resolved configuration without secrets, hash, versions, seed.
 
-    `models` are the checksums of the model files that the configuration names.
+    `files` are the digests of the files that the configuration stands for.
     """
     versions = {"histomine": __version__, "python": platform.python_version()}
     for package in PACKAGES:
@@ -209,7 +209,7 @@ def describe(config: Config, plan: Plan, models: Mapping[str, str]) -> dict[str,
         "rows": dict(plan.rows),
         "plan": plan.fingerprint,
         "versions": versions,
-        "models": dict(models),
+        "files": dict(files),
     }
 
 
@@ -224,7 +224,7 @@ def _without_secrets(value: Any) -> Any:
     return value
 
 
-def _check_out(store: Store, config: Config, models: Mapping[str, str]) -> None:
+def _check_out(store: Store, config: Config, files: Mapping[str, str]) -> None:
     """Refuse an OUT that is something else than this run."""
     if not store.fs.exists(store.root):
         return
@@ -239,11 +239,11 @@ def _check_out(store: Store, config: Config, models: Mapping[str, str]) -> None:
         return  # nothing is mined yet, as when the first call named a model that is not there
     begun = store.read_json(RUN)
     lines = difference(begun["identity"], config.identity())
-    lines += difference(begun.get("models", {}), dict(models))
+    lines += difference(begun.get("files", files), dict(files))
     if lines:
+        said = "; ".join(dict.fromkeys(lines))  # a file's content is in both
         raise Refused(
-            f"out: {store.url} was made with another configuration: {'; '.join(lines)};"
-            " choose another --out"
+            f"out: {store.url} was made with another configuration: {said}; choose another --out"
         )
 
 
@@ -253,7 +253,11 @@ def _check_corpora(store: Store, plan: Plan) -> None:
         run = store.read_json(RUN)
         lines = difference(run["rows"], dict(plan.rows))
         if lines or run["plan"] != plan.fingerprint:
-            what = f"rows of {'; '.join(lines)}" if lines else "their rows or pictures moved"
+            what = (
+                f"rows of {'; '.join(dict.fromkeys(lines))}"
+                if lines
+                else "their rows or pictures moved"
+            )
             raise Refused(
                 f"out: {store.url} was begun with other corpora ({what}); choose another --out"
             )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from miner.core.llm_settings import LlmSettings
-from miner.core.settings import Settings
+from miner.core.settings import Files, Settings, files_at
 
 
 class LlmConfig(LlmSettings):
@@ -41,3 +43,7 @@ class NerConfig(Settings):
     linker: bool = False
     merge: Literal["union", "majority", "lexicon"] = "union"
     abbreviations: bool = True
+
+    def files(self) -> Mapping[str, Files]:
+        """The tables of concepts, words and cues."""
+        return {"tables": files_at(Path(__file__).parent / "data")}

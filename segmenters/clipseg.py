@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from miner.core.parts import Part
+from miner.core.settings import MODEL, Files, files_at
 from segmenters.hub import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -37,6 +38,10 @@ class ClipSegConfig(PhraseConfig):
     kind: Literal["clipseg"] = "clipseg"
     model: str
     batch: int = pydantic.Field(default=8, ge=1)
+
+    def files(self) -> Mapping[str, Files]:
+        """The model, where it is not left to the hub."""
+        return {"model": files_at(self.model, MODEL)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import pydantic
 
 from miner.core.parts import In, find
-from miner.core.settings import PartSettings, Settings
+from miner.core.settings import MODEL, Files, PartSettings, Settings, files_at
 
 
 class RefineConfig(Settings):
@@ -24,6 +25,10 @@ class RefineConfig(Settings):
     device: str = "cpu"
     replace: bool = False
     max_boxes: int = pydantic.Field(default=64, ge=1)
+
+    def files(self) -> Mapping[str, Files]:
+        """The model, where it is not left to the hub."""
+        return {"model": files_at(self.model, MODEL)}
 
 
 def _shipped() -> tuple[PartSettings, ...]:

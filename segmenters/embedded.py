@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from miner.core.parts import Part
-from miner.core.settings import PartSettings
+from miner.core.settings import Files, PartSettings, files_at
 from segmenters import stain, unet
 from segmenters.confidence import confidence
 from segmenters.equivalents import answered_as
@@ -19,8 +20,10 @@ from segmenters.routes import ROUTES, native
 from segmenters.stain import support
 from segmenters.stain.segmenter import SCORES as STAIN_SCORES
 from segmenters.stain.segmenter import Encoded as StainView
+from segmenters.stain.segmenter import StainConfig
 from segmenters.unet.encoded import Encoded as UnetView
 from segmenters.unet.segmenter import SCORES as UNET_SCORES
+from segmenters.unet.segmenter import UnetConfig
 
 SCORES = {
     **STAIN_SCORES,
@@ -35,6 +38,11 @@ class EmbeddedConfig(PartSettings):
     """The shipped segmenter: per concept the better of `stain` and `unet`."""
 
     kind: Literal["embedded"] = "embedded"
+
+    def files(self) -> Mapping[str, Files]:
+        """The networks, and what was fitted to them."""
+        data = files_at(Path(__file__).parent / "data", (".json",))
+        return {**StainConfig().files(), **UnetConfig().files(), "data": data}
 
 
 class Encoded:

@@ -7,7 +7,7 @@ model; a table says which concept each of their classes is.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from miner.core.errors import Refused
 from miner.core.extras import installed
 from miner.core.parts import Part
-from miner.core.settings import PartSettings
+from miner.core.settings import Files, PartSettings
 from ner.concepts import concepts
 from segmenters.probability import RegionConfig, to_region
 from segmenters.protocol import Candidate, Prompt, Segmenter
@@ -60,6 +60,10 @@ class ExportedConfig(PartSettings):
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
     device: str = "cpu"
     regions: RegionConfig = RegionConfig()
+
+    def files(self) -> Mapping[str, Files]:
+        """The expert."""
+        return {"model": {"": self.model}}
 
 
 @dataclasses.dataclass(frozen=True)

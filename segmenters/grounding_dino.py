@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ import pydantic
 import torch
 
 from miner.core.parts import Part
+from miner.core.settings import MODEL, Files, files_at
 from segmenters.hub import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -38,6 +39,10 @@ class GroundingDinoConfig(PhraseConfig):
     detector: str
     sam: str
     box_threshold: float = pydantic.Field(default=0.25, ge=0, le=1)
+
+    def files(self) -> Mapping[str, Files]:
+        """Both models, where they are not left to the hub."""
+        return {"detector": files_at(self.detector, MODEL), "sam": files_at(self.sam, MODEL)}
 
 
 @dataclasses.dataclass(frozen=True)

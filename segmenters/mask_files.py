@@ -14,7 +14,7 @@ import pydantic
 from miner.core.errors import Refused
 from miner.core.names import hidden, plain
 from miner.core.parts import Part
-from miner.core.settings import PartSettings
+from miner.core.settings import Files, PartSettings, files_at
 from ner.concepts import concepts
 from segmenters.coco_masks import Outline, read_coco
 from segmenters.label_maps import BadMask, read_label_map
@@ -42,6 +42,10 @@ class MaskFilesConfig(PartSettings):
     name: str = "mask-files"
     path: str
     concepts: dict[str, str] = pydantic.Field(default_factory=dict)
+
+    def files(self) -> Mapping[str, Files]:
+        """The masks."""
+        return {"path": files_at(self.path, pattern="**/*.png")}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ boxes from elsewhere, is what to use on histology.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from miner.core.parts import Part
+from miner.core.settings import MODEL, Files, files_at
 from segmenters.hub import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -41,6 +42,10 @@ class Sam3Config(PhraseConfig):
     kind: Literal["sam3"] = "sam3"
     model: str
     min_score: float = pydantic.Field(default=0.5, ge=0, le=1)
+
+    def files(self) -> Mapping[str, Files]:
+        """The model, where it is not left to the hub."""
+        return {"model": files_at(self.model, MODEL)}
 
 
 def label_map(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 import pydantic
 
-from miner.core.settings import Settings
+from miner.core.settings import MODEL, Files, Settings, files_at
 
 TEMPLATES = (
     "{}",
@@ -59,6 +61,11 @@ class ClipConfig(Settings):
     min_area_px: int = pydantic.Field(default=16, ge=1)
     batch_size: int = pydantic.Field(default=32, ge=1)
     seed: int = 0
+
+    def files(self) -> Mapping[str, Files]:
+        """The model, where it is not left to the hub."""
+        shipped = Path(__file__).parent / "data/small_clip.safetensors"
+        return {"model": files_at(shipped if self.model == "embedded" else self.model, MODEL)}
 
     @pydantic.field_validator("templates")
     @classmethod

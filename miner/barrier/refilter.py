@@ -15,6 +15,7 @@ import pyarrow as pa
 from miner.barrier.finish import finish
 from miner.commits import marks as read_marks
 from miner.config import Config, difference
+from miner.core.contents import contents
 from miner.core.errors import Refused
 from miner.core.layout import CHANGES, RUN, check_out
 from miner.core.store import Store
@@ -111,7 +112,12 @@ def _only_verdicts(changed: Sequence[str]) -> None:
 def _described(config: Config, run: dict[str, Any]) -> dict[str, Any]:
     """Entries of run.json that the configuration decides; paths stay as they were written."""
     plain = {**config.model_dump(mode="json"), "out": run["config"].get("out", config.out)}
-    return {"config": plain, "identity": config.identity(), "hash": config.digest()}
+    return {
+        "config": plain,
+        "identity": config.identity(),
+        "hash": config.digest(),
+        "files": contents(config),
+    }
 
 
 def _verdicts(store: Store) -> dict[Key, Verdict]:

@@ -25,7 +25,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "rows": "caption rows by corpus",
         "plan": "sha256 of which row is in which unit",
         "versions": "of Histomine, Python and the packages that results depend on",
-        "models": "sha256 of every model file, by segmenter and setting",
+        "files": "sha256 of every file that the outcome depends on, by setting",
     },
     "plan/{corpus}.json": {
         "version": "of the plan's layout",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import pydantic
 
 from miner.core.settings import Settings
@@ -45,3 +47,7 @@ class LlmSettings(Settings):
     price_in: float = pydantic.Field(default=0.0, ge=0)
     price_out: float = pydantic.Field(default=0.0, ge=0)
     seed: int = 0
+
+    def incidental(self) -> Set[str]:
+        """Where replies are recorded, and how fast they come."""
+        return {"cache", "in_flight"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Annotated
 
 import pydantic
@@ -40,6 +41,10 @@ class CorpusConfig(PartSettings):
         Annotated[str, pydantic.Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")], str
     ] = pydantic.Field(default_factory=dict)
 
+    def incidental(self) -> Set[str]:
+        """Where files lie; the plan knows rows and pictures by their content."""
+        return {"path", "side_paths"}
+
     @pydantic.field_validator("side_paths")
     @classmethod
     def _own_extensions(cls, value: dict[str, str]) -> dict[str, str]:
@@ -57,6 +62,10 @@ class PicturesConfig(CorpusConfig):
     """
 
     image_paths: tuple[str, ...] = ()
+
+    def incidental(self) -> Set[str]:
+        """Pictures lie elsewhere, too."""
+        return {*super().incidental(), "image_paths"}
 
 
 def corpus_name(config: CorpusConfig) -> str:

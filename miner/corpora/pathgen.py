@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, Literal
 
 import numpy as np
@@ -53,6 +53,10 @@ class PathGenConfig(CorpusConfig):
     patch_format: Literal["png", "jpg"] = "png"
     patch_quality: int = pydantic.Field(95, ge=1, le=100)
     max_white: float = pydantic.Field(0.95, ge=0, le=1)
+
+    def incidental(self) -> Set[str]:
+        """Slides and patches lie elsewhere, too."""
+        return {*super().incidental(), "slide_paths", "patch_paths"}
 
 
 class PathGen(Reader):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ import pydantic
 
 from miner.core.errors import Refused
 from miner.core.names import base, plain
+from miner.core.settings import Files
 from miner.core.store import Store
 from miner.corpora.config import TERMS, PicturesConfig, corpus_name
 from miner.corpora.files import Folder, corpus_folder
@@ -55,6 +56,17 @@ class QuiltConfig(PicturesConfig):
     cleaner_path: str = ""
     exclude_flags: tuple[str, ...] = ()
     exclude_not_histology: bool = True
+
+    def files(self) -> Mapping[str, Files]:
+        """The flags that exclude pictures."""
+        if not self.cleaner_path:
+            return {}
+        place = Folder(self.path).sub(self.cleaner_path)
+        return {"cleaner_path": {"": place.url}}
+
+    def incidental(self) -> Set[str]:
+        """Where the flags lie."""
+        return {*super().incidental(), "cleaner_path"}
 
     @pydantic.model_validator(mode="after")
     def _flags_need_file(self) -> QuiltConfig:

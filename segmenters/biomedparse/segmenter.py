@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +13,11 @@ import yaml
 
 from miner.core.errors import Refused
 from miner.core.parts import Part
+from miner.core.settings import MODEL, Files, files_at
 from ner.concepts import concepts
 from segmenters.biomedparse.config import Sizes
 from segmenters.biomedparse.predict import BiomedParse, Features
+from segmenters.biomedparse.weights import find
 from segmenters.phrases import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
 from segmenters.protocol import Prompt
 
@@ -50,6 +52,18 @@ class BiomedParseConfig(PhraseConfig):
     features: int = pydantic.Field(default=2, ge=1)
     template: str = "{target} in {site} {modality}"
     modality: str = "pathology"
+
+    def files(self) -> Mapping[str, Files]:
+        """Checkpoint, and sizes and tokenizer where they are files.
+
+        Raises:
+            Refused: there is no checkpoint.
+        """
+        return {
+            "checkpoint": {"": str(find(self.checkpoint))},
+            "sizes": {"": self.sizes} if self.sizes else {},
+            "tokenizer": files_at(self.tokenizer, MODEL) if self.tokenizer else {},
+        }
 
 
 def phrases(prompt: Prompt, template: str, modality: str) -> list[str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
 
 from miner.core.parts import Part
-from miner.core.settings import PartSettings
+from miner.core.settings import Files, PartSettings, files_at
 from segmenters.protocol import Candidate, Prompt, Segmenter
 from segmenters.stain import classes, colour, nuclei, regions, scale, support
 
@@ -44,6 +45,10 @@ class StainConfig(PartSettings):
     """The embedded rule-based segmenter, without weights."""
 
     kind: Literal["stain"] = "stain"
+
+    def files(self) -> Mapping[str, Files]:
+        """Weights of the rules for PAS."""
+        return {"rules": files_at(Path(__file__).parent / "data")}
 
 
 class Encoded:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import cv2
 import numpy as np
 
 from miner.core.parts import Part
-from miner.core.settings import PartSettings
+from miner.core.settings import Files, PartSettings, files_at
 from segmenters.mitoses import FIGURES
 from segmenters.protocol import Candidate, Prompt, Segmenter
 from segmenters.regions.outputs import CLASSES
@@ -48,6 +48,10 @@ class UnetConfig(PartSettings):
     """The embedded small network."""
 
     kind: Literal["unet"] = "unet"
+
+    def files(self) -> Mapping[str, Files]:
+        """The networks."""
+        return {"networks": files_at(pathlib.Path(__file__).parent / "weights")}
 
 
 def expected_iou(probability: np.ndarray, mask: np.ndarray) -> float:

@@ -66,8 +66,9 @@ def test_the_whole_way(place, plain):
     assert {c["segmenter"] for c in candidates} == {"biomedparse"}
     assert any(c["area_px"] for c in candidates)
     checkpoint = (place / "biomedparse_v1.pt").read_bytes()
-    recorded = json.loads((plain / "run.json").read_text())["models"]
-    assert recorded == {"biomedparse.checkpoint": hashlib.sha256(checkpoint).hexdigest()}
+    recorded = json.loads((plain / "run.json").read_text())["files"]
+    digest = f"sha256:{hashlib.sha256(checkpoint).hexdigest()}"
+    assert recorded["segment.segmenters.0.checkpoint"] == digest
 
 
 def test_other_weights_under_the_same_path_are_another_run(place, plain):
@@ -77,7 +78,7 @@ def test_other_weights_under_the_same_path_are_another_run(place, plain):
     refused = mine(place, plain, "--no-ray")
     path.write_bytes(before)
     assert refused.returncode == 2
-    assert "biomedparse.checkpoint" in refused.stderr
+    assert "segment.segmenters.0.checkpoint" in refused.stderr
     assert refused.stderr.count("\n") == 1
 
 

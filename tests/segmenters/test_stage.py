@@ -1,6 +1,5 @@
 """The segmenting stage with a segmenter that thresholds colour."""
 
-import hashlib
 import io
 
 import numpy as np
@@ -190,19 +189,3 @@ def test_columns_are_those_that_segmenters_declare(stage):
 def test_segmenters_need_distinct_names():
     with pytest.raises(Refused, match="same name"):
         registry.build(SegmentConfig(segmenters=(StainConfig(), StainConfig())))
-
-
-def test_models_are_found_and_hashed_before_anything_is_loaded(tmp_path):
-    model = tmp_path / "expert.onnx"
-    model.write_bytes(b"weights")
-    expert = {"kind": "exported", "model": str(model), "classes": {1: "nucleus"}}
-    found = registry.checksums(SegmentConfig.model_validate({"segmenters": [expert]}))
-    assert found == {"exported.model": hashlib.sha256(b"weights").hexdigest()}
-    model.unlink()
-    with pytest.raises(Refused, match="is not there"):
-        registry.checksums(SegmentConfig.model_validate({"segmenters": [expert]}))
-    (tmp_path / "clipseg").mkdir()
-    (tmp_path / "clipseg/model.safetensors").write_bytes(b"x")
-    folder = {"kind": "clipseg", "model": str(tmp_path / "clipseg")}
-    found = registry.checksums(SegmentConfig.model_validate({"segmenters": [folder]}))
-    assert list(found) == ["clipseg.model/model.safetensors"]

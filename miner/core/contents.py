@@ -1,0 +1,109 @@
+"""What a configuration is, whatever its files are called: the content of every file it names."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import fsspec
+
+from miner.core.errors import Refused
+from miner.core.settings import Files, Settings
+
+Place = tuple[str | int, ...]
+
+
+def sections(settings: Settings, at: Place = ()) -> Iterator[tuple[Place, Settings]]:
+    """The settings and all those inside them, with their places."""
+    yield at, settings
+    for name, value in settings:
+        yield from _inside(value, (*at, name))
+
+
+def _inside(value: Any, at: Place) -> Iterator[tuple[Place, Settings]]:
+    if isinstance(value, Settings):
+        yield from sections(value, at)
+    elif isinstance(value, list | tuple):
+        for number, one in enumerate(value):
+            yield from _inside(one, (*at, number))
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from _inside(one, (*at, str(name)))
+
+
+def contents(settings: Settings) -> dict[str, str]:
+    """`sha256:…` of the files that every setting stands for, by its path.
+
+    Raises:
+        Refused: a file cannot be read.
+    """
+    return {
+        ".".join(map(str, (*at, name))): digest(files, ".".join(map(str, (*at, name))))
+        for at, section in sections(settings)
+        for name, files in section.files().items()
+        if files
+    }
+
+
+def identity(settings: Settings) -> dict[str, Any]:
+    """What makes two configurations the same: settings, with files by their content.
+
+    A setting that stands for the same bytes as its default is as good as its default.
+
+    Raises:
+        Refused: a file cannot be read.
+    """
+    plain = settings.model_dump(mode="json")
+    for at, section in sections(settings):
+        here: Any = plain
+        for step in at:
+            here = here[step]
+        for name in section.incidental():
+            here.pop(name, None)
+        for name, files in section.files().items():
+            field = type(section).model_fields.get(name)
+            if field is None or not files or getattr(section, name) == field.default:
+                continue
+            where = ".".join(map(str, (*at, name)))
+            said = digest(files, where)
+            usual: Files = {}
+            if not field.is_required() and field.default:
+                usual = section.model_copy(update={name: field.default}).files().get(name, {})
+            here[name] = field.default if usual and digest(usual, where) == said else said
+    return plain
+
+
+def digest(files: Files, where: str) -> str:
+    """`sha256:…` of some files: of one its own, of several that of their names and digests.
+
+    Args:
+        files: path by name.
+        where: the setting that names them, for messages.
+
+    Raises:
+        Refused: one cannot be read.
+    """
+    found = {name: _sha256(path, where) for name, path in sorted(files.items())}
+    one = found.get("") if len(found) == 1 else None
+    return "sha256:" + (one or hashlib.sha256(json.dumps(found).encode()).hexdigest())
+
+
+def _sha256(path: str, where: str) -> str:
+    try:
+        fs, name = fsspec.core.url_to_fs(path)
+        about = fs.info(name)
+        return _hashed(path, json.dumps({k: str(v) for k, v in sorted(about.items())}))
+    except FileNotFoundError:
+        raise Refused(f"{where}: {path} is not there") from None
+    except (OSError, ValueError) as error:
+        raise Refused(f"{where}: {path}: {error}") from None
+
+
+@functools.lru_cache(maxsize=4096)
+def _hashed(path: str, state: str) -> str:
+    """sha256 of a file; `state` is its size and times, so that it is read again when it changed."""
+    with fsspec.open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
