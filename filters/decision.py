@@ -1,8 +1,9 @@
 """The decision model as a file: from the scores of a candidate to the probability that it is right.
 
 Per concept family a logistic model on the scores, then an isotonic map to a probability, both
-fitted on labelled data (`filters.fit`). Where a family has no labelled data, the global model is
-used; where a concept has enough of its own, its probability and thresholds come from those alone.
+fitted on labelled data (`filters.calibration.fit`). Where a family has no labelled data, the global
+model is used; where a concept has enough of its own, its probability and thresholds come from those
+alone.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ from filters.layout import describe
 from miner.core import beacon
 from miner.core.errors import Refused
 from miner.core.pixels import decode
-from miner.core.unit import Unit
+from miner.core.unit import Stage, Unit
 
 
-class Embed:
+class Embed(Stage):
     """Add an embedding, a thumbnail and a hash of the pixels to every picture that could be read.
 
     Args:

@@ -24,7 +24,7 @@ from miner.core import beacon
 from miner.core.parts import find
 from miner.core.pixels import decode
 from miner.core.rle import decode_labels
-from miner.core.unit import Unit
+from miner.core.unit import Stage, Unit
 from ner.concepts import concepts
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Scored:
     neighbors: geometry.Neighbors = dataclasses.field(default_factory=geometry.Neighbors)
 
 
-class Score:
+class Score(Stage):
     """Add all scores to the candidates.
 
     A score that is not defined is null, and `notes` says why. Pictures are decoded once.

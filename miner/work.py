@@ -114,9 +114,9 @@ class Worker:
         self.tell("rows", _rows(unit))
         for name, stage in zip(self.names, self.load(), strict=True):
             self.tell("stage", name)
-            before = _summary(stage)
+            before = stage.summary()
             unit = stage(unit)
-            said = said.plus(before, _summary(stage))
+            said = said.plus(before, stage.summary())
         return unit, said
 
     def read(self, ref: UnitRef, only: Set[int] | None = None) -> Unit:
@@ -186,9 +186,3 @@ def _rows(unit: Unit) -> dict[str, list[int]]:
     for row in unit.samples.select(["image_id", "row"]).to_pylist():
         found.setdefault(row["image_id"], []).append(row["row"])
     return found
-
-
-def _summary(stage: Stage) -> Mapping[str, Any]:
-    """`counts` and `missing` of a stage that keeps them."""
-    summary = getattr(stage, "summary", None)
-    return summary() if summary is not None else {}

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from miner.core.unit import FACT, MENTION, Unit
+from miner.core.unit import FACT, MENTION, Stage, Unit
 from ner.config import NerConfig
 from ner.extractor import Extractor, Found
 from ner.mentions import Fact, Mention
@@ -15,7 +15,7 @@ from ner.mentions import Fact, Mention
 _ORDER = ("finding", "scale", "specimen", "vague", "uncertain", "negated")
 
 
-class ExtractMentions:
+class ExtractMentions(Stage):
     """Finds what each caption names.
 
     Adds `mentions` (list of MENTION), `facts` (list of FACT) and `notes` (list of strings, such as

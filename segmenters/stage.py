@@ -13,7 +13,7 @@ from miner.core import beacon
 from miner.core.masks import bbox, encode
 from miner.core.pixels import decode
 from miner.core.rle import encode_labels
-from miner.core.unit import ASK, CANDIDATES, Unit, described
+from miner.core.unit import ASK, CANDIDATES, Stage, Unit, described
 from segmenters import registry
 from segmenters.ask import ask, refusals
 from segmenters.asks import asks
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Segment:
+class Segment(Stage):
     """Ask every segmenter for every structure the captions name.
 
     Each picture is decoded once and encoded once per segmenter, however many captions and

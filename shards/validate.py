@@ -133,11 +133,11 @@ def _run(store: Store, manifest: Mapping[str, Any], report: Report) -> None:
     if not store.exists("run.json") or not manifest["run"]:
         return
     try:
-        text = json.dumps(store.read_json("run.json"))
+        run = store.read_json("run.json")
     except ValueError:
         report.faults.append(Fault("run.json", "", "not JSON"))
         return
-    if manifest["run"] not in text:
+    if not isinstance(run, dict) or run.get("hash") != manifest["run"]:
         report.faults.append(Fault(MANIFEST, "run", "is of another run than run.json"))
 
 

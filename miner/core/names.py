@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 
+PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 _LEFT_BEHIND = "__MACOSX"
 
 
@@ -19,6 +20,13 @@ def plain(name: str) -> str:
 def base(name: str) -> str:
     """The name without its folders, spelled as it was."""
     return name.replace("\\", "/").rpartition("/")[2]
+
+
+def stem(name: str) -> str:
+    """Base name without the suffix of a picture; other dots, as in the names of slides, stay."""
+    last = base(name)
+    head, dot, suffix = last.rpartition(".")
+    return head if dot and f".{suffix.lower()}" in PICTURES else last
 
 
 def hidden(name: str) -> bool:

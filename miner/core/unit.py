@@ -190,7 +190,7 @@ class Unit:
 
 
 class Stage(Protocol):
-    """One step of the pipeline.
+    """One step of the pipeline. Stages inherit from this.
 
     `__init__` takes small plain values and loads what the stage needs; a missing model or a wrong
     setting raises there. `__call__` is deterministic and never raises for a bad row: it sets
@@ -203,3 +203,7 @@ class Stage(Protocol):
     def __call__(self, unit: Unit) -> Unit:
         """Return the unit with what this stage adds."""
         ...
+
+    def summary(self) -> Mapping[str, Any]:
+        """What it says beside its tables: `counts` since it was made, `missing` parts; nothing."""
+        return {}

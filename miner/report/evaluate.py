@@ -15,6 +15,7 @@ from scipy.stats import binomtest
 
 from miner.core.errors import Refused
 from miner.core.masks import decode
+from miner.core.names import stem
 from miner.core.store import Store
 
 # File names of label maps are the concept with `_` for spaces, but for these.
@@ -106,12 +107,10 @@ def _judge(
     absent: set[tuple[str, str, str]],
 ) -> Judged:
     concept, score = region["concept"], region["score"]
-    stem = sample["image"]
-    if sample["corpus"] != "pathgen":
-        stem = Path(stem).stem
-    file = masks / sample["corpus"] / stem / f"{entity(concept)}.png"
+    name = stem(sample["image"])
+    file = masks / sample["corpus"] / name / f"{entity(concept)}.png"
     if not file.exists():
-        gone = (sample["corpus"], stem, concept) in absent
+        gone = (sample["corpus"], name, concept) in absent
         worst = 0.0 if gone else None
         return Judged(concept, worst, worst, score)
     truth = cv2.imread(str(file), cv2.IMREAD_UNCHANGED) > 0
@@ -128,7 +127,7 @@ def _absent(masks: Path) -> set[tuple[str, str, str]]:
             continue
         for line in file.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
-            name = row["image"] if row["corpus"] == "pathgen" else Path(row["image"]).stem
+            name = stem(row["image"])
             for mention in row["mentions"]:
                 if mention.get("present") is False:
                     found.add((row["corpus"], name, mention["concept"]))

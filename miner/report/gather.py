@@ -227,7 +227,7 @@ def run_facts(store: Store) -> dict[str, Any]:
         (any(s.get("kind") == "biomedparse" for s in segment["segmenters"]), "BiomedParse",
          "segment.segmenters: kind biomedparse and a checkpoint"),
         (bool(segment.get("refine")), "mask refinement", "segment.refine"),
-        (bool(config.get("sampling")), "caps and targets", "sampling"),
+        (any(config.get("sampling", {}).values()), "caps and targets", "sampling"),
     ]  # fmt: skip
     return {
         "used": [(k, v) for k, v in used if v],

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
+from filters.decision import EMBEDDED
 
 pytestmark = pytest.mark.whole
 
@@ -108,6 +111,27 @@ def test_another_configuration_is_refused_with_the_difference(plain, corpora):
     assert done.returncode == 2
     assert "seed: 0 -> 9" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_decision_counts_by_its_content_and_not_by_its_name(plain, corpora, tmp_path):
+    out = shutil.copytree(plain, tmp_path / "out")
+    names = [tmp_path / name for name in ("one.json", "two.json")]
+    value = json.loads(EMBEDDED.read_text())
+    for file in names:
+        file.write_text(json.dumps({**value, "sources": ["mine"]}))
+    change = f"filters.decision={names[0]}"
+    refiltered = [sys.executable, "-m", "miner.cli", "refilter", str(out), "--set", change]
+    subprocess.run(refiltered, check=True, capture_output=True)
+    for file in names:
+        said = mine(corpora, out, "--no-ray", "--set", f"filters.decision={file}")
+        assert "Nothing was left to do." in said
+    names[0].write_text(json.dumps({**value, "sources": ["others"]}))
+    again = command(corpora, out, "--no-ray", "--set", change)
+    refused = subprocess.run(again, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "made with another configuration: filters.decision: " in refused.stderr
+    assert refused.stderr.count("filters.decision: ") == 1
+    assert refused.stderr.count("\n") == 1
 
 
 def test_before_the_first_unit_another_configuration_is_welcome(corpora, tmp_path):

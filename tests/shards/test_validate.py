@@ -179,3 +179,12 @@ def test_run_lengths_of_pycocotools_are_sound(mask: np.ndarray) -> None:
     assert sound_rle(rle)
     assert not sound_rle({**rle, "size": [mask.shape[0] + 1, mask.shape[1]]})
     assert not sound_rle({**rle, "counts": rle["counts"] + "~"})
+
+
+@pytest.mark.parametrize("place", ["hash", "seed", "config"])
+def test_the_run_of_the_manifest_is_that_of_run_json(copy: Path, place: str) -> None:
+    run = json.loads((copy / "shards/manifest.json").read_text())["run"]
+    assert run
+    text = json.dumps({"hash": "0" * 64, "config": {}, "seed": 0, place: run})
+    (copy / "run.json").write_text(text)
+    assert any("another run" in f for f in faults(copy)) is (place != "hash")

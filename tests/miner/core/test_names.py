@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from miner.core.names import base, hidden, plain, spellings, zip_name
+from miner.core.names import base, hidden, plain, spellings, stem, zip_name
 
 NFC = "é/ü.jpg"
 NFD = unicodedata.normalize("NFD", NFC)
@@ -32,3 +32,18 @@ def test_other_names_are_not(name):
 def test_names_in_zips():
     assert zip_name("é".encode(), 0) == zip_name("é".encode(), 0x800) == "é"
     assert zip_name("é".encode("cp437"), 0) == "é"
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("a.jpg", "a"),
+        ("x/-a.b.PNG", "-a.b"),
+        ("TCGA-A1.2f3e_100_200", "TCGA-A1.2f3e_100_200"),
+        ("w.x_1_2.jpg", "w.x_1_2"),
+        ("uuid", "uuid"),
+        ("a.jpg_1_2", "a.jpg_1_2"),
+    ],
+)
+def test_only_the_suffix_of_a_picture_is_cut_off(name, left):
+    assert stem(name) == left

@@ -74,6 +74,30 @@ def test_a_concept_that_the_gold_calls_absent_counts_as_wrong(out, masks):
     assert (stroma["judged"], stroma["precision"]) == (1, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("corpus", "image", "folder"),
+    [("pg", "w.x_1_2", "w.x_1_2"), ("ours", "TCGA.2f3e_1_2.jpg", "TCGA.2f3e_1_2")],
+)
+def test_corpora_are_called_as_one_likes(out, masks, corpus, image, folder):
+    sample = {"corpus": corpus, "image": image, "regions": [region("gland", MASK)]}
+    data = json.dumps({**sample, "regions": [region("gland", MASK), region("fat", MASK)]}).encode()
+    with (
+        out.writer("shards/train-000001.tar") as file,
+        tarfile.open(fileobj=file, mode="w") as tar,
+    ):
+        info = tarfile.TarInfo("k.json")
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
+    (masks / corpus / folder).mkdir(parents=True)
+    cv2.imwrite(str(masks / corpus / folder / "gland.png"), MASK.astype(np.uint8))
+    mention = {"concept": "fat", "present": False}
+    row = {"corpus": corpus, "image": image, "mentions": [mention]}
+    (masks / "gold.jsonl").write_text(json.dumps(row) + "\n")
+    found = evaluate(out, masks)["concepts"]
+    assert (found["gland"]["mined"], found["gland"]["judged"]) == (3, 3)
+    assert found["fat"]["precision"] == 0
+
+
 def test_a_folder_without_label_maps_is_refused(out, tmp_path):
     with pytest.raises(Refused, match="entity"):
         evaluate(out, tmp_path / "nothing")

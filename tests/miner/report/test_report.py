@@ -14,9 +14,11 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
+from miner.barrier.sampling import SamplingConfig
 from miner.core.masks import decode, encode
 from miner.core.store import Store
 from miner.demo.render import tile
+from miner.load_config import check_config
 from miner.report import charts, gallery, gather, words, write_report
 from miner.report.calibration import calibration_charts, calibration_facts
 from miner.report.evaluate import entity
@@ -262,3 +264,14 @@ def test_notebook_runs(store, monkeypatch, tmp_path):
     assert "all: precision 1.00" in text
     figures = [o for cell in done.cells for o in cell.get("outputs", ()) if "data" in o]
     assert sum("image/png" in o["data"] for o in figures) == 3
+
+
+def test_sampling_is_left_out_unless_something_is_capped(tmp_path):
+    store = Store(tmp_path)
+    plain = check_config({"corpora": [{"kind": "quilt", "path": "x"}]}, "c")
+    caps = {"caps": [{"by": ["organ"], "max_samples": 5}]}
+    for sampling, there in ((SamplingConfig(), True), (SamplingConfig(**caps), False)):
+        config = plain.model_copy(update={"sampling": sampling})
+        store.write_json("run.json", {"config": config.model_dump(mode="json")})
+        left_out = dict(gather.run_facts(store)["left_out"])
+        assert ("caps and targets" in left_out) is there
