@@ -112,7 +112,7 @@ def test_a_cut_off_refilter_is_finished_by_another(store, monkeypatch):
         ("filters.references=other.json", "changes scores"),
         ("filters.precison=0.9", "unknown setting; did you mean precision"),
         ("filters.precision=2", "less than 1"),
-        ("filters.decision=/none.json", "cannot read"),
+        ("filters.decision=/none.json", "is not there"),
     ],
 )
 def test_refused(store, change, message):
