@@ -213,7 +213,8 @@ def test_installed_beside_a_wheel_of_ours_it_mines_with_ray_and_without(place, t
     (Path(site) / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
     python = str(env / "bin/python")
     where = [python, "-c", "import miner; print(miner.__file__)"]
-    assert subprocess.check_output(where, text=True, cwd=place).startswith(site)
+    alone = {**os.environ, "PYTHONPATH": ""}
+    assert subprocess.check_output(where, text=True, cwd=place, env=alone).startswith(site)
     miner = command(place, python, "")
     for out, words in (("plain", ["--no-ray"]), ("spread", ["--workers", "2"])):
         miner("run", "lab.yaml", "--out", out, *words)
