@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ner.config import NerConfig
-from ner.ground import picture, reason
+from ner.ground import judge, picture
 from ner.lexicon import Lexicon
 from ner.llm.extractor import LlmAnswer, LlmExtractor
 from ner.mentions import Fact, Mention
@@ -87,8 +87,7 @@ class Extractor:
         judged = []
         seen = picture(facts)
         for mention in mentions:
-            why = reason(vocabulary().concepts[mention.concept], mention.polarity, seen)
-            judged.append(mention._replace(groundable=why is None, reason=why))
+            judged.append(judge(mention, vocabulary().concepts[mention.concept], seen, facts))
         return tuple(judged)
 
     @staticmethod

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ner.concepts import Concept
-from ner.mentions import Fact
+from ner.mentions import Fact, Mention
 
 # Smallest object, in um, that can be outlined: about five pixels of a 1000 px picture of the field,
 # at low power and through the weakest objectives, by their magnification.
@@ -93,6 +93,29 @@ def forbidden(concept: Concept | None, sites: frozenset[str]) -> bool:
     if concept is None or not sites or not concept.not_sites:
         return False
     return sites.issubset(concept.not_sites)
+
+
+def judge(mention: Mention, concept: Concept, seen: Picture, facts: Sequence[Fact]) -> Mention:
+    """Return a mention with whether and why not it is groundable.
+
+    A mention does not vouch for itself: the liver of "liver cells" is no other site of a kidney.
+
+    Args:
+        mention: with its polarity.
+        concept: its row in the table.
+        seen: what the facts say about the picture.
+        facts: those of its text.
+    """
+    why = reason(concept, mention.polarity, seen)
+    if why is None and concept.not_sites and len(seen.sites) > 1:
+        others = frozenset(
+            value
+            for kind, value, start, end in facts
+            if kind == "site" and not mention.start <= start < end <= mention.end
+        )
+        if forbidden(concept, others):
+            why = "finding"
+    return mention._replace(groundable=why is None, reason=why)
 
 
 def reason(concept: Concept, polarity: str, seen: Picture) -> str | None:

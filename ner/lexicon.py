@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ner.abbreviations import defined
 from ner.facts import facts_of
-from ner.ground import picture, reason
+from ner.ground import judge, picture, reason
 from ner.mentions import Extraction, Fact, Mention
 from ner.phrases import Phrase, Reading, read
 from ner.plain import plain
@@ -99,6 +99,7 @@ class Lexicon:
         self, text: str, reading: Reading, said: Iterable[str], facts: Sequence[Fact]
     ) -> tuple[Mention, ...]:
         seen = picture(facts)
+        several = len(seen.sites) > 1
         starts, ends, origin = reading.starts, reading.ends, reading.plain
         mentions = []
         for phrase, polarity in zip(reading.phrases, said, strict=True):
@@ -107,18 +108,19 @@ class Lexicon:
             if origin.starts is not None:
                 start, end = origin.span(start, end)
             why = polarity if polarity != "affirmed" else reason(concept, polarity, seen)
-            mentions.append(
-                Mention(
-                    start,
-                    end,
-                    text[start:end],
-                    phrase.concept,
-                    concept.kind,
-                    polarity,
-                    ("lexicon",),
-                    (),
-                    why is None,
-                    why,
-                )
+            mention = Mention(
+                start,
+                end,
+                text[start:end],
+                phrase.concept,
+                concept.kind,
+                polarity,
+                ("lexicon",),
+                (),
+                why is None,
+                why,
             )
+            if several and why is None and concept.not_sites:
+                mention = judge(mention, concept, seen, facts)
+            mentions.append(mention)
         return tuple(mentions)

@@ -129,11 +129,18 @@ def _concerns(reading: Reading, fact: Phrase, said: Said, nouns: Nouns) -> bool:
     )
 
 
+# Last words of cues that a noun follows; after others ("possibly") a verb may.
+_BEFORE_NOUNS = frozenset(
+    {"as", "for", "from", "like", "no", "of", "than", "to", "with", "without"}
+)
+
+
 def _forward(reading: Reading, cue: Said, nouns: Nouns, closers: set[int]) -> int:
     """End-exclusive last word that a cue reaches after it."""
     words, gaps = reading.words, reading.gaps
     # "does not reach into the dermis" negates a verb, and nothing about the dermis.
     verbal = words[cue.last - 1].lemma in ("not", "t")
+    nominal = words[cue.last - 1].lemma in _BEFORE_NOUNS
     passed = False  # whether the noun phrase after the cue has been passed
     aside = False  # whether a preposition stands before it
     i = cue.last
@@ -172,7 +179,7 @@ def _forward(reading: Reading, cue: Said, nouns: Nouns, closers: set[int]) -> in
             if verbal and word.lemma != "of":
                 break
             aside = True
-        elif not (aside or flags or word.entry is not None or word.adverb):
+        elif nominal and not (aside or flags or word.entry is not None or word.adverb):
             # A word of no table and no class is a noun of everyday speech ("like beads on a
             # string"), but not in an aside ("may be, to our surprise, ...").
             passed = True

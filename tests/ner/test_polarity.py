@@ -40,6 +40,9 @@ You won't find any [colloid]- in this field.
 I don't see any [glands]- or [stroma]-.
 No increase in [plasma cells]+.
 [Melanocytes]- have been replaced by [fibroblasts]+.
+Dark foci possibly correspond to [lymphocytes]?.
+Like beads on a string, the [nuclei]+ line up.
+These features suggest [granulomas]?.
 """
 
 # Cues that overlap: the longest that leaves a target on its side.

@@ -71,6 +71,7 @@ def test_the_organ_named_wins_over_the_subspecialty():
         ("Kidney biopsy with hepatocytes.", "kidney"),
         ("Gastric mucosa with hepatocytes.", "stomach"),
         ("Pulmonary adenocarcinoma beside hepatocytes.", "lung"),
+        ("Kidney with liver cells.", "kidney"),
         # Where no word names the organ, a diagnosis does, and then the structures.
         ("Thyroiditis with hepatocytes.", "thyroid"),
         ("Meningioma with hepatocytes.", "brain"),
