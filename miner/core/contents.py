@@ -11,16 +11,17 @@ from typing import Any
 import fsspec
 
 from miner.core.errors import Refused
-from miner.core.settings import Files, Settings
+from miner.core.settings import SHIPPED, Files, Settings
 
 Place = tuple[str | int, ...]
 
 
 def sections(settings: Settings, at: Place = ()) -> Iterator[tuple[Place, Settings]]:
-    """The settings and all those inside them, with their places."""
+    """The settings and all those inside them that can change the outcome, with their places."""
     yield at, settings
     for name, value in settings:
-        yield from _inside(value, (*at, name))
+        if name not in settings.incidental():
+            yield from _inside(value, (*at, name))
 
 
 def _inside(value: Any, at: Place) -> Iterator[tuple[Place, Settings]]:
@@ -51,7 +52,7 @@ def contents(settings: Settings) -> dict[str, str]:
 def identity(settings: Settings) -> dict[str, Any]:
     """What makes two configurations the same: settings, with files by their content.
 
-    A setting that stands for the same bytes as its default is as good as its default.
+    A setting that stands for the same bytes as what ships is as good as that.
 
     Raises:
         Refused: a file cannot be read.
@@ -69,10 +70,10 @@ def identity(settings: Settings) -> dict[str, Any]:
                 continue
             where = ".".join(map(str, (*at, name)))
             said = digest(files, where)
-            usual: Files = {}
-            if not field.is_required() and field.default:
-                usual = section.model_copy(update={name: field.default}).files().get(name, {})
-            here[name] = field.default if usual and digest(usual, where) == said else said
+            if field.default == SHIPPED:
+                usual = section.model_copy(update={name: SHIPPED}).files().get(name)
+                said = SHIPPED if usual and digest(usual, where) == said else said
+            here[name] = said
     return plain
 
 

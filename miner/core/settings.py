@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pydantic
 
+SHIPPED = "embedded"  # what a setting says for the file that comes with the package
 Files = Mapping[str, str]  # path by name; the one file of a setting has the name ""
 
 

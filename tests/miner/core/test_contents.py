@@ -122,3 +122,19 @@ def test_where_replies_are_recorded_makes_no_other_run():
     server = {"base_url": "http://localhost:1/v1", "model": "m"}
     both = [config(ner={"llm": {**server, "cache": cache}}) for cache in ("a", None)]
     assert both[0].digest() == both[1].digest()
+
+
+def test_a_file_of_the_users_asks_no_hub_for_the_default(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *a, **k: pytest.fail("asked"))
+    path = file(tmp_path, "biomedparse_v1.pt")
+    settings = config(segmenter={"kind": "biomedparse", "checkpoint": path})
+    said = settings.identity()["segment"]["segmenters"][0]["checkpoint"]
+    assert said == contents(settings)["segment.segmenters.0.checkpoint"]
+
+
+def test_how_the_work_is_spread_makes_no_other_run():
+    gpu = {"resources": {"segment": {"num_gpus": 1}}, "workers": 7, "in_flight": 9}
+    assert config(runner=gpu).digest() == config().digest()
+    assert config(runner={"unit_rows": 5}).digest() != config().digest()
