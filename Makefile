@@ -122,8 +122,12 @@ $(DONE)/clip:
 	$(BIN)/python -m filters.training.clip $(DATA) --out filters/clip/data/small_clip.safetensors
 	touch $@
 
-$(DONE)/kinds $(DONE)/confidence:
-	$(BIN)/python -m segmenters.training.fit_$(@F) $(DATA)
+$(DONE)/kinds:
+	$(BIN)/python -m segmenters.training.fit_kinds $(DATA)
+	touch $@
+
+$(DONE)/confidence:
+	$(BIN)/python -m segmenters.training.fit_confidence $(EVERY)
 	touch $@
 
 $(DONE)/support:
@@ -131,7 +135,7 @@ $(DONE)/support:
 	touch $@
 
 $(DONE)/calibration:
-	$(BIN)/python -m filters.calibration.train $(DATA)
+	$(BIN)/python -m filters.calibration.train $(EVERY)
 	touch $@
 
 # The LLM extractor against a real, small model behind `transformers serve`.

@@ -39,8 +39,9 @@ class GeometryConfig(Settings):
         max_area_fraction: a mask that covers more of the picture is the picture.
         min_area_px: a smaller mask is a speck.
         max_speck_fraction: largest share of the area in specks.
-        max_border_fraction: largest share of an object's outline on the border, counted in
-            edges of pixels; a disc cut in half has a third.
+        max_border_fraction: largest share of a cell's outline on the border, counted in edges of
+            pixels; a disc cut in half has a third. Larger objects are cut as a matter of course:
+            of 31 labelled glands with more 25 were right.
         size_factor: objects may be this many times smaller or larger than the concept table says.
         max_density_per_mm2: more objects than this do not fit side by side.
         same_mask_iou: two phrases with masks this alike got the same answer.

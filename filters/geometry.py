@@ -15,7 +15,7 @@ from pycocotools import mask as coco
 from filters.config import GeometryConfig
 from filters.objects import Objects
 from ner.concepts import Concept
-from ner.families import related
+from ner.families import family, related
 
 
 def measure_mask(mask: np.ndarray, objects: Objects, mpp: float | None) -> dict[str, float]:
@@ -149,6 +149,8 @@ def verdicts(
         not_a_region.
     """
     is_object = np.array([kind == "object" for kind in kinds], bool)
+    families = [family(table.get(c), kind) for c, kind in zip(concepts, kinds, strict=True)]
+    is_cell = np.array([name == "cell" for name in families], bool)
     sizes = np.array(
         [
             table[c].size_um or (np.nan, np.nan) if c in table else (np.nan, np.nan)
@@ -172,7 +174,7 @@ def verdicts(
         ),
         (
             "border_cut",
-            is_object & (columns["geometry_outline_fraction"] > config.max_border_fraction),
+            is_cell & (columns["geometry_outline_fraction"] > config.max_border_fraction),
         ),
         ("implausible_size", is_object & ((diameter < smallest) | (diameter > largest))),
         (

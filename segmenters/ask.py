@@ -12,7 +12,7 @@ import numpy as np
 from miner.core.errors import lacks_memory
 from ner.concepts import concepts
 from ner.lexicon import Lexicon
-from segmenters import registry
+from segmenters import figures, registry
 from segmenters.config import SegmentConfig
 from segmenters.ensemble import with_agreement
 from segmenters.equivalents import answered_as
@@ -77,6 +77,34 @@ def ask(
     return found
 
 
+def ask_all(
+    segmenters: Sequence[Segmenter],
+    image: np.ndarray,
+    mpp: float | None,
+    prompts: Sequence[Prompt],
+    name: str = "",
+) -> tuple[list[list[Candidate]], np.ndarray]:
+    """Candidates of every segmenter, and where figures are drawn on the picture, bool (H, W).
+
+    Segmenters see the picture without its arrows, scale bars and letters, and none of these is in a
+    mask. See `ask` for the arguments.
+    """
+    drawn = figures.drawn(image)
+    shown = figures.without(image, drawn)
+    found = [ask(one, shown, mpp, prompts, name) for one in segmenters]
+    if drawn.any():
+        found = [[_cut(candidate, drawn) for candidate in own] for own in found]
+    return found, drawn
+
+
+def _cut(candidate: Candidate, drawn: np.ndarray) -> Candidate:
+    """A candidate without the pixels of figures."""
+    if candidate.mask is None:
+        return candidate
+    labels = None if candidate.labels is None else np.where(drawn, 0, candidate.labels)
+    return dataclasses.replace(candidate, mask=candidate.mask & ~drawn, labels=labels)
+
+
 def _renamed(prompt: Prompt, concept: str) -> Prompt:
     if concept == prompt.concept:
         return prompt
@@ -121,7 +149,8 @@ def answers(
         Refused: a segmenter cannot be built.
     """
     segmenters = registry.build(config, threads)
-    found = with_agreement([ask(one, image, mpp, prompts, name) for one in segmenters])
+    given, _ = ask_all(segmenters, image, mpp, prompts, name)
+    found = with_agreement(given)
     return [
         (segmenter.name, candidate)
         for segmenter, own in zip(segmenters, found, strict=True)

@@ -127,7 +127,9 @@ class EmbeddedSegmenter(Segmenter):
         key = (concept, route)
         if key not in encoded.answers:
             prompt = Prompt(concept, "", (concept,))
-            if route == "both":
+            if concept == "cytoplasm":
+                answer = self._between(encoded)
+            elif route == "both":
                 hint = self._ask(encoded, concept, "stain").mask
                 answer = self._unet.answer(encoded.unet, prompt, hint)
             elif route == "unet":
@@ -136,6 +138,15 @@ class EmbeddedSegmenter(Segmenter):
                 answer = self._stain.segment(encoded.regions, [prompt])[0]
             encoded.answers[key] = answer
         return encoded.answers[key]
+
+    def _between(self, encoded: Encoded) -> Candidate:
+        """Cytoplasm: what lies between the nuclei of epithelium, whose cells leave no gaps."""
+        tissue = self._ask(encoded, "epithelium", ROUTES["epithelium"])
+        nuclei = self._ask(encoded, "nucleus", ROUTES["nucleus"])
+        if tissue.mask is None or nuclei.mask is None or not (tissue.mask & ~nuclei.mask).any():
+            reason = tissue.reason or nuclei.reason or "empty"
+            return Candidate("cytoplasm", "cytoplasm", None, reason=reason)
+        return dataclasses.replace(tissue, mask=tissue.mask & ~nuclei.mask)
 
     def _judge(self, encoded: Encoded, concept: str, found: Candidate) -> Candidate:
         """The candidate with what its confidence is read from, and the confidence."""

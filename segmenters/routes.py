@@ -30,6 +30,7 @@ ROUTES: Mapping[str, str] = {
     "necrosis": "unet",
     "mitotic figure": "unet",
     "red blood cell": "unet",
+    "cytoplasm": "unet",
 }
 
 

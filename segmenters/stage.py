@@ -15,7 +15,7 @@ from miner.core.pixels import decode
 from miner.core.rle import encode_labels
 from miner.core.unit import ASK, CANDIDATES, Stage, Unit, described
 from segmenters import registry
-from segmenters.ask import ask, refusals
+from segmenters.ask import ask_all, refusals
 from segmenters.asks import asks
 from segmenters.config import RefineConfig, SegmentConfig
 from segmenters.ensemble import with_agreement
@@ -47,7 +47,7 @@ class Segment(Stage):
         "images": ("image_id", "data", "mpp"),
     }
     adds: ClassVar[Mapping[str, Sequence[str]]] = {
-        "images": ("asks",),
+        "images": ("asks", "drawn_px"),
         "candidates": tuple(CANDIDATES.names),
     }
 
@@ -63,11 +63,13 @@ class Segment(Stage):
         captions = _captions_by_image(unit.samples)
         all_asks: list[list[dict[str, Any]]] = []
         rows: list[dict[str, Any]] = []
+        drawn_px: list[int | None] = []
         mpps = unit.images["mpp"].to_pylist()
         for i, image_id in enumerate(unit.images["image_id"].to_pylist()):
             mentions, facts = captions.get(image_id, ([], []))
             asked = self._asks(mentions, facts, image_id)
             all_asks.append(asked)
+            drawn_px.append(None)
             if asked:
                 beacon.at(image_id)
                 data = unit.images["data"][i].as_py()
@@ -76,12 +78,17 @@ class Segment(Stage):
                     Prompt(a["concept"], a["kind"], tuple(a["wordings"]), site, diagnoses)
                     for a in asked
                 ]
-                for segmenter, answers in self._answers(data, mpps[i], prompts, image_id):
+                given, drawn_px[-1] = self._answers(data, mpps[i], prompts, image_id)
+                for segmenter, answers in given:
                     rows += [
                         _row(image_id, ask, segmenter, answer)
                         for ask, answer in zip(asked, answers, strict=True)
                     ]
-        unit = unit.with_columns("images", {"asks": pa.array(all_asks, pa.list_(ASK))})
+        columns = {
+            "asks": pa.array(all_asks, pa.list_(ASK)),
+            "drawn_px": pa.array(drawn_px, pa.int64()),
+        }
+        unit = unit.with_columns("images", columns)
         return Unit(unit.samples, unit.images, self._table(rows))
 
     def _asks(
@@ -99,18 +106,18 @@ class Segment(Stage):
 
     def _answers(
         self, data: bytes | None, mpp: float | None, prompts: Sequence[Prompt], image_id: str
-    ) -> list[tuple[str, list[Candidate]]]:
-        """One list of candidates per segmenter, each as long as `prompts`."""
+    ) -> tuple[list[tuple[str, list[Candidate]]], int | None]:
+        """A list of candidates per segmenter, each as long as `prompts`, and pixels of figures."""
         names = [segmenter.name for segmenter in self.segmenters]
         try:
             image = decode(data or b"")
         except ValueError as error:
             log.warning("%s: unreadable: %s", image_id, error)
-            return [(name, refusals(prompts, reason="unreadable")) for name in names]
-        answers = [ask(s, image, mpp, prompts, image_id) for s in self.segmenters]
+            return [(name, refusals(prompts, reason="unreadable")) for name in names], None
+        answers, drawn = ask_all(self.segmenters, image, mpp, prompts, image_id)
         if self.refine is not None:
             answers = self.refine(image, answers)
-        return list(zip(names, with_agreement(answers), strict=True))
+        return list(zip(names, with_agreement(answers), strict=True)), int(drawn.sum())
 
     def _table(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         named = {name for row in rows for name in row["scores"]}

@@ -57,12 +57,13 @@ MIN_FAMILY = 60  # right and wrong masks each, below which the global model is u
 MIN_CONCEPT = 4  # right and wrong masks each, below which a concept has its family's model
 # A concept's model stays near its family's, and its curve is drawn from its own masks and some of
 # its family's, at most as many as this: with few of its own it is judged as its family is.
-CONCEPT_RIDGE = 8.0
+CONCEPT_RIDGE = 20.0
 CONCEPT_HELD = 2.0
 BORROWED = 30.0
 # Sources of more than this share of the masks are split by group; others are left out whole, so
 # that what is measured is how scores carry over to pictures of other laboratories.
 LARGE_SOURCE = 0.3
+MADE = {"phantoms", "mosaics"}  # no laboratory's: split by group, too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,8 +164,8 @@ def _models(
         mine = rows & (batch.judged == name)
         family = batch.family[mine][0]
         alone = not (rows & (batch.family == family) & ~mine).any()
-        near = models.get(family)
-        if near is not None and not alone and _enough(right[mine], MIN_CONCEPT):
+        near = models.get(family, models["global"])
+        if not alone and _enough(right[mine], MIN_CONCEPT):
             models[f"concept:{name}"] = fit_logistic(
                 x[mine], right[mine], weight[mine], near, CONCEPT_RIDGE, CONCEPT_HELD
             )
@@ -207,7 +208,7 @@ def _parts(table: pa.Table) -> np.ndarray:
     """Part 0..PARTS-1 of every candidate, int64 (n,): one for a group, and for a small source."""
     source = np.array(table["source"].to_pylist(), str)
     group = np.array(table["group"].to_pylist(), str)
-    large = {name for name in set(source) if np.mean(source == name) > LARGE_SOURCE}
+    large = {name for name in set(source) if np.mean(source == name) > LARGE_SOURCE} | MADE
     unit = [f"{s}/{g}" if s in large else s for s, g in zip(source, group, strict=True)]
     names, index = np.unique(unit, return_inverse=True)
     return np.arange(len(names))[index] % PARTS
@@ -228,9 +229,8 @@ def _levels(
             levels[f"family:{name}"] = (own, np.where(own, frequency, 0.0))
     for name in sorted(set(batch.judged)):
         own = batch.judged == name
-        kin = (batch.family == batch.family[own][0]) & ~own
-        if batch.family[own][0] not in models:
-            continue
+        family = batch.family[own][0]
+        kin = ~own & ((batch.family == family) | (family not in models))
         count = BORROWED**2 / (BORROWED + float(frequency[own].sum()))
         lent = min(1.0, count / max(float(frequency[kin].sum()), 1e-9))
         levels[f"concept:{name}"] = (own, np.where(own, frequency, lent * frequency * kin))

@@ -132,6 +132,7 @@ SAMPLES_ADDED = pa.schema(
 IMAGES_ADDED = pa.schema(
     [
         ("asks", pa.list_(ASK)),  # what the segmenters were asked
+        ("drawn_px", pa.int64()),  # pixels of arrows, bars and letters; null where none was asked
         ("embedding", pa.list_(pa.float32())),  # compared to find semantic duplicates
         ("thumbnail", pa.binary(4096)),  # 64 x 64 ranks of absorbed light, to find near ones
         ("pixel_hash", pa.string()),  # of the decoded pixels, to find exact ones

@@ -1,6 +1,6 @@
 """Fit what the embedded segmenter's confidence means.
 
-`python -m segmenters.training.fit_confidence --data DIR`
+`python -m segmenters.training.fit_confidence --data DIR ...`
 
 Masks of training tiles kept apart, as they are and degraded, and of phantoms that nothing was
 trained on, are compared with truth; per concept a logistic regression tells which have an IoU of
@@ -25,8 +25,9 @@ from segmenters.embedded import EmbeddedSegmenter
 from segmenters.protocol import Prompt
 from segmenters.routes import ROUTES
 from segmenters.stain.scale import resize_to
-from segmenters.training import augment, data
+from segmenters.training import augment
 from segmenters.training.fit_support import fit
+from segmenters.training.regions import rows
 
 PHANTOM_SEED = 6_000_000
 # Entities of the training tiles and the concepts they are the truth of.
@@ -38,6 +39,15 @@ TRUTH = {
     "gland": "gland",
     "glomerulus": "glomerulus",
     "tumor": "epithelium",
+    "tumor_region": "epithelium",
+    "epithelium": "epithelium",
+    "stroma": "stroma",
+    "lymphocytic_infiltrate": "lymphocytic infiltrate",
+    "muscle": "muscle",
+    "fat": "fat",
+    "mucin": "mucin",
+    "necrosis": "necrosis",
+    "mitotic_figure": "mitotic figure",
 }
 # Concepts that a tile of one tissue certainly does not show, by the publisher's class.
 ABSENT = {
@@ -57,49 +67,53 @@ NEARNESS = 1.0
 MIN_MASKS = 25
 MIN_OF_A_KIND = 4
 # Of one set at most so many tiles, so that large sets do not outvote the others.
-TILES_PER_SET = 9
+TILES_PER_SET = 6
 
 # Features of a mask, whether its IoU is .5 or more, whether its truth is drawn.
 Sample = tuple[np.ndarray, bool, bool]
-Case = tuple[np.ndarray, float | None, Mapping[str, np.ndarray], bool]
+# Image, um per pixel, truth per concept, where it is unknown, whether it is drawn.
+Case = tuple[np.ndarray, float | None, Mapping[str, np.ndarray], np.ndarray, bool]
 
 
-def real_cases(folder: pathlib.Path, rng: np.random.Generator) -> Iterator[Case]:
-    """Tiles kept apart, as they are and once degraded: image, mpp, truth per concept, False."""
+def real_cases(folders: Sequence[pathlib.Path], rng: np.random.Generator) -> Iterator[Case]:
+    """Tiles kept apart, as they are and once degraded."""
     seen: dict[str, int] = {}
-    for row in data.read_index(folder):
-        entities = row["entities"] or {}
-        code = row["label_code"] or ""
-        wanted = any(e in TRUTH for e in entities) or code in ABSENT or code in FILLS
-        group = f"{row['set']} {sorted(entities) or code}"
-        if not wanted or not data.kept_apart(row) or seen.get(group, 0) >= TILES_PER_SET:
+    for row in rows.read(folders):
+        code = row.code or ""
+        known = {k: e for k, e in row.entities.items() if k in TRUTH and e.exhaustive}
+        # Benign glands between the tumor of this set are not outlined.
+        known = {k: e for k, e in known.items() if (row.source, k) != ("rings", "tumor")}
+        group = f"{row.source} {sorted(known) or code}"
+        wanted = known or code in ABSENT or code in FILLS
+        if not wanted or not row.kept or seen.get(group, 0) >= TILES_PER_SET:
             continue
         seen[group] = seen.get(group, 0) + 1
-        image = cv2.cvtColor(cv2.imread(str(folder / row["file"])), cv2.COLOR_BGR2RGB)
+        image = cv2.cvtColor(cv2.imread(str(row.file)), cv2.COLOR_BGR2RGB)
         empty = np.zeros(image.shape[:2], np.int32)
         truth = {c: empty for c in ABSENT.get(code, ())}
         if code in FILLS:
             truth[FILLS[code]] = empty + 1
-        for name, entity in entities.items():
-            if name in TRUTH and entity["exhaustive"] and not (row["set"] == "rings"):
-                mask = cv2.imread(str(folder / entity["mask"]), cv2.IMREAD_UNCHANGED)
-                truth[TRUTH[name]] = mask.astype(np.int32)
-        if not truth:
-            continue
-        yield image, row["mpp"], truth, False
+        unknown = empty
+        if row.ignore is not None:
+            unknown = cv2.imread(str(row.ignore), cv2.IMREAD_UNCHANGED).astype(np.int32)
+        for name, entity in known.items():
+            mask = cv2.imread(str(entity.mask), cv2.IMREAD_UNCHANGED)
+            truth[TRUTH[name]] = mask.astype(np.int32)
+        yield image, row.mpp, truth, unknown, False
         factor = float(np.exp(rng.uniform(-0.7, 0.4)))
         view = resize_to(augment.degrade(augment.restain(image, rng), rng), factor)
         size = view.shape[1::-1]
-        small = {
-            k: cv2.resize(v.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
-            for k, v in truth.items()
-        }
-        mpp = row["mpp"] / factor if row["mpp"] and rng.random() < 0.5 else None
-        yield view, mpp, {k: v.astype(np.int32) for k, v in small.items()}, False
+
+        def shown(labels: np.ndarray, size: tuple[int, int] = size) -> np.ndarray:
+            values = labels.astype(np.float32)
+            return cv2.resize(values, size, interpolation=cv2.INTER_NEAREST).astype(np.int32)
+
+        mpp = row.mpp / factor if row.mpp and rng.random() < 0.5 else None
+        yield view, mpp, {k: shown(v) for k, v in truth.items()}, shown(unknown), False
 
 
 def phantom_cases(count: int) -> Iterator[Case]:
-    """Phantoms: image, mpp (unknown for every second), truth of every concept, True."""
+    """Phantoms with the truth of every concept; every second one hides its scale."""
     names = {concept.replace(" ", "_"): concept for concept in ROUTES}
     names |= {"nuclei": "nucleus", "epithelial_nuclei": "epithelial nucleus"}
     names |= {"stromal_nuclei": "stromal nucleus"}
@@ -111,35 +125,39 @@ def phantom_cases(count: int) -> Iterator[Case]:
             truth["epithelium"] = ((truth["epithelium"] > 0) | (tile.labels["tumor"] > 0)) * 1
         if {"tubule", "thyroid_follicle"} & set(tile.labels):
             del truth["gland"]
-        yield tile.image, None if i % 2 else tile.mpp, truth, True
+        # Muscle is drawn as smooth muscle, lymphocytes one by one, and no cytoplasm.
+        truth["muscle"] = tile.labels.get("smooth_muscle", empty)
+        del truth["lymphocytic infiltrate"], truth["cytoplasm"]
+        yield tile.image, None if i % 2 else tile.mpp, truth, empty, True
 
 
 def main() -> None:
     """Fit, print the reliability and write `segmenters/data/confidence.json`."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=pathlib.Path, help="folder with index.jsonl")
+    parser.add_argument(
+        "--data", type=pathlib.Path, nargs="*", default=[], help="folders with index.jsonl"
+    )
     parser.add_argument("--phantoms", type=int, default=44)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
     segmenter = EmbeddedSegmenter()
-    rows: dict[str, list[Sample]] = {}
+    found: dict[str, list[Sample]] = {}
     cases = [phantom_cases(args.phantoms)]
     if args.data:
         cases.append(real_cases(args.data, np.random.default_rng(args.seed)))
     for source in cases:
-        for image, mpp, truth, drawn in source:
+        for image, mpp, truth, unknown, drawn in source:
             encoded = segmenter.encode(image, mpp)
             prompts = [Prompt(c, "", (c,)) for c in truth]
-            for found in segmenter.segment(encoded, prompts):
-                if found.mask is None:
+            for one in segmenter.segment(encoded, prompts):
+                if one.mask is None:
                     continue
-                want = truth[found.concept] > 0
-                union = int((found.mask | want).sum())
-                good = int((found.mask & want).sum()) >= 0.5 * union
-                sample = (confidence.features(found.scores), good, drawn)
-                rows.setdefault(found.concept, []).append(sample)
-    write(rows)
+                want, mask = (m & (unknown == 0) for m in (truth[one.concept] > 0, one.mask))
+                good = int((mask & want).sum()) >= 0.5 * max(1, int((mask | want).sum()))
+                sample = (confidence.features(one.scores), good, drawn)
+                found.setdefault(one.concept, []).append(sample)
+    write(found)
 
 
 def write(rows: Mapping[str, list[Sample]]) -> None:

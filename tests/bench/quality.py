@@ -1,7 +1,9 @@
 """How good the embedded segmenters are: `python -m tests.bench.quality` (`make bench-quality`).
 
 Phantoms that nothing was trained on, training tiles kept apart and, where present, real tiles with
-expert masks, each beside what scikit-image gives. The real tiles are only reported on.
+expert masks, each beside what scikit-image gives; what share of what captions name can be answered
+and comes out; what is kept at a stated precision, and where there is nothing. The real tiles and
+captions are only reported on.
 """
 
 from __future__ import annotations
@@ -16,13 +18,14 @@ import cv2
 import numpy as np
 import torch
 
+from filters.calibration import labelled
 from segmenters.embedded import EmbeddedSegmenter
 from segmenters.protocol import Candidate, Prompt
 from segmenters.routes import ROUTES
 from segmenters.stain import StainSegmenter, support
 from segmenters.stain.scale import resize_to
 from segmenters.training.augment import restain
-from tests.bench import overlap, sheets, tiles
+from tests.bench import kept, overlap, shares, sheets, tiles
 from tests.bench.baselines import BASELINES
 
 SHARED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -34,6 +37,9 @@ ENTITIES = {concept.replace(" ", "_"): concept for concept in ROUTES} | {
 }
 # Same slides or patients as the training tiles: never in the headline.
 RELATED = ("tnbc", "dsb2018")
+
+
+PARTS = ("speed", "shares", "phantom", "train", "kept", "real")
 
 
 def ask(segmenter, encoded, concept: str) -> Candidate:
@@ -200,9 +206,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", type=pathlib.Path, default=SHARED / "real")
     parser.add_argument("--train", type=pathlib.Path, default=SHARED / "train")
+    parser.add_argument("--train2", type=pathlib.Path, default=SHARED / "train2")
     parser.add_argument("--phantoms", type=int, default=24)
     parser.add_argument("--per-set", type=int, default=12, help="kept-apart tiles of a set")
-    parser.add_argument("--only", nargs="*", default=["speed", "phantom", "train", "real"])
+    parser.add_argument("--only", nargs="*", default=list(PARTS))
     parser.add_argument("--sheets", type=pathlib.Path, help="folder for contact sheets")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -210,16 +217,28 @@ def main() -> None:
     segmenters = {"embedded": EmbeddedSegmenter(), "stain": StainSegmenter()}
     if "speed" in args.only:
         speed(segmenters)
+    if "shares" in args.only and (SHARED / "nergold").is_dir():
+        shares.report(SHARED / "nergold")
     if "phantom" in args.only:
         answers = overlaps("phantoms", tiles.phantoms(args.phantoms), segmenters)
         reliability("phantoms", answers)
     if "train" in args.only and args.train.is_dir():
-        kept = list(tiles.kept_apart(args.train, args.per_set))
-        answers = overlaps("training tiles kept apart", kept, segmenters)
+        held = list(tiles.kept_apart(args.train, args.per_set))
+        answers = overlaps("training tiles kept apart", held, segmenters)
         reliability("training tiles kept apart", answers)
         robustness(
-            "training tiles kept apart", kept[:: max(1, len(kept) // 12)], segmenters["embedded"]
+            "training tiles kept apart", held[:: max(1, len(held) // 12)], segmenters["embedded"]
         )
+    if "kept" in args.only:
+        kept.report(
+            "phantoms",
+            labelled.phantoms(args.phantoms, tiles.HELD_OUT_SEED),
+            segmenters["embedded"],
+        )
+        folders = [f for f in (args.train, args.train2) if f.is_dir()]
+        if folders:
+            source = kept.tiles(folders, args.per_set)
+            kept.report("training tiles kept apart", source, segmenters["embedded"])
     if "real" in args.only and args.real.is_dir():
         real = list(tiles.real(args.real))
         answers = overlaps("real tiles", real, segmenters)

@@ -145,3 +145,9 @@ def test_objects_of_a_label_map():
     assert found.solidity[:2] == pytest.approx([1, 1])
     assert found.center_px[0].tolist() == [41.5, 41.5]
     assert len(measure(np.zeros((5, 5), np.int32)).area_px) == 0
+
+
+def test_the_border_cuts_cells_but_may_cut_what_is_larger():
+    cut = discs([(-5, 100)], 14)
+    assert verdict(cut, "nucleus") == "border_cut"
+    assert verdict(cut, "gland", 8 * MPP) == ""

@@ -35,6 +35,14 @@ def test_nuclei_of_a_phantom_are_found(segmenter, tile):
     assert found.mask.shape == tile.image.shape[:2]
 
 
+def test_cytoplasm_lies_between_the_nuclei_of_epithelium(segmenter, tile):
+    tissue, nuclei, cytoplasm = segmenter.segment(
+        segmenter.encode(tile.image, tile.mpp), ask("epithelium", "nucleus", "cytoplasm")
+    )
+    assert cytoplasm.mask.any()
+    assert np.array_equal(cytoplasm.mask, tissue.mask & ~nuclei.mask)
+
+
 def test_every_prompt_gets_one_answer_in_order(segmenter, tile):
     prompts = ask("gland", "nucleolus", "nucleus", "stroma", "tumor cell")
     answers = segmenter.segment(segmenter.encode(tile.image, None), prompts)
