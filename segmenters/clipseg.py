@@ -22,7 +22,7 @@ from segmenters.hub import (
     load_tokenizer,
     preprocessing,
 )
-from segmenters.phrases import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
+from segmenters.text_prompted import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
 
 PUBLISHED = Preprocessing(352, 352, None, IMAGENET_MEAN, IMAGENET_STD)
 

@@ -20,8 +20,8 @@ from segmenters.hub import (
     load_tokenizer,
     preprocessing,
 )
-from segmenters.phrases import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
 from segmenters.sam import SamBoxes, SamFeatures, objects_answer
+from segmenters.text_prompted import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
 
 PUBLISHED = Preprocessing(800, 800, 1333, IMAGENET_MEAN, IMAGENET_STD)
 

@@ -26,7 +26,7 @@ from segmenters.hub import (
     load_tokenizer,
     preprocessing,
 )
-from segmenters.phrases import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
+from segmenters.text_prompted import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
 
 HALF = (0.5, 0.5, 0.5)
 

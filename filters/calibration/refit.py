@@ -12,8 +12,8 @@ from filters import decision as decision_file
 from filters import references as reference_file
 from filters.calibration.candidates import score_tiles
 from filters.calibration.fit import fit_decision
+from filters.calibration.fit_references import Collected, fit_references
 from filters.calibration.labelled import Labelled, read_folders
-from filters.calibration.regions import Collected, fit_references
 from filters.calibration.train import summary, weights_of, write
 from filters.config import FilterConfig
 from filters.references import References

@@ -27,10 +27,10 @@ from filters import references as reference_file
 from filters.calibration.candidates import score_tiles
 from filters.calibration.curves import auroc
 from filters.calibration.fit import Fitted, fit_decision
+from filters.calibration.fit_references import Collected, fit_references, phantom_regions
 from filters.calibration.labelled import Labelled, phantoms, read_folders
 from filters.calibration.mosaics import mosaics
 from filters.calibration.planting import PLANTED
-from filters.calibration.regions import Collected, fit_references, phantom_regions
 from filters.config import FilterConfig
 from filters.stage import Score
 from miner.core.threads import fix_threads

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from filters.clip import phrases, regions
+from filters.clip import comparison, counterfactuals
 from filters.clip.config import ClipConfig
 from filters.clip.encoder import Encoder, load
 from ner.concepts import concepts
@@ -101,7 +101,7 @@ class ClipAgreement:
         ]
         if not judged:
             return out
-        absent = phrases.absent(asked, sorted(self._known), self.config.absent_phrases)
+        absent = comparison.absent(asked, sorted(self._known), self.config.absent_phrases)
         dense = self.encoder.dense(image) if self.config.regions == "dense" else None
         views = [self._views(image, candidates[i], dense) for i, _ in judged]
         embeddings = self._encode(image, dense, [one for view in views for one in view.all()])
@@ -115,7 +115,7 @@ class ClipAgreement:
     def phrase(self, concept: str) -> np.ndarray:
         """Embedding of a concept: mean over its wordings in every template, float32 (d,)."""
         if concept not in self._phrases:
-            texts = phrases.fill(self.config.templates, phrases.wordings(concept))
+            texts = comparison.fill(self.config.templates, comparison.wordings(concept))
             mean = self.encoder.texts(texts).mean(axis=0)
             self._phrases[concept] = mean / max(float(np.linalg.norm(mean)), 1e-12)
         return self._phrases[concept]
@@ -137,7 +137,7 @@ class ClipAgreement:
         assert mask is not None
         height, width = mask.shape
         grid = (height, width) if dense is None else (dense.shape[0], dense.shape[1])
-        weights = mask if dense is None else regions.grid_weights(mask, grid)
+        weights = mask if dense is None else counterfactuals.grid_weights(mask, grid)
         ids = np.unique(labels[labels > 0]) if labels is not None and kind == "object" else []
         most = self.config.max_instances
         if len(ids) > most:
@@ -147,15 +147,15 @@ class ClipAgreement:
             if dense is None:
                 single = [labels == one for one in ids]
             else:
-                single = list(regions.instance_weights(labels, list(ids), grid))
+                single = list(counterfactuals.instance_weights(labels, list(ids), grid))
         area = float(weights.sum()) / max(1, len(ids))
         key = f"{self.config.seed}\n{concept}\n{np.count_nonzero(mask)}".encode()
         rng = np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8], "big"))
         return _Views(
             region=weights,
             complement=~mask if dense is None else 1.0 - weights,
-            random=regions.random_regions(weights, self.config.random_regions, rng),
-            shifted=regions.shifted_regions(weights, float(np.sqrt(area / np.pi))),
+            random=counterfactuals.random_regions(weights, self.config.random_regions, rng),
+            shifted=counterfactuals.shifted_regions(weights, float(np.sqrt(area / np.pi))),
             instances=[one for one in single if one.any()],
         )
 
@@ -167,7 +167,9 @@ class ClipAgreement:
         config, out = self.config, []
         for start in range(0, len(views), config.batch_size):
             crops = [
-                regions.crop(image, view, self.encoder.crop_px, config.context, config.outside)
+                counterfactuals.crop(
+                    image, view, self.encoder.crop_px, config.context, config.outside
+                )
                 for view in views[start : start + config.batch_size]
             ]
             squares, masks = (np.stack(part) for part in zip(*crops, strict=True))
@@ -178,7 +180,7 @@ class ClipAgreement:
         self, concept: str, absent: Sequence[str], view: _Views, embeddings: np.ndarray
     ) -> dict[str, float | None]:
         phrase = self.phrase(concept)
-        rivals = [name for name in phrases.siblings(concept) if name in self._known]
+        rivals = [name for name in comparison.siblings(concept) if name in self._known]
         others = [self.phrase(name) for name in rivals[: self.config.sibling_phrases]]
         away = [self.phrase(name) for name in absent]
         cosines = embeddings @ phrase

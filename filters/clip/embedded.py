@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
+from filters.clip.comparison import ancestors
+from filters.clip.counterfactuals import RING_CELLS, grid_weights, ring
 from filters.clip.network import MULTIPLE, SmallClip, fused
-from filters.clip.phrases import ancestors
-from filters.clip.regions import RING_CELLS, grid_weights, ring
 from miner.core.bfloat16 import autocast
 
 LONG_SIDE_PX = 640

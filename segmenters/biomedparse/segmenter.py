@@ -18,8 +18,8 @@ from ner.concepts import concepts
 from segmenters.biomedparse.config import Sizes
 from segmenters.biomedparse.predict import BiomedParse, Features
 from segmenters.biomedparse.weights import find
-from segmenters.phrases import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
 from segmenters.protocol import Prompt
+from segmenters.text_prompted import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
 
 
 class BiomedParseConfig(PhraseConfig):

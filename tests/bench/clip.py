@@ -19,8 +19,8 @@ import numpy as np
 
 from filters.calibration.labelled import Labelled, phantoms, read_folder
 from filters.clip import ClipAgreement, ClipConfig
-from filters.clip.phrases import related
-from filters.clip.regions import shift
+from filters.clip.comparison import related
+from filters.clip.counterfactuals import shift
 from filters.layout import THRESHOLD, describe
 from filters.training.clip.measure import auroc
 from filters.training.clip.vocabulary import unsure

@@ -21,9 +21,9 @@ from filters import biomedparse_ks, fdr, ks
 from filters.batch import read_batch
 from filters.calibration.candidates import score_tiles, scored
 from filters.calibration.curves import auroc
+from filters.calibration.fit_references import Collected, fit_references, phantom_regions
 from filters.calibration.labelled import Labelled, phantoms, read_folder
 from filters.calibration.planting import Planted
-from filters.calibration.regions import Collected, fit_references, phantom_regions
 from filters.config import FilterConfig
 from filters.decide import decide
 from filters.stage import Score

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from filters.calibration import candidates, curves, fit, labelled, logistic, planting, refit
-from filters.calibration.regions import Collected, fit_references
+from filters.calibration.fit_references import Collected, fit_references
 from filters.config import FilterConfig
 from filters.decision import load_decision
 from filters.references import load_references

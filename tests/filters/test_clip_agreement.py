@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from filters.clip import SCORES, ClipAgreement, ClipConfig, phrases, regions
+from filters.clip import SCORES, ClipAgreement, ClipConfig, comparison, counterfactuals
 from ner.concepts import concepts
 
 
@@ -26,7 +26,7 @@ class ColorClip:
     def texts(self, texts):
         self.texts_seen += len(texts)
         out = np.zeros((len(texts), 4), np.float32)
-        forms = {name: {*phrases.wordings(name), name} for name in self.axes}
+        forms = {name: {*comparison.wordings(name), name} for name in self.axes}
         for i, text in enumerate(texts):
             name = next(n for n, words in forms.items() if text in words)
             out[i, self.axes[name]] = 1
@@ -146,40 +146,43 @@ def test_a_mask_of_another_size_is_an_error(scene):
 
 
 def test_siblings_compete_at_the_same_scale_and_never_with_their_kin():
-    found = phrases.siblings("lymphocyte")
+    found = comparison.siblings("lymphocyte")
     assert "neutrophil" in found
     assert "nucleus" not in found
     table = concepts()
     assert all(table[name].parent == table["lymphocyte"].parent for name in found)
-    assert "glomerulus" not in phrases.siblings("red blood cell")
-    assert "stroma" not in phrases.siblings("gland")  # stuff does not compete with objects
+    assert "glomerulus" not in comparison.siblings("red blood cell")
+    assert "stroma" not in comparison.siblings("gland")  # stuff does not compete with objects
 
 
 def test_absent_phrases_are_not_related_to_what_was_asked():
     names = ("nucleus", "lymphocyte", "gland", "tubule", "fat", "keratin", "mucin")
-    found = phrases.absent(["lymphocyte", "gland"], names, 10)
+    found = comparison.absent(["lymphocyte", "gland"], names, 10)
     assert set(found) == {"fat", "keratin", "mucin"}
-    assert phrases.absent(["gland", "lymphocyte"], names, 10) == found
+    assert comparison.absent(["gland", "lymphocyte"], names, 10) == found
 
 
 def test_instance_weights_are_the_shares_of_the_cells():
     labels = np.zeros((8, 8), np.int32)
     labels[0:4, 0:4] = 3
     labels[4:6, 4:8] = 7
-    found = regions.instance_weights(labels, [7, 3], (2, 2))
+    found = counterfactuals.instance_weights(labels, [7, 3], (2, 2))
     assert found.tolist() == [[[0, 0], [0, 0.5]], [[1, 0], [0, 0]]]
-    np.testing.assert_allclose(found.sum(0), regions.grid_weights(labels > 0, (2, 2)))
+    np.testing.assert_allclose(found.sum(0), counterfactuals.grid_weights(labels > 0, (2, 2)))
 
 
 def test_random_regions_keep_the_shape_and_leave_the_place():
     weights = np.zeros((20, 20), np.float32)
     weights[2:5, 3:9] = 1
-    found = regions.random_regions(weights, 6, np.random.default_rng(0))
+    found = counterfactuals.random_regions(weights, 6, np.random.default_rng(0))
     assert len(found) == 6
     for one in found:
         assert one.sum() == weights.sum()
-        assert regions.overlap(weights, one) <= regions.MAX_OVERLAP
-    assert regions.random_regions(np.ones((9, 9), np.float32), 3, np.random.default_rng(0)) == []
+        assert counterfactuals.overlap(weights, one) <= counterfactuals.MAX_OVERLAP
+    assert (
+        counterfactuals.random_regions(np.ones((9, 9), np.float32), 3, np.random.default_rng(0))
+        == []
+    )
 
 
 def test_a_crop_shows_the_region_and_blurs_the_rest():
@@ -187,9 +190,9 @@ def test_a_crop_shows_the_region_and_blurs_the_rest():
     image[::2] = 255
     mask = np.zeros((40, 40), bool)
     mask[10:20, 0:10] = True
-    found, shown = regions.crop(image, mask, 20, 2.0, "blur")
+    found, shown = counterfactuals.crop(image, mask, 20, 2.0, "blur")
     assert shown.sum() == 100
     assert found.shape == (20, 20, 3)
     assert found[8:12, 8:12].std() > 100
     assert found[16:, 12:].std() < 30
-    assert (regions.crop(image, mask, 20, 2.0, "grey")[0][:2] == regions.GREY).all()
+    assert (counterfactuals.crop(image, mask, 20, 2.0, "grey")[0][:2] == counterfactuals.GREY).all()

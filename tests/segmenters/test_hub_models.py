@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from miner.core.errors import Refused
-from segmenters import clipseg, grounding_dino, phrases, sam
+from segmenters import clipseg, grounding_dino, sam, text_prompted
 from segmenters.clipseg import ClipSegConfig
 from segmenters.config import RefineConfig
 from segmenters.grounding_dino import GroundingDinoConfig
@@ -49,7 +49,7 @@ def check_answers(segmenter):
         again = segmenter.segment(encoded, PROMPTS[1:])
         assert [a.concept for a in answers] == ["nucleus", "stroma"]
         for answer in answers:
-            assert set(answer.scores) <= set(phrases.SCORES)
+            assert set(answer.scores) <= set(text_prompted.SCORES)
             assert 0 <= answer.confidence <= 1
             assert (answer.mask is None) == (answer.reason == "empty")
             if answer.mask is not None:

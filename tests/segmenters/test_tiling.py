@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from segmenters.ensemble import iou
-from segmenters.phrases import PhraseAnswer, PhraseConfig, PhraseSegmenter
 from segmenters.probability import RegionConfig
 from segmenters.protocol import Prompt
+from segmenters.text_prompted import PhraseAnswer, PhraseConfig, PhraseSegmenter
 from segmenters.tiling import Blend, TilingConfig, field_um, grid, merge_labels, tissue_share
 
 

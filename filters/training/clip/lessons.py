@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from filters.clip import regions
+from filters.clip import counterfactuals
 from filters.clip.network import STRIDE
 from filters.training.clip.tiles import Layer, Tile
 from filters.training.clip.vocabulary import Vocabulary
@@ -108,7 +108,7 @@ def _elsewhere(mask: np.ndarray, truth: np.ndarray, rng: np.random.Generator) ->
     else:
         reach = mask.shape[0] // (2 if choice < 0.6 else 8)
         dy, dx = (int(v) for v in rng.integers(-reach, reach + 1, 2))
-        wrong = regions.shift(mask, dy, dx)
+        wrong = counterfactuals.shift(mask, dy, dx)
     area = int(wrong.sum())
     if area < MIN_REGION_PX or (wrong & truth).sum() > ABSENT_BELOW * area:
         return None
@@ -157,7 +157,7 @@ def lesson(
     if not masks:
         return None
     grid = (PATCH_PX // STRIDE, PATCH_PX // STRIDE)
-    weights = np.stack([regions.grid_weights(mask, grid) for mask in masks[:REGIONS]])
+    weights = np.stack([counterfactuals.grid_weights(mask, grid) for mask in masks[:REGIONS]])
     return Lesson(image, weights, np.stack(labels[:REGIONS]))
 
 

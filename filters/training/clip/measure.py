@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from filters.clip import regions
+from filters.clip import counterfactuals
 from filters.clip.embedded import EmbeddedClip
 from filters.training.clip.lessons import ABSENT_BELOW, MIN_REGION_PX
 from filters.training.clip.tiles import Tile
@@ -50,8 +50,8 @@ def measure(
             if truth.sum() < MIN_REGION_PX:
                 continue
             place = vocabulary.index(layer.concept)
-            weights = regions.grid_weights(truth, grid)
-            others = regions.random_regions(weights, 2, rng) if layer.exhaustive else []
+            weights = counterfactuals.grid_weights(truth, grid)
+            others = counterfactuals.random_regions(weights, 2, rng) if layer.exhaustive else []
             others = [o for o in others if (o * weights).sum() < ABSENT_BELOW * o.sum()]
             embeddings = clip.regions(dense, np.stack([weights, *others]))
             found, name = embeddings @ texts.T, vocabulary.names[place]

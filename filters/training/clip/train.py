@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from filters.clip.config import TEMPLATES
+from filters.clip.counterfactuals import ring
 from filters.clip.embedded import to_tensor
 from filters.clip.network import SmallClip
-from filters.clip.regions import ring
 from filters.training.clip.augment import augment
 from filters.training.clip.lessons import Lesson, lesson, stack
 from filters.training.clip.tiles import Tile

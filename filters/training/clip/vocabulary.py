@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from filters.clip.phrases import ancestors, wordings
+from filters.clip.comparison import ancestors, wordings
 from ner.concepts import concepts
 
 BACKGROUND = "background"  # empty glass: no concept of the table, but what a mask may cover
