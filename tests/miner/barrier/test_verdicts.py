@@ -76,3 +76,14 @@ def test_rows_with_only_negatives_are_written_when_asked_for(keep, status):
     row = sample(status="no_entity", reason="only_negated")
     (state,) = row_states([row], [], keep_negatives=keep)
     assert state.status == status
+
+
+def test_a_row_is_as_good_as_its_kept_masks_together():
+    rows = [sample(MENTION, {**MENTION, "concept": "stroma"})]
+    both = [candidate(score=0.9), candidate("stroma", score=0.6)]
+    (state,) = row_states(rows, both, False)
+    assert (state.kept, state.score) == ((0, 1), pytest.approx(1.5))
+    dropped = [candidate(keep=False, reason="low_score", score=0.4)]
+    assert row_states(rows, dropped, False)[0].score == 0
+    silent = [sample(status="no_entity", reason="no_mention")]
+    assert row_states(silent, [], True)[0].score == 0
