@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ner.mentions import Fact
 from ner.phrases import Phrase, Reading
@@ -24,7 +24,7 @@ _TIMES = re.compile(
 )
 
 
-def facts_of(reading: Reading, said: Sequence[str], stated: Iterable[str]) -> tuple[Fact, ...]:
+def facts_of(reading: Reading, said: Sequence[str], stated: Sequence[str]) -> tuple[Fact, ...]:
     """Return the facts of a reading, in order.
 
     Args:
@@ -36,8 +36,8 @@ def facts_of(reading: Reading, said: Sequence[str], stated: Iterable[str]) -> tu
     homes: list[Phrase] = []  # diagnoses that tell an organ
     sited = stained = False
     apart = "\u00d7" in reading.text  # whether a number may stand apart from its sign
-    for phrase, polarity in zip(reading.facts, stated, strict=True):
-        if polarity != "affirmed":
+    for i, phrase in enumerate(reading.facts):
+        if stated[i] != "affirmed":
             continue
         entry = phrase.entry
         kind = entry.fact
@@ -55,8 +55,8 @@ def facts_of(reading: Reading, said: Sequence[str], stated: Iterable[str]) -> tu
         if not homes or any(word.lemma.startswith("metasta") for word in reading.words):
             homes = [
                 phrase
-                for phrase, polarity in zip(reading.phrases, said, strict=True)
-                if phrase.entry.home and polarity == "affirmed"
+                for i, phrase in enumerate(reading.phrases)
+                if phrase.entry.home and said[i] == "affirmed"
             ]
         if homes:
             found += _implied(reading, homes)

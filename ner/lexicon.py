@@ -96,13 +96,14 @@ class Lexicon:
         return given
 
     def _mentions(
-        self, text: str, reading: Reading, said: Iterable[str], facts: Sequence[Fact]
+        self, text: str, reading: Reading, said: Sequence[str], facts: Sequence[Fact]
     ) -> tuple[Mention, ...]:
         seen = picture(facts)
         several = len(seen.sites) > 1
         starts, ends, origin = reading.starts, reading.ends, reading.plain
         mentions = []
-        for phrase, polarity in zip(reading.phrases, said, strict=True):
+        for i, phrase in enumerate(reading.phrases):
+            polarity = said[i]
             concept = self._words.concepts[phrase.concept]
             start, end = starts[phrase.first], ends[phrase.last - 1]
             if origin.starts is not None:

@@ -39,7 +39,6 @@ from ner.vocabulary import (
     LOOK,
     NOUN,
     OR,
-    OTHER,
     PREPOSITION,
     SITE,
     VERB,
@@ -194,7 +193,7 @@ def _items(reading: Reading) -> list[Item]:
         if entry is None or (word.flags & VERB and last == i + 1 and _is_verb(table, i)):
             i += 1
             continue
-        items.append(Item(i, last, entry, table[last - 1].plural))
+        items.append(_new(Item, (i, last, entry, table[last - 1].plural)))
         i = last
     return items
 
@@ -235,6 +234,8 @@ def _meaning(word: Word, table: list[Word]) -> Entry | None:
 _LOOKS = frozenset(
     {"like", "shaped", "looking", "appearing", "sized", "walled", "colored", "stained"}
 )
+# A dozen items a caption: made without the detour over their class, which takes twice as long.
+_new = tuple.__new__
 _LOOK_ITEM = Entry(LOOK, "")
 _IDENTITY_ITEM = Entry(IDENTITY, "")
 
@@ -279,11 +280,12 @@ def _chunk(reading: Reading, items: list[Item]) -> None:
     nouns = False
     loose: list[Item] | None = None  # adjectives without a noun, left open for a coordination
     for item in items:
-        kind = item.entry.kind
+        first, last, entry, _ = item
+        kind = entry.kind
         if row:
             before = row[-1]
-            gap = gaps[item.first - 1]
-            if before.last != item.first or gap not in SOFT or kind > CHUNK:
+            gap = gaps[first - 1]
+            if kind > CHUNK or before.last != first or gap not in SOFT:
                 loose = _close(reading, row, nouns, loose)
                 row, nouns = [], False
             elif nouns and kind < NOUN:
@@ -296,30 +298,30 @@ def _chunk(reading: Reading, items: list[Item]) -> None:
                 loose = _close(reading, row, nouns, loose)
                 row, nouns = [], False
         if kind > CHUNK:
-            if kind != CUE:
-                phrase_nouns[item.first] = item.last
+            if kind == CUE:
+                continue
+            phrase_nouns[first] = last
             if kind == FACT:
-                reading.facts.append(Phrase(item.first, item.last, item.entry, ""))
-                if item.entry.inner is not None:
-                    _inner(reading, item)
-            elif kind == OTHER:
+                reading.facts.append(Phrase(first, last, entry, ""))
+                if entry.inner is not None:
+                    _inner(reading, first, entry.inner)
+            else:
                 reading.others.append(item)
             continue
         row.append(item)
         if kind > NOUN:
             nouns = True
-            phrase_nouns[item.first] = item.last
-            if item.entry.inner is not None:
-                _inner(reading, item)
+            phrase_nouns[first] = last
+            if entry.inner is not None:
+                _inner(reading, first, entry.inner)
     if row:
         _close(reading, row, nouns, loose)
 
 
-def _inner(reading: Reading, item: Item) -> None:
+def _inner(reading: Reading, first: int, inner: tuple[int, Entry]) -> None:
     """Add the site that a word within a table hit states: the "renal" of "renal cortex"."""
-    if item.entry.inner is not None:
-        i, entry = item.entry.inner
-        reading.facts.append(Phrase(item.first + i, item.first + i + 1, entry, ""))
+    i, entry = inner
+    reading.facts.append(Phrase(first + i, first + i + 1, entry, ""))
 
 
 def _close(

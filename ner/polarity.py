@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from ner.cues import (
     AUXILIARIES,
@@ -47,9 +47,8 @@ def polarities(reading: Reading) -> tuple[list[str], list[str]]:
         return result, stated
     if "or" in reading.text or "OR" in reading.text:
         _alternatives(reading, phrases, result)
-    diagnoses = [i for i, fact in enumerate(facts) if fact.entry.fact == "diagnosis"]
-    if len(diagnoses) > 1:
-        _of_facts(diagnoses, _alternatives, reading, stated)
+        if len(facts) > 1:
+            _of_diagnoses(_alternatives, reading, stated)
     signed = has_signs(reading.text)
     if reading.cues or signed:
         nouns = Nouns(reading)
@@ -60,7 +59,7 @@ def polarities(reading: Reading) -> tuple[list[str], list[str]]:
             _apply(reading, said, nouns, closers, result, stated)
     if "?" in reading.text:
         _questions(reading, phrases, result)
-        _of_facts(diagnoses, _questions, reading, stated)
+        _of_diagnoses(_questions, reading, stated)
     return result, stated
 
 
@@ -99,13 +98,11 @@ def _apply(
                     stated[i] = effect
 
 
-def _of_facts(
-    chosen: Sequence[int],
-    rule: Callable[[Reading, list[Phrase], list[str]], None],
-    reading: Reading,
-    stated: list[str],
+def _of_diagnoses(
+    rule: Callable[[Reading, list[Phrase], list[str]], None], reading: Reading, stated: list[str]
 ) -> None:
-    """Apply a rule for phrases to some facts of a reading."""
+    """Apply a rule for phrases to the facts that state diagnoses."""
+    chosen = [i for i, fact in enumerate(reading.facts) if fact.entry.fact == "diagnosis"]
     said = [stated[i] for i in chosen]
     rule(reading, [reading.facts[i] for i in chosen], said)
     for i, polarity in zip(chosen, said, strict=True):
