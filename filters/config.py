@@ -128,6 +128,25 @@ class FilterConfig(Settings):
         return None if self.at_least or self.at_most else ("precision", 0.9)
 
 
+class ProtectConfig(Settings):
+    """A test set that nothing which is written may be like.
+
+    Attributes:
+        name: what it is called in ledger and certificate.
+        path: folder with its pictures, tar, parquet file with a column `image`, `.npy` of pictures
+            or embeddings, file of fingerprints (`miner protect build`), or list of sha256.
+        model: what made the embeddings of a `.npy`; `dedupe.model` by default.
+    """
+
+    name: str = pydantic.Field(pattern=r"^[\w-]+$")
+    path: str
+    model: str | None = None
+
+    def incidental(self) -> Set[str]:
+        """Where it lies; the output knows its fingerprints by their content."""
+        return {"path"}
+
+
 class DedupeConfig(Settings):
     """Which pictures count as the same.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,7 +33,7 @@ class Embed(Stage):
     }
 
     def __init__(self, config: DedupeConfig):
-        self.embed = describe if config.model == "embedded" else VisionModel(config.model)
+        self.embed = embedder(config)
 
     def __call__(self, unit: Unit) -> Unit:
         """Return the unit with `embedding` (unit length) and the others on its images."""
@@ -52,6 +52,15 @@ class Embed(Stage):
             "pixel_hash": pa.array(hashes, pa.string()),
         }
         return unit.with_columns("images", columns)
+
+
+def embedder(config: DedupeConfig) -> Callable[[np.ndarray], np.ndarray]:
+    """What embeds a picture, uint8 (H, W, 3) RGB -> float32 (d,), unit length.
+
+    Raises:
+        Refused: there is no such model, or it is no vision model of transformers.
+    """
+    return describe if config.model == "embedded" else VisionModel(config.model)
 
 
 class VisionModel:

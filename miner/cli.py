@@ -20,6 +20,7 @@ with at_once():
         models,
         ner,
         parts,
+        protect,
         run,
         segment,
         shards,
@@ -42,7 +43,20 @@ app = typer.Typer(
     cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 # In the order in which the commands are met: `miner --help` lists them so.
-for room in (demo, corpora, run, shards, filters, dupes, audit, ner, segment, models, parts):
+for room in (
+    demo,
+    corpora,
+    run,
+    shards,
+    filters,
+    dupes,
+    protect,
+    audit,
+    ner,
+    segment,
+    models,
+    parts,
+):
     room.register(app)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from filters.config import DedupeConfig, FilterConfig
+from filters.config import DedupeConfig, FilterConfig, ProtectConfig
 from filters.scores import SCORES, VERDICT
 from miner.barrier.sampling import SamplingConfig
 from miner.core.contents import identity
@@ -77,6 +77,7 @@ class Config(Settings):
         segment: mentions to candidate masks.
         filters: candidate masks to verdicts.
         dedupe: which pictures count as the same.
+        protect: test sets: what is like one of their pictures, or of their patients, is left out.
         sampling: caps and targets per stratum.
         shards: packing, splits.
         runner: workers and threads.
@@ -89,6 +90,7 @@ class Config(Settings):
     segment: SegmentConfig = SegmentConfig()
     filters: FilterConfig = FilterConfig()
     dedupe: DedupeConfig = DedupeConfig()
+    protect: tuple[ProtectConfig, ...] = ()
     sampling: SamplingConfig = SamplingConfig()
     shards: ShardsConfig = ShardsConfig()
     runner: RunnerConfig = RunnerConfig()
@@ -98,6 +100,9 @@ class Config(Settings):
         names = [corpus_name(c) for c in self.corpora]
         if len(set(names)) != len(names):
             raise ValueError(f"corpora need distinct names, got {names}; set `name`")
+        guards = [p.name for p in self.protect]
+        if len(set(guards)) != len(guards):
+            raise ValueError(f"protect: its sets need distinct names, got {guards}")
         return self
 
     @pydantic.model_validator(mode="after")

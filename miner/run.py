@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from miner import isolation
 from miner.barrier.finish import finish, is_finished
+from miner.barrier.protect import prepare
 from miner.commits import marks as read_marks
 from miner.config import Config, difference
 from miner.core.contents import contents
@@ -91,6 +92,7 @@ def run(
     _check_out(store, config, files)
     plan = make_plan(config.corpora, config.runner.unit_rows, store)
     _check_corpora(store, plan)
+    prepare(store, config)
     store.write_json(RUN, describe(config, plan, files))
 
     if retry_isolated:

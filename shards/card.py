@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from miner.core.layout import LEAKS
 from miner.core.parts import Part, find
 from miner.core.store import Store
 from shards.croissant import croissant
@@ -68,6 +69,7 @@ def write_card(
         "digest": config.digest(),
         "seed": config.seed,
         "audit": audit,
+        "leaks": store.read_json(LEAKS) if store.exists(LEAKS) else None,
     }
     store.write(f"{FOLDER}/README.md", _readme(infos, facts).encode())
     read = [find("corpora", c["kind"]) for c in facts["corpora"]]
@@ -209,6 +211,8 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
         _table(("corpus", "rows", *statuses), ledger) if ledger else "No ledger was there.",
         "## Quality",
         *_quality(facts),
+        "## Protected sets",
+        *_protected(facts["leaks"]),
         "## Reading",
         "Each `{split}-{n}.tar` holds `{key}.jpg` or `{key}.png` (the publisher's bytes) and "
         "`{key}.json`, described by `sample.schema.json`. The parquet beside a tar is its index "
@@ -236,6 +240,33 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
         "is no absence in the picture; `negatives` lists what was checked to be absent.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _protected(leaks: Mapping[str, Any] | None) -> list[str]:
+    """The certificate: what was compared with test sets, what was found, and the control."""
+    if leaks is None:
+        return ["No test set was named, so these pictures were compared with none."]
+    levels = ("exact", "near", "semantic")
+    rows = [
+        (
+            s["name"],
+            s["pictures"],
+            *(s["found"].get(level, "not compared") for level in levels),
+            s["of_its_patients"],
+            f"{s['control']['found']} of {s['control']['planted']}",
+        )
+        for s in leaks["sets"]
+    ]
+    head = ("set", "its pictures", *(f"found: {level}" for level in levels), "of its patients")
+    bars = leaks["thresholds"]
+    return [
+        f"{leaks['compared']:,} pictures were compared with these sets; {leaks['excluded']:,} are "
+        "like one of theirs, or of one of their patients, and were left out. Planted copies, "
+        "turned, mirrored and cropped, had to be found.",
+        _table((*head, "planted copies found"), rows),
+        f"Thresholds: correlation of detail {bars['detail']}; cosine {bars['cosine']} "
+        f"({leaks['model']}) with a correlation of {bars['detail_beside_cosine']} beside it.",
+    ]
 
 
 def _source(name: str, part: Part) -> str:

@@ -28,29 +28,36 @@ class Candidate(NamedTuple):
 
 
 def candidates(
-    thumbs: Sequence[np.ndarray], asked: np.ndarray | None = None
+    thumbs: Sequence[np.ndarray],
+    asked: np.ndarray | None = None,
+    among: Sequence[np.ndarray] | None = None,
 ) -> Iterator[Candidate]:
     """Yield candidates, of each picture those it is most alike to.
 
     Args:
         thumbs: uint8 (SIDE, SIDE) each.
         asked: rows whose parts are looked for; all by default.
+        among: thumbnails to look among, whose rows are the `part` of a candidate; by default the
+            same ones, of which none is its own candidate.
     """
-    base = np.stack([layout(thumb) for thumb in thumbs])
+    base = np.stack([layout(thumb) for thumb in (thumbs if among is None else among)])
     index = _index(base)
     asked = np.arange(len(thumbs)) if asked is None else asked
     for start in range(0, len(asked), _AT_ONCE):
         rows = asked[start : start + _AT_ONCE]
         shown = np.stack([parts(thumbs[row]) for row in rows])  # (rows, windows, cells)
         ways = shown[:, :, turns()]  # (rows, windows, orientations, cells)
-        cosine, found = index.search(ways.reshape(-1, base.shape[1]), min(NEAREST + 1, len(thumbs)))
-        yield from _best(rows, cosine.reshape(len(rows), -1), found.reshape(len(rows), -1))
+        cosine, found = index.search(ways.reshape(-1, base.shape[1]), min(NEAREST + 1, len(base)))
+        cosine, found = cosine.reshape(len(rows), -1), found.reshape(len(rows), -1)
+        if among is None:
+            found[found == rows[:, None]] = -1
+        yield from _best(rows, cosine, found)
 
 
 def _best(rows: np.ndarray, cosine: np.ndarray, found: np.ndarray) -> Iterator[Candidate]:
     each = cosine.shape[1] // (len(WINDOWS) * ORIENTATIONS)
     for row, cosines, others in zip(rows.tolist(), cosine, found, strict=True):
-        alike = np.flatnonzero((cosines >= ALIKE) & (others != row) & (others >= 0))
+        alike = np.flatnonzero((cosines >= ALIKE) & (others >= 0))
         alike = alike[np.lexsort((others[alike], -cosines[alike]))]
         _, first = np.unique(others[alike], return_index=True)
         for at in alike[np.sort(first)[:PARTNERS]].tolist():

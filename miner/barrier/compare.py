@@ -40,16 +40,8 @@ def compared(
     Raises:
         Refused: an embedding that is no number or of another model, or see `duplicates`.
     """
-    place = {image_id: i for i, image_id in enumerate(image_ids)}
     with tempfile.TemporaryDirectory() as folder:
-        pictures = Pictures(folder, len(place))
-        for unit_id in unit_ids:
-            have = set(column_names(store, unit_id, "images"))
-            columns = [name for name in COLUMNS if name in have]
-            for image in read_table(store, unit_id, "images", columns).to_pylist():
-                at = place.get(image["image_id"])
-                if at is not None:
-                    pictures.add(at, image)
+        pictures = load(store, folder, unit_ids, image_ids)
         return duplicates(
             image_ids,
             pictures.hashes,
@@ -60,6 +52,30 @@ def compared(
             thumbs=pictures.thumbs if config.near else None,
             largest_share=config.largest_share,
         )
+
+
+def load(store: Store, folder: str, unit_ids: Sequence[str], image_ids: Sequence[str]) -> Pictures:
+    """What is compared of some pictures of a run.
+
+    Args:
+        store: OUT.
+        folder: a temporary one, for vectors and thumbnails.
+        unit_ids: units that have the pictures.
+        image_ids: the pictures, in this order.
+
+    Raises:
+        Refused: an embedding that is no number or of another model.
+    """
+    place = {image_id: i for i, image_id in enumerate(image_ids)}
+    pictures = Pictures(folder, len(place))
+    for unit_id in unit_ids:
+        have = set(column_names(store, unit_id, "images"))
+        columns = [name for name in COLUMNS if name in have]
+        for image in read_table(store, unit_id, "images", columns).to_pylist():
+            at = place.get(image["image_id"])
+            if at is not None:
+                pictures.add(at, image)
+    return pictures
 
 
 class Pictures:

@@ -21,12 +21,15 @@ from filters.decide import decide
 from filters.splits import split_of
 from miner.barrier import ledger
 from miner.barrier.compare import compared
+from miner.barrier.groups import placed
 from miner.barrier.negatives import negatives
+from miner.barrier.protect import digest as protected_digest
+from miner.barrier.protect import guarded
 from miner.barrier.sampling import before_after, choose, coverage
 from miner.barrier.verdicts import RowState, row_states
 from miner.commits import MASKS, light_candidates, read_table
 from miner.config import Config
-from miner.core.layout import FINISHED, MANIFEST, SAMPLING
+from miner.core.layout import FINISHED, LEAKS, MANIFEST, SAMPLING
 from miner.core.store import Store
 from miner.corpora.config import corpus_name
 from shards.card import write_card
@@ -54,17 +57,18 @@ class _Row:
     notes: list[str] = dataclasses.field(default_factory=list)
 
 
-def digest(config: Config, marks: dict[str, dict[str, Any]]) -> str:
-    """What the finished output depends on: the configuration and the bytes of all units."""
+def digest(store: Store, config: Config, marks: dict[str, dict[str, Any]]) -> str:
+    """What the finished output depends on: configuration, protected sets, bytes of all units."""
     units = {u: [t["sha256"] for t in m["tables"].values()] for u, m in sorted(marks.items())}
-    return hashlib.sha256(json.dumps([config.digest(), units]).encode()).hexdigest()
+    parts = [config.digest(), units, *protected_digest(store, config)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def is_finished(store: Store, config: Config, marks: dict[str, dict[str, Any]]) -> bool:
     """Whether shards and ledger are those of this configuration and these units."""
     if not (store.exists(FINISHED) and store.exists(MANIFEST)):
         return False
-    return store.read_json(FINISHED)["digest"] == digest(config, marks)
+    return store.read_json(FINISHED)["digest"] == digest(store, config, marks)
 
 
 def finish(store: Store, config: Config, marks: dict[str, dict[str, Any]]) -> None:
@@ -86,7 +90,9 @@ def finish(store: Store, config: Config, marks: dict[str, dict[str, Any]]) -> No
     unit_ids = sorted(marks)
     verdicts = _verdicts(store, config, unit_ids)
     rows = {u: _rows(store, config, u, verdicts[u]) for u in unit_ids}
-    _drop_duplicates(store, config, rows)
+    _guard(store, config, rows)
+    families = _drop_duplicates(store, config, rows)
+    _place(config, rows, families)
     _sample(store, config, rows, verdicts)
     infos = [
         info
@@ -102,7 +108,7 @@ def finish(store: Store, config: Config, marks: dict[str, dict[str, Any]]) -> No
     _write_ledger(store, rows, verdicts, shard_of)
     write_card(store, infos, config)
     write_manifest(store, infos, config.digest())
-    store.write_json(FINISHED, {"digest": digest(config, marks)})
+    store.write_json(FINISHED, {"digest": digest(store, config, marks)})
 
 
 def _verdicts(store: Store, config: Config, unit_ids: Sequence[str]) -> dict[str, pa.Table]:
@@ -137,16 +143,42 @@ def _written(rows: dict[str, list[_Row]]) -> Iterator[tuple[str, _Row]]:
                 yield unit_id, row
 
 
-def _drop_duplicates(store: Store, config: Config, rows: dict[str, list[_Row]]) -> None:
-    """Of pictures that are the same, only the best grounded copy stays written."""
+def _by_image(rows: dict[str, list[_Row]]) -> tuple[list[str], dict[str, list[_Row]]]:
+    """Units with written rows, and these by their picture, both in order."""
     by_image: dict[str, list[_Row]] = defaultdict(list)
     units = set()
     for unit_id, row in _written(rows):
         by_image[row.image_id].append(row)
         units.add(unit_id)
-    ids = sorted(by_image)
-    if not ids:
+    return sorted(units), {image_id: by_image[image_id] for image_id in sorted(by_image)}
+
+
+def _guard(store: Store, config: Config, rows: dict[str, list[_Row]]) -> None:
+    """Leave out what is like a protected set."""
+    store.remove(LEAKS)
+    if not config.protect:
         return
+    units, by_image = _by_image(rows)
+    named = {i: {name for r in rs for name in (r.group, r.image)} for i, rs in by_image.items()}
+    for image_id, name in guarded(store, config, units, list(by_image), named).items():
+        for row in by_image[image_id]:
+            row.state = dataclasses.replace(
+                row.state, status="excluded", reason=f"protected:{name}"
+            )
+
+
+def _drop_duplicates(
+    store: Store, config: Config, rows: dict[str, list[_Row]]
+) -> dict[str, set[str]]:
+    """Of pictures that are the same, only the best grounded copy stays written.
+
+    Returns:
+        Of every group that shares pictures with others, these, by the copy that stays.
+    """
+    units, by_image = _by_image(rows)
+    if not by_image:
+        return {}
+    ids = list(by_image)
     ranks = [
         (
             -max(len(r.state.kept) for r in by_image[i]),
@@ -154,24 +186,44 @@ def _drop_duplicates(store: Store, config: Config, rows: dict[str, list[_Row]]) 
         )
         for i in ids
     ]
-    for image_id, found in compared(store, config.dedupe, sorted(units), ids, ranks).items():
+    groups = {i: {row.group for row in by_image[i]} for i in ids}
+    sharing: dict[str, set[str]] = defaultdict(set)
+    for image_id, found in compared(store, config.dedupe, units, ids, ranks).items():
         for row in by_image[image_id]:
             row.state = dataclasses.replace(row.state, status="duplicate", reason=found.reason)
             row.duplicate_of, row.similarity = found.keeper, found.similarity
+        for group in groups[image_id] | groups[found.keeper]:
+            sharing[group].add(found.keeper)
+    return sharing
+
+
+def _place(config: Config, rows: dict[str, list[_Row]], sharing: dict[str, set[str]]) -> None:
+    """Give every written row the split of its group, and leave out what bridges splits."""
+    order = {corpus_name(c): i for i, c in enumerate(config.corpora)}
+    shown = (r for rs in rows.values() for r in rs if r.state.status in ("written", "duplicate"))
+    groups = sorted({(order[row.corpus], row.group) for row in shown})
+    splits = placed(
+        (group for _, group in groups),
+        sharing,
+        lambda group: split_of(group, config.shards.splits, config.seed),
+    )
+    for _, row in _written(rows):
+        row.split = splits[row.group]
+        if row.split is None:
+            row.state = dataclasses.replace(row.state, status="excluded", reason="bridges_splits")
 
 
 def _sample(
     store: Store, config: Config, rows: dict[str, list[_Row]], verdicts: dict[str, pa.Table]
 ) -> None:
-    """Apply caps and targets, then give every written row its split."""
+    """Apply caps and targets."""
     written = [row for _, row in _written(rows)]
     table = _could_be_written(store, rows, verdicts)
     keep, reasons = choose(table, config.sampling, config.seed)
     for row, reason in zip(written, reasons.to_pylist(), strict=True):
         if reason is not None:
             row.state = dataclasses.replace(row.state, status="excluded", reason=reason)
-        else:
-            row.split = split_of(row.group, config.shards.splits, config.seed)
+            row.split = None
     concepts, organs, cells = coverage(table, keep.to_pylist())
     store.write_json(
         SAMPLING,

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from miner.barrier.finish import finish
+from miner.barrier.protect import prepare
 from miner.commits import marks as read_marks
 from miner.config import Config, difference
 from miner.core.contents import contents
@@ -35,6 +36,7 @@ ALLOWED = (
     "dedupe.semantic",
     "dedupe.near",
     "dedupe.largest_share",
+    "protect",
     "sampling",
     "shards",
 )
@@ -92,6 +94,7 @@ def refilter(out: str, sets: Sequence[str], report: Callable[[Store], None]) -> 
     before = _verdicts(store)
     # The configuration first: a refilter that is cut off is finished by running it again.
     store.write_json(RUN, {**run, **_described(new, run)})
+    prepare(store, new)
     finish(store, new, marks)
     changes = compare(before, _verdicts(store), changed)
     store.write_json(CHANGES, dataclasses.asdict(changes))

@@ -11,6 +11,7 @@ RUN = "run.json"  # resolved configuration, hash, versions, seed
 FINISHED = "finished.json"  # digest of what shards and ledger were made of; written last
 MANIFEST = "shards/manifest.json"  # per shard sha256 and counts
 SAMPLING = "ledger/sampling.json"  # strata before and after caps, concepts by organ
+LEAKS = "ledger/leaks.json"  # certificate: what was compared with protected sets, and found
 REPORT = "report/index.html"
 NOTEBOOK = "report/audit.ipynb"  # last file of the report
 CHANGES = "report/changes.json"  # what the last refilter changed
@@ -57,8 +58,16 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "before_after": "by dimension: value, samples before and after caps",
         "coverage": "samples by concept and organ",
     },
+    LEAKS: {
+        "compared": "pictures that could be written",
+        "excluded": "of them, like a protected one or of one of its patients",
+        "thresholds": "smallest correlation of detail, cosine, and detail beside such a cosine",
+        "model": "that made the embeddings",
+        "sets": "by protected set: its pictures, patients, the levels compared, pictures found by "
+        "level and by patient, planted copies and how many were found, sha256 of the fingerprints",
+    },
     FINISHED: {
-        "digest": "sha256 of the configuration and the tables of all units",
+        "digest": "sha256 of the configuration, protected sets and the tables of all units",
     },
 }
 

@@ -121,6 +121,8 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "caption_too_long": "the caption is longer than `max_caption_chars`",
         "too_many_pixels": "the picture is larger than `max_pixels`",
         "white_patch": "the patch is empty glass",
+        "protected": "like a picture, or of a patient, of the protected set that follows",
+        "bridges_splits": "its group shares pictures with groups of several splits",
         "cap": "the stratum that follows is full",
         "audit": "an audit left out all of its masks",
     },
