@@ -44,7 +44,7 @@ REFERENCE_SEED, DECISION_SEED = 7_101, 7_202
 PLANTED_WEIGHT, PLANTED_FREQUENCY = 0.5, 0.03
 # Phantoms are many and alike, and no laboratory's. With 2, 3, 4 and 6 the masks kept at
 # precision=.9 were .94, .94, .93, .93 right, and .52, .54, .57, .57 of the right ones, on real
-# sources left out; .94, .92, .93, .93 and .75, .83, .84, .83 on other phantoms.
+# sources left out; .94, .92, .93, .93 and .75, .83, .84, .83 on phantoms (their scale given).
 REAL_WEIGHT = 4.0
 MOSAIC_SEED = 7_303
 PER_SLIDE = 4  # tiles of one slide or patient fail together

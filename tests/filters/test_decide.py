@@ -143,8 +143,11 @@ def test_decoys_keep_score_and_what_they_failed():
     assert bad["failed"] == "at_least:ks_rim"
 
 
+WORSE = {"clip_prob": 0.2, "clip_margin_sibling": -0.2, "ks_margin": -0.3, "ks_effect": 0.1}
+
+
 def test_the_best_segmenter_wins():
-    worse = {"a": {"clip_prob": 0.3}, "b": {}, "c": {"clip_prob": 0.5}}
+    worse = {"a": WORSE, "b": {}, "c": {**WORSE, "ks_rim": 0.5}}
     rows = [row(segmenter=name, **changes) for name, changes in worse.items()]
     for given in (rows, rows[::-1]):
         reasons = {r["segmenter"]: r["reason"] for r in judge(given)}
@@ -155,9 +158,6 @@ def test_ties_do_not_depend_on_order():
     rows = [row(segmenter=s) for s in ("b", "a")]
     kept = [r["segmenter"] for r in judge(rows) if r["keep"]]
     assert kept == [r["segmenter"] for r in judge(rows[::-1]) if r["keep"]] == ["a"]
-
-
-WORSE = {"clip_prob": 0.2, "clip_margin_sibling": -0.2, "ks_margin": -0.3, "ks_effect": 0.1}
 
 
 # Two phrases of one picture, each with the other as its nearest.
