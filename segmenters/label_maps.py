@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from miner.core.errors import lacks_memory
 from miner.core.pixels import opened
 from miner.core.png import SIGNATURE, BadPicture, essential
 
@@ -48,7 +49,9 @@ def read_label_map(path: Path, height: int, width: int) -> np.ndarray:
     deep = any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
     try:
         image.load()
-    except Exception:  # whatever a decoder makes of damage costs this mask
+    except Exception as error:  # whatever a decoder makes of damage costs this mask
+        if lacks_memory(error):
+            raise
         raise BadMask("unreadable_mask") from None
     if image.mode == "P":
         return _by_entry(image)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from miner.core.errors import lacks_memory
 from miner.core.png import SIGNATURE, BadPicture, chunks, essential
 
 # `max_pixels` of the corpus is the limit, checked before anything is decoded.
@@ -77,6 +78,8 @@ def opened(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore")
             return Image.open(io.BytesIO(data))
     except Exception as error:
+        if lacks_memory(error):
+            raise
         # Pillow raises whatever a header leads it to: that is this picture's fault.
         if not isinstance(error, UnidentifiedImageError | OSError | ValueError | SyntaxError):
             raise BadPicture("not_an_image") from error
@@ -128,6 +131,8 @@ def rgb(image: Image.Image) -> np.ndarray:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) if tags else 1
             image.load()
     except Exception as error:  # whatever a decoder makes of damage is this picture's fault
+        if lacks_memory(error):
+            raise
         raise BadPicture("truncated") from error
     if turned in _BACK:
         image = image.transpose(_BACK[turned])

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from miner.core.pixels import decode
 from miner.corpora.images import check
@@ -320,6 +320,21 @@ def test_whatever_a_decoder_raises_is_the_reason_of_its_picture():
             assert (picture.data is None) == (picture.status is not None)
             if picture.data is not None:
                 assert decode(picture.data).shape == (picture.height, picture.width, 3)
+
+
+def test_a_lack_of_memory_is_nobodys_fault(monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    for format_, place in (("TIFF", "load"), ("BMP", "load"), ("JPEG", "load")):
+        data = save(Image.fromarray(RGB), format_)
+        with monkeypatch.context() as patch:
+            patch.setattr(ImageFile.ImageFile, place, full)
+            with pytest.raises(MemoryError):
+                check(data, 10_000)
+    monkeypatch.setattr(Image, "open", full)
+    with pytest.raises(MemoryError):
+        check(PNG, 10_000)
 
 
 def test_decode_raises_on_what_is_no_picture():
