@@ -19,9 +19,12 @@ from miner.core.contents import contents
 from miner.core.errors import Refused
 from miner.core.layout import NOTEBOOK, RUN
 from miner.core.store import Store
-from miner.corpora.plan import Plan, UnitRef, make_plan
+from miner.corpora.config import corpus_name
+from miner.corpora.plan import Plan, UnitRef, load_rows, make_plan
+from miner.corpora.rows import sample_id
 from miner.stages import NAMES
 from miner.version import __version__
+from shards.sides import side_files
 
 PACKAGES = (
     "faiss-cpu",
@@ -92,6 +95,7 @@ def run(
     _check_out(store, config, files)
     plan = make_plan(config.corpora, config.runner.unit_rows, store)
     _check_corpora(store, plan)
+    _try_side_files(config, plan, store)
     prepare(store, config)
     store.write_json(RUN, describe(config, plan, files))
 
@@ -247,6 +251,27 @@ def _check_out(store: Store, config: Config, files: Mapping[str, str]) -> None:
         raise Refused(
             f"out: {store.url} was made with another configuration: {said}; choose another --out"
         )
+
+
+def _try_side_files(config: Config, plan: Plan, store: Store) -> None:
+    """Read the side files of each corpus's first unit, before anything is mined for nothing."""
+    for corpus in config.corpora:
+        if not corpus.side_paths:
+            continue
+        name = corpus_name(corpus)
+        ref = next(ref for ref in plan.refs() if ref.corpus == name)
+        try:
+            for row in load_rows(ref, corpus, store):
+                sample = {
+                    "image": row.image,
+                    "group": row.group or row.image,
+                    "row": row.row,
+                    "sample_id": sample_id(name, row.row, row.image, row.caption),
+                }
+                side_files(sample, corpus.side_paths, corpus.path, strict=True)
+        except OSError as error:
+            why = error.strerror or error
+            raise Refused(f"corpora.{name}.side_paths: {error.filename}: {why}") from None
 
 
 def _check_corpora(store: Store, plan: Plan) -> None:

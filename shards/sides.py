@@ -25,7 +25,7 @@ _EXTENSION = re.compile(r"\.(jpe?g|png|tiff?|bmp|webp|gif)$", re.IGNORECASE)
 
 
 def side_files(
-    sample: Mapping[str, Any], patterns: Mapping[str, str], base: str
+    sample: Mapping[str, Any], patterns: Mapping[str, str], base: str, strict: bool = False
 ) -> dict[str, bytes]:
     """Side files of a row, by extension; those that are not there or empty are left out.
 
@@ -37,6 +37,10 @@ def side_files(
         patterns: extension to path, with `{image}` (name as published), `{stem}` (the same without
             its extension), `{group}` (slide, video, article, patient), `{row}`, `{sample_id}`.
         base: folder of the corpus, for relative paths.
+        strict: raise where a file may not be read, instead of leaving it out.
+
+    Raises:
+        OSError: only if `strict`, or behind a URL.
     """
     folder = os.path.dirname(base) if os.path.isfile(base) else base.rstrip("/")
     fields = {
@@ -63,6 +67,8 @@ def side_files(
             local = isinstance(fs, LocalFileSystem)
             data = read_regular(place, home) if local else fs.cat_file(place)
         except (LeadsOut, PermissionError) as error:
+            if strict:
+                raise
             log.warning("%s: side file left out: %s", sample["sample_id"], error)
             continue
         if data:

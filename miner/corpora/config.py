@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 from typing import Annotated
 
 import pydantic
 
+from miner.core.names import plain
 from miner.core.settings import PartSettings
 
 UNKNOWN_TERMS = "unknown; see the publisher's terms"
 TERMS = "research-only or non-commercial; see the publisher's terms"
+
+# What a side file's path may be made of.
+SIDE_FIELDS = frozenset({"image", "stem", "group", "row", "sample_id"})
 
 
 class CorpusConfig(PartSettings):
@@ -26,8 +31,8 @@ class CorpusConfig(PartSettings):
         max_caption_chars: longer captions are excluded; NER would choke on them.
         assumed_mpp: um per pixel where neither slide nor magnification nor a side column `mpp`
             says it; null leaves it unknown.
-        side_paths: files that ride along as members of a sample: extension to path, relative to
-            `path` or anywhere, with `{image}`, `{stem}`, `{group}`, `{row}` or `{sample_id}`.
+        side_paths: files that ride along as members of a sample: extension to path below `path`,
+            with `{image}`, `{stem}`, `{group}`, `{row}` or `{sample_id}`.
     """
 
     path: str
@@ -43,13 +48,20 @@ class CorpusConfig(PartSettings):
 
     def incidental(self) -> Set[str]:
         """Where files lie; the plan knows rows and pictures by their content."""
-        return {"path", "side_paths"}
+        return {"path"}
 
     @pydantic.field_validator("side_paths")
     @classmethod
     def _own_extensions(cls, value: dict[str, str]) -> dict[str, str]:
         if taken := {"jpg", "png", "json"} & value.keys():
             raise ValueError(f"{min(taken)} is a member every sample has; use another extension")
+        for pattern in value.values():
+            unknown = set(re.findall(r"{(.*?)}", pattern)) - SIDE_FIELDS
+            if unknown:
+                fields = ", ".join(sorted(SIDE_FIELDS))
+                raise ValueError(f"{pattern}: no field {min(unknown)!r}; there are {fields}")
+            if "://" in pattern or pattern.startswith("/") or ".." in plain(pattern).split("/"):
+                raise ValueError(f"{pattern}: a place below the folder of the corpus, please")
         return value
 
 

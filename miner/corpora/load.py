@@ -49,7 +49,7 @@ def build_unit(
         store: OUT, where the indexes of zips lie.
         isolated: rows that nothing may touch, and why.
     """
-    rows = _rows(reader, places)
+    rows = read_rows(reader, places)
     for row in rows:
         if row.row in isolated:
             row.status, row.reason = "unreadable", isolated[row.row]
@@ -74,7 +74,7 @@ def build_unit(
     return Unit(samples=_samples(rows, config, name, isolated), images=images)
 
 
-def _rows(reader: Reader, places: Sequence[Place]) -> list[Row]:
+def read_rows(reader: Reader, places: Sequence[Place]) -> list[Row]:
     """The unit's rows; where one makes the reader fail, one by one."""
     with contextlib.suppress(*ROWS_FAULTS):
         return reader.rows(list(places))

@@ -27,8 +27,8 @@ from miner.core.parts import find
 from miner.core.store import Store
 from miner.core.unit import Unit
 from miner.corpora.config import CorpusConfig, corpus_name
-from miner.corpora.load import build_unit
-from miner.corpora.rows import Place, Reader
+from miner.corpora.load import build_unit, read_rows
+from miner.corpora.rows import Place, Reader, Row
 
 VERSION = 3
 SCAN_ROWS = 100_000
@@ -149,15 +149,23 @@ def load_unit(
         only: row numbers; the others are left out.
     """
     config = next(c for c in corpora if corpus_name(c) == ref.corpus)
+    source = _opened(ref, config, store)
+    places = [p for p in _places(ref, store) if only is None or p.row in only]
+    return build_unit(source, config, ref.corpus, places, store, isolated=dict(ref.isolated))
+
+
+def load_rows(ref: UnitRef, config: CorpusConfig, store: Store) -> list[Row]:
+    """The rows of a unit as the reader hands them on, without their pictures."""
+    return read_rows(_opened(ref, config, store), _places(ref, store))
+
+
+def _opened(ref: UnitRef, config: CorpusConfig, store: Store) -> Reader:
     key = (ref.plan, store.url, config.model_dump_json())
     if key not in _open_readers:
         while len(_open_readers) >= 8:
             _open_readers.pop(next(iter(_open_readers)))
         _open_readers[key] = reader(config)
-    places = [p for p in _places(ref, store) if only is None or p.row in only]
-    return build_unit(
-        _open_readers[key], config, ref.corpus, places, store, isolated=dict(ref.isolated)
-    )
+    return _open_readers[key]
 
 
 def unit_rows(ref: UnitRef, store: Store) -> list[int]:

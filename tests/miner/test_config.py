@@ -101,3 +101,26 @@ def test_difference_names_the_leaf():
 def test_two_corpora_of_one_name_are_refused():
     with pytest.raises(Refused, match="distinct names"):
         check_config({"corpora": [QUILT, QUILT]}, "x")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fault"),
+    [
+        ("{slide}.csv", "no field 'slide'"),
+        ("/data/{stem}.csv", "below the folder of the corpus"),
+        ("../{stem}.csv", "below the folder of the corpus"),
+        ("x\\..\\..\\{stem}.csv", "below the folder of the corpus"),
+        ("s3://bucket/{stem}.csv", "below the folder of the corpus"),
+    ],
+)
+def test_side_files_lie_below_their_corpus(pattern, fault):
+    with pytest.raises(Refused, match=fault):
+        check_config({"corpora": [{**QUILT, "side_paths": {"csv": pattern}}]}, "run.yaml")
+
+
+def test_side_files_are_part_of_what_a_run_is():
+    def digest(**more):
+        return check_config({"corpora": [{**QUILT, **more}]}, "run.yaml").digest()
+
+    assert digest(side_paths={"csv": "a/{stem}.csv"}) != digest(side_paths={"csv": "b/{stem}.csv"})
+    assert digest() == digest(path="elsewhere", image_paths=["x"])

@@ -10,10 +10,15 @@ import numpy as np
 import pytest
 import webdataset as wds
 
+from miner.core.errors import Refused
 from miner.core.store import Store
+from miner.load_config import check_config
+from miner.progress import Lines
+from miner.run import run
 from shards import GroundedCaptions, GroundedStream, StreamLoader
 from shards.sides import side_files
 from shards.validate import validate
+from tests.miner.corpora.layouts import quilt_row, write_images, write_quilt
 from tests.shards.mined import SIDES, Mined
 
 
@@ -124,3 +129,15 @@ def test_links_pipes_and_files_that_may_not_be_read_are_left_out(tmp_path: Path)
             row = {"image": f"{name}.jpg", "group": "g", "row": 0, "sample_id": "q-0"}
             found[name] = side_files(row, {"csv": "{stem}.csv"}, str(tmp_path / base))
         assert found == {"link": {}, "pipe": {}, "good": {"csv": b"good"}}
+
+
+def test_side_files_are_tried_before_anything_is_mined(tmp_path: Path) -> None:
+    folder = write_quilt(tmp_path / "quilt", [quilt_row(0)])
+    write_images(folder / "images", ["vid0_image_0.jpg"])
+    (tmp_path / "secret.csv").write_bytes(b"secret")
+    os.symlink("../secret.csv", folder / "vid0_image_0.csv")
+    quilt = {"kind": "quilt", "path": str(folder), "side_paths": {"csv": "{stem}.csv"}}
+    config = check_config({"out": str(tmp_path / "out"), "corpora": [quilt]}, "run.yaml")
+    with pytest.raises(Refused, match=r"corpora\.quilt\.side_paths: .*csv: a link that leads out"):
+        run(config, Lines(), False)
+    assert not (tmp_path / "out" / "units").exists()
