@@ -102,7 +102,7 @@ def real_cases(folders: Sequence[pathlib.Path], rng: np.random.Generator) -> Ite
         yield image, row.mpp, truth, unknown, False
         factor = float(np.exp(rng.uniform(-0.7, 0.4)))
         view = resize_to(augment.degrade(augment.restain(image, rng), rng), factor)
-        size = view.shape[1::-1]
+        size = view.shape[1], view.shape[0]
 
         def shown(labels: np.ndarray, size: tuple[int, int] = size) -> np.ndarray:
             values = labels.astype(np.float32)
