@@ -130,13 +130,13 @@ def _changed(thumb: np.ndarray, number: int) -> np.ndarray:
 
 def _exact(pictures: Pictures, protected: Prints) -> dict[int, Match]:
     rows: dict[str, int] = {}
-    for hashes in (protected.hashes, protected.pixel_hashes):
-        for row, value in enumerate(hashes):
+    for known in (protected.hashes, protected.pixel_hashes):
+        for row, value in enumerate(known):
             if value:
                 rows.setdefault(value, row)
     found: dict[int, Match] = {}
-    for hashes in (pictures.hashes, pictures.pixel_hashes):
-        for row, value in enumerate(hashes):
+    for shown in (pictures.hashes, pictures.pixel_hashes):
+        for row, value in enumerate(shown):
             if value in rows:
                 found.setdefault(row, Match(rows[value], reason="exact", similarity=1.0))
     return found

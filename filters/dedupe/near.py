@@ -28,9 +28,9 @@ class Candidate(NamedTuple):
 
 
 def candidates(
-    thumbs: Sequence[np.ndarray],
+    thumbs: Sequence[np.ndarray] | np.ndarray,
     asked: np.ndarray | None = None,
-    among: Sequence[np.ndarray] | None = None,
+    among: Sequence[np.ndarray] | np.ndarray | None = None,
 ) -> Iterator[Candidate]:
     """Yield candidates, of each picture those it is most alike to.
 
