@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
+import json
 import platform
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from typing import Any, Protocol
@@ -13,6 +16,8 @@ from typing import Any, Protocol
 from miner import isolation
 from miner.barrier.finish import finish, is_finished
 from miner.barrier.protect import prepare
+from miner.cluster import lease
+from miner.commits import check_marks, keep_marks
 from miner.commits import marks as read_marks
 from miner.config import Config, difference
 from miner.core.contents import contents
@@ -41,6 +46,8 @@ PACKAGES = (
 
 # A model that fails on this many rows, and on this share of all, fails whatever the row.
 MANY, MANY_SHARE = 24, 0.2
+# Units whose marks are put into a table together; a run that dies leaves fewer than these alone.
+MARKS_TOGETHER = 500
 
 
 class Progress(Protocol):
@@ -77,7 +84,11 @@ class Outcome:
 
 
 def run(
-    config: Config, progress: Progress, use_ray: bool = True, retry_isolated: bool = False
+    config: Config,
+    progress: Progress,
+    use_ray: bool = True,
+    retry_isolated: bool = False,
+    takeover: bool = False,
 ) -> Outcome:
     """Mine what is not mined yet, then write shards, ledger and report.
 
@@ -86,45 +97,113 @@ def run(
         progress: told about every unit.
         use_ray: spread the units over Ray; else one after the other.
         retry_isolated: mine units anew that have rows left out (`miner.isolation`), all of them.
+        takeover: take OUT from another driver that is at work in it.
 
     Raises:
-        Refused: OUT belongs to another configuration, a corpus or model is missing.
+        Refused: OUT belongs to another configuration or driver, a corpus or model is missing.
     """
     store = Store(config.out)
     files = contents(config)
-    _check_out(store, config, files)
-    plan = make_plan(config.corpora, config.runner.unit_rows, store)
-    _check_corpora(store, plan)
-    _try_side_files(config, plan, store)
-    prepare(store, config)
-    store.write_json(RUN, describe(config, plan, files))
+    _check_folder(store)
+    with lease.held(store, takeover, progress.note) as mine:
+        return _run(store, config, files, Heard(progress, mine), use_ray, retry_isolated)
 
+
+def _run(
+    store: Store,
+    config: Config,
+    files: Mapping[str, str],
+    progress: Heard,
+    use_ray: bool,
+    retry_isolated: bool,
+) -> Outcome:
+    """What `run` does while OUT is ours."""
     if retry_isolated:
         isolation.forget(store)
     marks = read_marks(store)
+    begun = store.read_json(RUN) if store.exists(RUN) else {}
+    if marks:  # else nothing is mined yet, as when the first call named a model that is not there
+        _check_run(store, begun, config, files)
+    plan = make_plan(config.corpora, config.runner.unit_rows, store)
+    if marks:
+        _check_corpora(store, begun, plan)
+    _try_side_files(config, plan, store)
+    prepare(store, config)
+    described = describe(config, plan, files)
+    if marks:  # a refilter has changed the configuration since, not the units
+        described["run"] = begun.get("run", "")
+    check_marks(store, marks, described["run"])
+    store.write_json(RUN, described)
+    keep_marks(store, marks, all_=True)
+
     units = sum(plan.units.values())
-    left = units - len(marks)
-    if not left and is_finished(store, config, marks):
+    if len(marks) == units and is_finished(store, config, marks):
         if not store.exists(NOTEBOOK):  # killed while the report was written
             write_report(store)
         return Outcome(store, True)
     done = sum(mark["tables"]["samples"]["rows"] for mark in marks.values())
     progress.start(units, sum(plan.rows.values()), len(marks), done)
-    if left:
+    if len(marks) < units:
         out = isolation.left_out(store)
         pending = (
-            dataclasses.replace(ref, isolated=out.get(ref.unit_id, ()))
+            dataclasses.replace(ref, run=described["run"], isolated=out.get(ref.unit_id, ()))
             for ref in plan.refs()
             if ref.unit_id not in marks
         )
         leave_out = LeaveOut(store, progress)
-        for mark in _units(config, pending, left, use_ray, leave_out):
+        new: dict[str, dict[str, Any]] = {}
+        for mark in _units(config, pending, units - len(marks), use_ray, leave_out):
             leave_out.rows += mark["tables"]["samples"]["rows"]
             progress.unit(mark)
+            new[mark["unit_id"]] = mark
+            if len(new) >= MARKS_TOGETHER:
+                keep_marks(store, new)
+                new.clear()
+        marks = read_marks(store)
+        check_marks(store, marks, described["run"])
+        keep_marks(store, marks, all_=True)
     progress.barrier()
-    finish(store, config, read_marks(store))
+    finish(store, config, marks)
     write_report(store)
     return Outcome(store, False)
+
+
+class Heard:
+    """Passes on what happens, and lets the heartbeat of OUT say it.
+
+    Args:
+        progress: told about everything.
+        mine: the lease of OUT.
+    """
+
+    def __init__(self, progress: Progress, mine: lease.Lease):
+        self.progress = progress
+        self.mine = mine
+
+    def start(self, units: int, captions: int, done_units: int, done_captions: int) -> None:
+        """The plan is made."""
+        self.progress.start(units, captions, done_units, done_captions)
+        self.left = captions - done_captions
+        self.captions, self.done, self.began = captions, 0, time.monotonic()
+
+    def unit(self, mark: dict[str, Any]) -> None:
+        """A unit is committed; raises `Refused` when OUT is somebody else's by now."""
+        self.mine.check()
+        self.progress.unit(mark)
+        self.done += mark["tables"]["samples"]["rows"]
+        rate = self.done / max(time.monotonic() - self.began, 1e-9)
+        left_s = (self.left - self.done) / rate
+        self.mine.tell(captions=self.captions, rate=round(rate, 3), left_s=round(left_s), at="")
+
+    def note(self, text: str) -> None:
+        """Something worth a line of its own."""
+        self.progress.note(text)
+
+    def barrier(self) -> None:
+        """All units are committed; raises `Refused` when OUT is somebody else's by now."""
+        self.mine.check()
+        self.mine.tell(rate=0, at="verdicts, duplicates, shards, report")
+        self.progress.barrier()
 
 
 def write_report(store: Store) -> None:
@@ -207,10 +286,12 @@ def describe(config: Config, plan: Plan, files: Mapping[str, str]) -> dict[str, 
     for package in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
+    units = json.dumps([config.identity(), dict(files), plan.fingerprint], sort_keys=True)
     return {
         "config": _without_secrets(config.model_dump(mode="json")),
         "identity": config.identity(),
         "hash": config.digest(),
+        "run": hashlib.sha256(units.encode()).hexdigest(),
         "seed": config.seed,
         "rows": dict(plan.rows),
         "plan": plan.fingerprint,
@@ -230,20 +311,22 @@ def _without_secrets(value: Any) -> Any:
     return value
 
 
-def _check_out(store: Store, config: Config, files: Mapping[str, str]) -> None:
-    """Refuse an OUT that is something else than this run."""
+def _check_folder(store: Store) -> None:
+    """Refuse an OUT that is something else than an output of this program."""
     if not store.fs.exists(store.root):
         return
     if not store.fs.isdir(store.root):
         raise Refused(f"out: {store.url} is a file")
     if not store.exists(RUN):
-        strange = [p for p in store.fs.ls(store.root, detail=False) if not p.endswith("/plan")]
-        if strange:
+        ours = ("/plan", f"/{lease.FOLDER}")
+        if [p for p in store.fs.ls(store.root, detail=False) if not p.rstrip("/").endswith(ours)]:
             raise Refused(f"out: {store.url} is not empty and not an output of miner run")
-        return
-    if not read_marks(store):
-        return  # nothing is mined yet, as when the first call named a model that is not there
-    begun = store.read_json(RUN)
+
+
+def _check_run(
+    store: Store, begun: Mapping[str, Any], config: Config, files: Mapping[str, str]
+) -> None:
+    """Refuse an OUT that was begun with another configuration or other files."""
     lines = difference(begun["identity"], config.identity())
     lines += difference(begun.get("files", files), dict(files))
     if lines:
@@ -274,17 +357,12 @@ def _try_side_files(config: Config, plan: Plan, store: Store) -> None:
             raise Refused(f"corpora.{name}.side_paths: {error.filename}: {why}") from None
 
 
-def _check_corpora(store: Store, plan: Plan) -> None:
+def _check_corpora(store: Store, begun: Mapping[str, Any], plan: Plan) -> None:
     """Refuse corpora that are not those that OUT was begun with."""
-    if store.exists(RUN) and read_marks(store):
-        run = store.read_json(RUN)
-        lines = difference(run["rows"], dict(plan.rows))
-        if lines or run["plan"] != plan.fingerprint:
-            what = (
-                f"rows of {'; '.join(dict.fromkeys(lines))}"
-                if lines
-                else "their rows or pictures moved"
-            )
-            raise Refused(
-                f"out: {store.url} was begun with other corpora ({what}); choose another --out"
-            )
+    lines = difference(begun["rows"], dict(plan.rows))
+    if lines or begun["plan"] != plan.fingerprint:
+        said = "; ".join(dict.fromkeys(lines))
+        what = f"rows of {said}" if lines else "their rows or pictures moved"
+        raise Refused(
+            f"out: {store.url} was begun with other corpora ({what}); choose another --out"
+        )

@@ -22,6 +22,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayTaskError
 
+from miner import interrupts
 from miner.config import Config
 from miner.core.errors import Refused
 from miner.core.threads import environment
@@ -79,6 +80,7 @@ def cluster(config: Config) -> Iterator[int]:
             raise Refused(
                 f"Ray did not start ({_first(error)}); run again, or with --no-ray"
             ) from None
+    interrupts.again()  # Ray has set its own
     try:
         yield config.runner.workers or _fitting(config)
     finally:

@@ -133,7 +133,7 @@ class Worker:
         """
         self.tell("stage", COMMIT)
         unit, said = done
-        mark = commit(self.store, ref.unit_id, unit, said.counts, said.missing)
+        mark = commit(self.store, ref.unit_id, unit, said.counts, said.missing, ref.run)
         verdicts = decide(unit.candidates, self.config.filters)
         return {**mark, "accepted": pc.sum(verdicts["keep"]).as_py() or 0}
 

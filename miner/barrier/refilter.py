@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from miner.barrier.finish import finish
 from miner.barrier.protect import prepare
+from miner.cluster import lease
+from miner.commits import check_marks
 from miner.commits import marks as read_marks
 from miner.config import Config, difference
 from miner.core.contents import contents
@@ -80,10 +82,18 @@ def refilter(out: str, sets: Sequence[str], report: Callable[[Store], None]) -> 
     """
     store = Store(out)
     check_out(store)
+    with lease.held(store):
+        return _refilter(store, out, sets, report)
+
+
+def _refilter(
+    store: Store, out: str, sets: Sequence[str], report: Callable[[Store], None]
+) -> Changes:
     run = store.read_json(RUN)
     marks = read_marks(store)
     if not marks:
         raise Refused(f"{out}: no committed units; nothing to filter")
+    check_marks(store, marks, run.get("run", ""))
     old = check_config({**run["config"], "out": out}, f"{out}/{RUN}")
     value = old.model_dump(mode="json")
     apply_sets(value, sets)

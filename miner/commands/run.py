@@ -24,12 +24,15 @@ def run(
     retry_isolated: Annotated[
         bool, typer.Option("--retry-isolated", help="try rows once more that ended their worker")
     ] = False,
+    takeover: Annotated[
+        bool, typer.Option("--takeover", help="take OUT from another run that is at work in it")
+    ] = False,
 ) -> None:
     """Mine corpora into shards; run again to resume."""
     import os
     from shlex import quote
 
-    from miner.interrupts import EXIT, LINE, at_once
+    from miner.interrupts import EXIT, LINE, at_once, once
 
     with at_once():
         from miner.core.threads import environment
@@ -46,8 +49,8 @@ def run(
         from miner.run import run as mine
 
     try:
-        with reporting(Console(stderr=True)) as progress:
-            outcome = mine(settings, progress, use_ray=ray, retry_isolated=retry_isolated)
+        with once(), reporting(Console(stderr=True)) as progress:
+            outcome = mine(settings, progress, ray, retry_isolated, takeover)
     except KeyboardInterrupt:
         typer.echo(LINE, err=True)
         raise typer.Exit(EXIT) from None
@@ -70,6 +73,7 @@ def status(out: Annotated[str, typer.Argument(help="output folder or URL of a ru
     """Say how far a run is, from its files alone."""
     from rich.console import Console
 
+    from miner.cluster.lease import state
     from miner.core.layout import RUN, check_out
     from miner.core.store import Store
     from miner.report.summary import print_status
@@ -77,7 +81,10 @@ def status(out: Annotated[str, typer.Argument(help="output folder or URL of a ru
     store = Store(out)
     check_out(store)
     rows = store.read_json(RUN)["rows"]
-    print_status(store, sum(rows.values()), Console())
+    console = Console()
+    if line := state(store):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    print_status(store, sum(rows.values()), console, at_work=line.startswith("running"))
 
 
 def evaluate(

@@ -22,6 +22,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "config": "the resolved configuration, without secrets",
         "identity": "the part of it that a resumed run must agree with",
         "hash": "sha256 of `identity`",
+        "run": "what every mark must carry: sha256 of identity, files and plan at the start",
         "seed": "seed of every random choice",
         "rows": "caption rows by corpus",
         "plan": "sha256 of which row is in which unit",
@@ -40,6 +41,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
     },
     "units/{unit}.json": {
         "unit_id": "name of the unit",
+        "run": "`run` of the run.json of the run that mined it",
         "tables": "rows, bytes and sha256 of the unit's tables",
         "counts": "what the stages counted: texts, calls, faults",
         "missing": "what took no part, and how to get it",

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import fsspec
@@ -46,8 +46,11 @@ class Store:
         """Sorted names, relative to the store, of the files directly in `folder`."""
         if not self.fs.isdir(self.path(folder)):
             return []
-        self.fs.invalidate_cache(self.path(folder))
-        paths = self.fs.ls(self.path(folder), detail=False)
+        if self.local:  # without a look at every single file
+            paths = os.listdir(self.path(folder))
+        else:
+            self.fs.invalidate_cache(self.path(folder))
+            paths = self.fs.ls(self.path(folder), detail=False)
         found = (path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
         return sorted(f"{folder}/{n}" for n in found if n.endswith(suffix) and ".tmp-" not in n)
 
@@ -79,6 +82,29 @@ class Store:
         """Write a whole file."""
         with self.writer(name) as file:
             file.write(data)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a whole file unless there is one; of several who try at once, one succeeds."""
+        path = self.path(name)
+        self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        try:
+            if not self.local:
+                self.fs.pipe_file(path, data, mode="create")
+                return True
+            temporary = f"{name}.tmp-{uuid.uuid4().hex[:8]}"
+            self.write(temporary, data)
+            try:
+                os.link(self.path(temporary), path)
+            finally:
+                self.remove(temporary)
+        except FileExistsError:
+            return False
+        return True
+
+    def read_many(self, names: Sequence[str]) -> list[bytes]:
+        """Read whole files, at once where the store can."""
+        found = self.fs.cat([self.path(name) for name in names]) if names else {}
+        return [found[self.path(name)] for name in names]
 
     def read(self, name: str) -> bytes:
         """Read a whole file."""

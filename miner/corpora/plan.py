@@ -65,6 +65,7 @@ class UnitRef:
         number: from 0 within the corpus.
         rows: caption rows.
         plan: tells this plan from an older one in caches; not stored anywhere.
+        run: identity of the run that mines it.
         isolated: row number and reason of the rows that no stage may touch.
     """
 
@@ -73,6 +74,7 @@ class UnitRef:
     number: int
     rows: int
     plan: str = ""
+    run: str = ""
     isolated: tuple[tuple[int, str], ...] = ()
 
 

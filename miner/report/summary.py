@@ -88,13 +88,14 @@ def print_summary(store: Store, console: Console) -> None:
             console.print(f"problem: {problem}", markup=False, soft_wrap=True)
 
 
-def print_status(store: Store, captions: int, console: Console) -> None:
+def print_status(store: Store, captions: int, console: Console, at_work: bool = False) -> None:
     """Print how far a run is.
 
     Args:
         store: OUT.
         captions: caption rows of all corpora.
         console: where to print.
+        at_work: somebody is mining there now.
     """
     done = marks(store).values()
     rows = sum(m["tables"]["samples"]["rows"] for m in done)
@@ -102,6 +103,8 @@ def print_status(store: Store, captions: int, console: Console) -> None:
     console.print(f"{rows} of {captions} captions in {len(done)} units, {masks} candidate masks")
     if store.exists(FINISHED):
         print_summary(store, console)
+    elif at_work:
+        return
     elif rows == captions:
         console.print("all units are done; run again to write shards, ledger and report")
     else:

@@ -34,8 +34,8 @@ def finished(folder: Path, seed: int = 0) -> Store:
     store, config = Store(folder), configuration()
     rng = np.random.default_rng(seed)
     for corpus in ("quilt", "pathcap"):
-        commit(store, f"{corpus}-000000", unit(rng, corpus))
-    run = {"config": config.model_dump(mode="json"), "hash": config.digest(), "seed": 0}
+        commit(store, f"{corpus}-000000", unit(rng, corpus), run="r")
+    run = {"config": config.model_dump(mode="json"), "hash": config.digest(), "seed": 0, "run": "r"}
     store.write_json(RUN, {**run, "versions": {"python": "3.11"}})
     finish(store, config, marks(store))
     return store

@@ -5,14 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from miner import cli
 from miner.core.errors import Refused
 from miner.core.store import Store
+from miner.interrupts import LINE
 
 
 def test_a_full_disk_is_one_line_that_names_the_file(monkeypatch, capsys, tmp_path):
@@ -101,3 +106,28 @@ def test_a_thread_that_may_not_set_handlers_imports_all_the_same():
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(enter).result()
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_end_says_one_line_and_leaves_no_process(tmp_path, number):
+    for i in range(2):
+        picture = cv2.imencode(".jpg", np.full((64, 64, 3), 200 + i, np.uint8))[1].tobytes()
+        (tmp_path / f"{i}.jpg").write_bytes(picture + b"poison:read-hang")
+        (tmp_path / f"{i}.txt").write_text("Nuclei.")
+    run = [sys.executable, "-m", "miner.cli", "run", "quickstart.yaml", "--no-ray"]
+    run += ["--corpus", f"pairs={tmp_path}", "--out", str(tmp_path / "out")]
+    path = [str(Path(__file__).parent / "poison"), *sys.path]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    process = subprocess.Popen(run, stderr=subprocess.PIPE, text=True, env=env)
+    assert "1 units" in process.stderr.readline()
+    child = ""
+    while not child:
+        found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
+        child = found.stdout.strip()
+        time.sleep(0.1)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1].splitlines()
+    assert (process.returncode, said) == (130, [LINE])
+    assert not Path(f"/proc/{child}").exists()
+    assert not (tmp_path / "out/lease").exists()

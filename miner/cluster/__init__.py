@@ -1,0 +1,1 @@
+"""Runs on clusters: whose OUT it is, what is submitted, what is measured."""
