@@ -93,8 +93,11 @@ def test_shipped_decision():
         assert (np.diff(one.x) >= 0).all()
         assert (np.diff(one.y) >= -1e-9).all()
         assert 0 < one.y.min() <= one.y.max() < 1
-        assert one.right > 0
-        assert one.wrong > 0
+        # A concept may have been right always or never: its curve leans on its family's.
+        assert one.right + one.wrong > 0
+    both = found.calibrations["global"]
+    assert both.right > 0
+    assert both.wrong > 0
     assert found.level("no such concept", "no such family") == "global"
     assert found.level("no such concept", "cell") == "family:cell"
     assert found.calibrations["global"].threshold_for(1.0) == np.inf
