@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 from miner.interrupts import EXIT, LINE, at_once
 
@@ -28,6 +28,7 @@ with at_once():
     from miner.core.errors import DISK, Refused
     from miner.core.extras import installed
     from miner.core.rooms import check_rooms
+    from miner.version import __version__
 
 
 class _Commands(TyperGroup):
@@ -39,9 +40,24 @@ class _Commands(TyperGroup):
         super().format_help(ctx, formatter)
 
 
-app = typer.Typer(
-    cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
-)
+app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"histomine {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="say which it is")
+    ] = False,
+) -> None:
+    """Mine grounded pseudo-labels from pathology image-caption corpora."""
+
+
 # In the order in which the commands are met: `miner --help` lists them so.
 for room in (
     demo,

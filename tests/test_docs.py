@@ -236,7 +236,7 @@ def test_the_files_of_a_run_are_those_of_the_reference(mined):
     for name, fields in FIELDS.items():
         files = sorted(out.glob(re.sub(r"{\w+}", "*", name)))
         if name == LEAKS and not files:
-            continue  # only where test sets are protected: tests/miner/barrier/test_protect.py is about it
+            continue  # only where test sets are protected; test_protect.py is about it
         assert files, f"{name} is not in OUT; see FIELDS in miner/core/layout.py"
         written = yaml.safe_load(files[0].read_text(encoding="utf-8"))
         assert set(written) == set(fields), f"{name}: FIELDS of miner/core/layout.py"

@@ -18,6 +18,7 @@ from miner import cli
 from miner.core.errors import Refused
 from miner.core.store import Store
 from miner.interrupts import LINE
+from miner.version import __version__
 
 
 def test_a_full_disk_is_one_line_that_names_the_file(monkeypatch, capsys, tmp_path):
@@ -31,6 +32,12 @@ def test_a_full_disk_is_one_line_that_names_the_file(monkeypatch, capsys, tmp_pa
     assert left.value.code == 2
     assert capsys.readouterr().err == f"miner: {tmp_path}/a/b: No space left on device\n"
     assert not list((tmp_path / "a").iterdir())
+
+
+def test_version_and_completion_are_offered():
+    said = CliRunner().invoke(cli.app, ["--version"])
+    assert (said.exit_code, said.output) == (0, f"histomine {__version__}\n")
+    assert "--install-completion" in CliRunner().invoke(cli.app, ["--help"]).output
 
 
 def test_other_faults_of_files_keep_their_traceback(monkeypatch):
