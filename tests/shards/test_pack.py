@@ -153,7 +153,9 @@ def test_memory_is_flat(tmp_path: Path) -> None:
         tracemalloc.stop()
         return top
 
-    assert peak(3000) < 1.5 * peak(600)
+    peak(60)  # what is loaded or kept once
+    # With few shards none waits for the disk while the next is made, so two dozen is the least.
+    assert peak(6000) < 1.35 * peak(3000)
 
 
 def test_side_files_ride_along(tmp_path: Path) -> None:
