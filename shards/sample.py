@@ -381,8 +381,8 @@ def _scores(row: Mapping[str, Any], group: str) -> dict[str, float | None]:
 
 def _others(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Scores that have no place of their own in a region, those that are defined."""
-    values = {n: _float(v) for n, v in sorted(row.items()) if isinstance(v, float)}
-    return [{"name": n, "value": v} for n, v in values.items() if v is not None and n not in PLACED]
+    names = sorted(n for n in row.keys() - PLACED if isinstance(row[n], float))
+    return [{"name": n, "value": v} for n in names if (v := _float(row[n])) is not None]
 
 
 def _float(value: Any) -> float | None:
