@@ -186,5 +186,5 @@ def test_commands(store, tmp_path):
     assert done.exit_code == 0, done.output
     assert "verdict" in done.output
     assert png.stat().st_size > 1000
-    empty = runner.invoke(app, ["show", store.url, "quilt-00000006-00ff00"])
+    empty = runner.invoke(app, ["show", store.url, "quilt-00000006-00ff00", "--png", str(png)])
     assert "No candidates" in empty.output

@@ -61,7 +61,7 @@ def test_every_dropped_row_says_who_stays_why_and_how_alike(out):
     assert rows
 
 
-def test_pairs_are_listed_shown_and_named(out):
+def test_pairs_are_listed_shown_and_named(out, tmp_path):
     (pair,) = pairs(out)
     assert {pair.dropped, pair.keeper} == {"quilt/0.jpg", "pathcap/1.jpg"}
     done = CliRunner().invoke(app, ["dupes", out.url])
@@ -71,9 +71,8 @@ def test_pairs_are_listed_shown_and_named(out):
     assert page.count("<img") == 2
     assert "Here are &lt;b&gt;" in page
     corpus, image = pair.dropped.split("/")
-    shown = CliRunner().invoke(
-        app, ["show", out.url, f"{corpus}-{int(image.split('.')[0]):08d}-00ff00"]
-    )
+    key = f"{corpus}-{int(image.split('.')[0]):08d}-00ff00"
+    shown = CliRunner().invoke(app, ["show", out.url, key, "--png", str(tmp_path / "x.png")])
     assert f"{pair.keeper} stays for it, similarity {pair.similarity:.3f}" in shown.stdout
 
 
