@@ -127,10 +127,10 @@ class Mined:
             masks: folder `<corpus>/<image>/<entity>.png` of label maps, 0 background.
 
         Returns:
-            See `miner.report.evaluate.evaluate`.
+            See `miner.evaluate.compare.evaluate`.
         """
         with installed():
-            from miner.report.evaluate import evaluate
+            from miner.evaluate.compare import evaluate
 
             return evaluate(self.store, Path(masks))
 

@@ -13,7 +13,7 @@ from skimage.draw import polygon
 from miner.audit.judgements import Judgements
 from miner.core.masks import decode
 from miner.core.store import Store
-from miner.report.evaluate import entity
+from miner.evaluate.truth import entity
 from miner.report.gallery import Pictures
 
 

@@ -1,8 +1,7 @@
-"""`miner run`, `miner status`, `miner evaluate`."""
+"""`miner run`, `miner status`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -87,41 +86,7 @@ def status(out: Annotated[str, typer.Argument(help="output folder or URL of a ru
     print_status(store, sum(rows.values()), console, at_work=line.startswith("running"))
 
 
-def evaluate(
-    out: Annotated[str, typer.Argument(help="output folder or URL of a finished run")],
-    masks: Annotated[Path, typer.Option(help="<corpus>/<image>/<entity>.png label maps")],
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="write the figures here too")
-    ] = None,
-) -> None:
-    """Compare mined regions with expert masks."""
-    import json
-
-    from rich.console import Console
-    from rich.table import Table
-
-    from miner.core.store import Store
-    from miner.report.evaluate import evaluate as compare
-
-    found = compare(Store(out), masks)
-    if json_file is not None:
-        json_file.write_text(json.dumps(found, indent=2) + "\n")
-    table = Table(
-        "concept", "mined", "judged", "Dice", "IoU", "precision at IoU .5", "95% interval"
-    )
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, row in [*found["concepts"].items(), ("all", found["all"])]:
-        figures = ["-"] * 4
-        if row["judged"]:
-            interval = f"{row['precision_low']:.2f}-{row['precision_high']:.2f}"
-            numbers = (row["dice"], row["iou"], row["precision"])
-            figures = [*(f"{v:.3f}" for v in numbers), interval]
-        table.add_row(name, str(row["mined"]), str(row["judged"]), *figures)
-    Console().print(table)
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, status, evaluate):
+    for command in (run, status):
         app.command()(command)

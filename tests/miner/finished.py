@@ -13,11 +13,13 @@ from miner.barrier.finish import finish
 from miner.commits import commit, marks
 from miner.config import Config
 from miner.core.layout import RUN
-from miner.core.masks import bbox, encode
+from miner.core.masks import bbox, decode, encode
 from miner.core.store import Store
 from miner.core.unit import CANDIDATES, FACT, IMAGES, MENTION, SAMPLES, Unit
 from miner.demo import render, stains
+from miner.evaluate.truth import entity as file_stem
 from miner.load_config import check_config
+from shards import GroundedCaptions
 
 ROWS = 7  # captions per unit
 NAMED = ("nucleus", "stroma", "lymphocyte", "epithelium", "red blood cell")
@@ -39,6 +41,17 @@ def finished(folder: Path, seed: int = 0) -> Store:
     store.write_json(RUN, {**run, "versions": {"python": "3.11"}})
     finish(store, config, marks(store))
     return store
+
+
+def expert_masks(store: Store, folder: Path) -> None:
+    """The written regions themselves as label maps."""
+    samples = GroundedCaptions(store.url)
+    for sample in (samples[i]["sample"] for i in range(len(samples))):
+        home = folder / sample["corpus"] / sample["image"].removesuffix(".jpg")
+        home.mkdir(parents=True, exist_ok=True)
+        for region in sample["regions"]:
+            mask = decode(region["rle"]["counts"], *region["rle"]["size"])
+            cv2.imwrite(str(home / f"{file_stem(region['concept'])}.png"), mask.astype(np.uint8))
 
 
 def unit(rng: np.random.Generator, corpus: str) -> Unit:

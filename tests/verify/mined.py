@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from miner.core.parts import BUILT_IN
 from miner.core.store import Store
 from miner.core.unit import STATUSES
-from miner.report.evaluate import evaluate
+from miner.evaluate.compare import evaluate
 from shards.export.folder import Sample
 from shards.export.run import samples
 from tests.shards.read_back import read_back

@@ -7,7 +7,6 @@ import json
 import re
 from html.parser import HTMLParser
 
-import cv2
 import nbformat
 import numpy as np
 import pytest
@@ -15,16 +14,14 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from miner.barrier.sampling import SamplingConfig
-from miner.core.masks import decode, encode
+from miner.core.masks import encode
 from miner.core.store import Store
 from miner.demo.render import tile
 from miner.load_config import check_config
 from miner.report import charts, gallery, gather, words, write_report
 from miner.report.calibration import calibration_charts, calibration_facts
-from miner.report.evaluate import entity
 from miner.report.outlines import SIDE_PX
-from shards import GroundedCaptions
-from tests.miner.finished import ROWS, finished
+from tests.miner.finished import ROWS, expert_masks, finished
 
 
 @pytest.fixture(scope="module")
@@ -225,17 +222,6 @@ def test_histogram_heights_are_in_proportion():
     svg = charts.histogram([0, 1, 2], {"a": (charts.KEPT, [4, 2])})
     heights = [float(h) for h in re.findall(r'<rect [^>]*height="([\d.]+)"', svg)]
     assert heights[0] == pytest.approx(2 * heights[1], rel=0.02)
-
-
-def expert_masks(store, folder):
-    """The written regions themselves as label maps."""
-    samples = GroundedCaptions(store.url)
-    for sample in (samples[i]["sample"] for i in range(len(samples))):
-        home = folder / sample["corpus"] / sample["image"].removesuffix(".jpg")
-        home.mkdir(parents=True, exist_ok=True)
-        for region in sample["regions"]:
-            mask = decode(region["rle"]["counts"], *region["rle"]["size"])
-            cv2.imwrite(str(home / f"{entity(region['concept'])}.png"), mask.astype(np.uint8))
 
 
 def test_notebook_imports_of_ours_the_front_door_alone(store):

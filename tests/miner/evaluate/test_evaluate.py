@@ -9,33 +9,47 @@ import pytest
 from miner.core.errors import Refused
 from miner.core.masks import encode
 from miner.core.store import Store
-from miner.report.evaluate import entity, evaluate, wilson
+from miner.evaluate.compare import evaluate
+from miner.evaluate.truth import entity
 
 MASK = np.zeros((8, 10), bool)
 MASK[2:6, 2:6] = True
 
 
-def region(concept, mask):
-    return {"concept": concept, "rle": {"size": [8, 10], "counts": encode(mask)}, "score": 0.9}
+def region(concept, mask, instances=()):
+    return {
+        "concept": concept, "rle": {"size": [8, 10], "counts": encode(mask)}, "score": 0.9,
+        "instances": [{"size": [8, 10], "counts": encode(m)} for m in instances],
+    }  # fmt: skip
+
+
+def sample(key, corpus, image, *regions, group="g", organ="colon"):
+    return {
+        "key": key, "corpus": corpus, "image": image, "group": group, "strata": [f"organ={organ}"],
+        "caption": "", "mentions": [], "regions": list(regions),
+    }  # fmt: skip
+
+
+def write_shard(store, name, *samples):
+    with store.writer(name) as file, tarfile.open(fileobj=file, mode="w") as tar:
+        for one in samples:
+            data = json.dumps(one).encode()
+            info = tarfile.TarInfo(f"{one['key']}.json")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
 
 
 @pytest.fixture
 def out(tmp_path):
-    samples = [
-        {
-            "corpus": "quilt",
-            "image": "-a.b.jpg",
-            "regions": [region("nucleus", MASK), region("gland", MASK), region("stroma", MASK)],
-        },
-        {"corpus": "pathgen", "image": "w.x_1_2", "regions": [region("gland", MASK)]},
-    ]
     store = Store(tmp_path / "out")
-    with store.writer("shards/train-000000.tar") as file, tarfile.open(fileobj=file, mode="w") as t:
-        for i, sample in enumerate(samples):
-            data = json.dumps(sample).encode()
-            info = tarfile.TarInfo(f"k{i}.json")
-            info.size = len(data)
-            t.addfile(info, io.BytesIO(data))
+    here = [region(c, MASK) for c in ("nucleus", "gland", "stroma")]
+    write_shard(
+        store,
+        "shards/train-000000.tar",
+        sample("k0", "quilt", "-a.b.jpg", *here),
+        sample("k1", "quilt", "-a.b.jpg", *here[:1]),  # a second caption of the picture
+        sample("k2", "pathgen", "w.x_1_2", region("gland", MASK), group="h", organ="lung"),
+    )
     return store
 
 
@@ -63,7 +77,16 @@ def test_figures_per_concept(out, masks):
     assert (gland["mined"], gland["judged"], gland["iou"], gland["precision"]) == (2, 2, 0.25, 0.5)
     assert found["concepts"]["stroma"]["judged"] == 0
     assert found["concepts"]["stroma"]["precision"] is None
-    assert found["all"]["mined"] == 4
+    assert found["all"]["mined"] == 4  # the nuclei, which two captions name, once
+    assert found["corpora"]["pathgen"]["precision"] == 0
+    organs = found["strata"]["organ"]
+    assert (organs["colon"]["judged"], organs["lung"]["judged"]) == (2, 1)
+    assert found["all"]["groups"] == 2
+    at = {row["at"]: row for row in found["thresholds"]["iou"]}
+    assert (at[0.5]["precision"], at[0.75]["precision"]) == (0.6667, 0.3333)
+    assert found["thresholds"]["score"][-1] == {
+        "at": 0.95, "judged": 0, "precision": None, "recall": None,
+    }  # fmt: skip
 
 
 def test_a_concept_that_the_gold_calls_absent_counts_as_wrong(out, masks):
@@ -79,15 +102,8 @@ def test_a_concept_that_the_gold_calls_absent_counts_as_wrong(out, masks):
     [("pg", "w.x_1_2", "w.x_1_2"), ("ours", "TCGA.2f3e_1_2.jpg", "TCGA.2f3e_1_2")],
 )
 def test_corpora_are_called_as_one_likes(out, masks, corpus, image, folder):
-    sample = {"corpus": corpus, "image": image, "regions": [region("gland", MASK)]}
-    data = json.dumps({**sample, "regions": [region("gland", MASK), region("fat", MASK)]}).encode()
-    with (
-        out.writer("shards/train-000001.tar") as file,
-        tarfile.open(fileobj=file, mode="w") as tar,
-    ):
-        info = tarfile.TarInfo("k.json")
-        info.size = len(data)
-        tar.addfile(info, io.BytesIO(data))
+    here = [region(c, MASK) for c in ("gland", "fat")]
+    write_shard(out, "shards/train-000001.tar", sample("k", corpus, image, *here))
     (masks / corpus / folder).mkdir(parents=True)
     cv2.imwrite(str(masks / corpus / folder / "gland.png"), MASK.astype(np.uint8))
     mention = {"concept": "fat", "present": False}
@@ -103,11 +119,18 @@ def test_a_folder_without_label_maps_is_refused(out, tmp_path):
         evaluate(out, tmp_path / "nothing")
 
 
-def test_wilson_interval_is_the_published_one():
-    low, high = wilson(8, 10)  # Wilson (1927), e.g. Newcombe (1998), table I
-    assert (round(low, 3), round(high, 3)) == (0.49, 0.943)
-    assert wilson(0, 0) == (0.0, 1.0)
-
-
 def test_names_of_label_maps():
     assert [entity(c) for c in ("nucleus", "red blood cell")] == ["nuclei", "red_blood_cell"]
+
+
+def test_a_label_map_of_another_size_is_refused(out, masks):
+    cv2.imwrite(str(masks / "quilt/-a.b/nuclei.png"), np.ones((4, 4), np.uint8))
+    with pytest.raises(Refused, match=r"nucleus in quilt/-a.b.jpg is of \(4, 4\)"):
+        evaluate(out, masks)
+
+
+@pytest.mark.parametrize("line", ["no json", '{"corpus": "quilt"}', "[]"])
+def test_a_gold_that_is_none_is_refused(out, masks, line):
+    (masks / "gold.jsonl").write_text(line + "\n")
+    with pytest.raises(Refused, match=r"gold.jsonl:1"):
+        evaluate(out, masks)

@@ -1,0 +1,105 @@
+"""`miner evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def evaluate(
+    out: Annotated[str, typer.Argument(help="output folder or URL of a finished run")],
+    masks: Annotated[Path, typer.Option(help="<corpus>/<image>/<entity>.png label maps")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="write the figures here too")
+    ] = None,
+    worst: Annotated[
+        Path | None, typer.Option(help="write a page of the worst regions here")
+    ] = None,
+) -> None:
+    """Compare mined regions with expert masks, each once per picture."""
+    import json
+
+    from rich.console import Console
+
+    from miner.core.errors import Refused
+    from miner.core.store import Store
+    from miner.evaluate.compare import evaluate as compare
+    from miner.evaluate.worst import write_worst
+
+    found = compare(Store(out), masks)
+    if json_file is not None:
+        try:
+            json_file.write_text(json.dumps(found, indent=2) + "\n")
+        except OSError as error:
+            raise Refused(f"--json {json_file}: {error.strerror}") from None
+    console = Console()
+    console.print(_table(found))
+    for line in words(found):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if worst is not None:
+        n = write_worst(Store(out), masks, worst)
+        console.print(f"The worst {n} are drawn in {worst}", markup=False, soft_wrap=True)
+
+
+def _table(found: Mapping[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table("", "mined", "judged", "Dice", "IoU", "IoU >= .5", "95% interval", "PQ", "AJI")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    levels = [("", found["concepts"]), ("corpus ", found["corpora"])]
+    levels += [(f"{dimension} ", rows) for dimension, rows in found["strata"].items()]
+    for name, rows in levels:
+        judged = {key: row for key, row in rows.items() if not name or row["judged"]}
+        for key, row in judged.items() if not name or len(judged) > 1 else ():
+            table.add_row(f"{name}{key}", *_cells(row))
+        table.add_section()
+    table.add_row("all", *_cells(found["all"]))
+    return table
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    figures = ["-"] * 4
+    if row["judged"]:
+        interval = f"{row['precision_low']:.2f}-{row['precision_high']:.2f}"
+        numbers = (row["dice"], row["iou"], row["precision"])
+        figures = [*(f"{v:.3f}" for v in numbers), interval]
+    objects = row["objects"] or {"pq": None, "aji": None}
+    single = ("-" if objects[n] is None else f"{objects[n]:.3f}" for n in ("pq", "aji"))
+    return [str(row["mined"]), str(row["judged"]), *figures, *single]
+
+
+def words(found: Mapping[str, Any]) -> Iterator[str]:
+    """What the figures say beside the table, in sentences."""
+    yield "The interval counts regions of one slide, article or video as fewer than they are."
+    if found["asked"]:
+        yield f"{found['asked']} structures were asked for and are outlined by experts."
+    for kind, name in (("iou", "IoU"), ("score", "score")):
+        rows = [r for r in found["thresholds"][kind] if r["judged"]]
+        if rows:
+            yield f"{name} from: precision, recall: " + "; ".join(
+                f"{r['at']:g}: {_figure(r['precision'])}, {_figure(r['recall'])}" for r in rows
+            )
+    if found["phrases"]:
+        p = found["phrases"]
+        yield (
+            f"Of {p['phrases']} phrases that the gold affirms in {p['captions']} captions, "
+            f"{p['found']} are found (precision {_figure(p['precision'])}, recall "
+            f"{_figure(p['recall'])}); polarity is right in {_figure(p['polarity'])}."
+        )
+        yield (
+            f"Of the {p['outlined']} that experts outlined {p['grounded']} have a mask, "
+            f"{p['right']} a right one ({_figure(p['grounded_recall'])})."
+        )
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(evaluate)

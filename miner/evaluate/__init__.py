@@ -1,0 +1,1 @@
+"""Mined regions held against expert masks and gold mentions."""
