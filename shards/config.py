@@ -1,8 +1,15 @@
 """Settings of the shards."""
 
+import re
+from typing import Annotated
+
 import pydantic
 
 from miner.core.settings import Settings
+
+# A split is part of file names, here and in every export.
+SPLIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+Split = Annotated[str, pydantic.Field(pattern=f"^{SPLIT.pattern}$")]
 
 
 class ShardsConfig(Settings):
@@ -15,7 +22,7 @@ class ShardsConfig(Settings):
     """
 
     max_bytes: int = 256_000_000
-    splits: dict[str, float] = pydantic.Field(
+    splits: dict[Split, float] = pydantic.Field(
         default_factory=lambda: {"train": 0.9, "val": 0.05, "test": 0.05}
     )
     keep_negatives: bool = False

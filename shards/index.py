@@ -20,17 +20,14 @@ from miner.core.errors import Refused
 from miner.core.layout import MANIFEST
 from miner.core.store import Store
 from shards.pack import INDEX, index_name, manifest_bytes
-
-
-class Damaged(Refused):
-    """A file under shards/ is not what the manifest says."""
+from shards.trust import Damaged, index_fault, manifest_fault
 
 
 def read_manifest(store: Store) -> dict[str, Any]:
     """Read and check `shards/manifest.json`.
 
     Raises:
-        Damaged: it is missing, or not what was written.
+        Damaged: it is missing, not what was written, or names what packing does not allow.
     """
     try:
         data = store.read(MANIFEST)
@@ -39,10 +36,12 @@ def read_manifest(store: Store) -> dict[str, Any]:
     try:
         manifest = json.loads(data)
         sound = manifest_bytes(manifest) == data
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         sound = False
     if not sound:
         raise Damaged(f"{MANIFEST}: changed since it was written (its own hash does not fit)")
+    if fault := manifest_fault(manifest):
+        raise Damaged(f"{MANIFEST}: {fault}")
     return manifest
 
 
@@ -81,6 +80,8 @@ def read_index(
             raise Damaged(f"{name}: missing, the manifest lists it") from None
         except (pa.ArrowException, OSError) as error:
             raise Damaged(f"{name}: not readable: {str(error).splitlines()[0]}") from None
+        if fault := index_fault(table, columns, entry["bytes"]):
+            raise Damaged(f"{name}: {fault}")
         tables.append(table.append_column("shard", column(np.full(table.num_rows, number))))
     if not tables:
         wanted = INDEX if columns is None else pa.schema([INDEX.field(c) for c in columns])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections.abc import Callable, Collection, Sequence
@@ -17,6 +16,7 @@ from shards.batch import stacked
 from shards.decode import decode_image
 from shards.index import Damaged, column, integers, read_index, select
 from shards.read import ShardReader
+from shards.trust import sound_sample
 
 _COLUMNS = (
     "shard",
@@ -76,6 +76,7 @@ class GroundedCaptions(torch.utils.data.Dataset):
         self._transform = transform
         self._check = check
         self._reader = ShardReader(store, shards, cache)
+        self._splits = [shard["split"] for shard in shards]
 
     def __len__(self) -> int:
         return self.index.num_rows
@@ -84,8 +85,9 @@ class GroundedCaptions(torch.utils.data.Dataset):
         if not -len(self) <= i < len(self):
             raise IndexError(f"sample {i} of {len(self)}")
         image, text = self._members(i)
-        sample = json.loads(text)
-        item: dict[str, Any] = {"key": sample["key"]}
+        key, shard = self.index["key"][i].as_py(), int(self._at[i, 0])
+        sample = sound_sample(text, key, self._splits[shard])
+        item: dict[str, Any] = {"key": key}
         if self._decode:
             item |= _decoded(image, sample)
         else:
@@ -121,12 +123,10 @@ class GroundedCaptions(torch.utils.data.Dataset):
 
 def _decoded(image: bytes, sample: dict[str, Any]) -> dict[str, torch.Tensor]:
     try:
-        pixels = decode_image(image)
+        pixels = decode_image(image, (sample["height"], sample["width"]))
         masks = decode_masks([r["rle"] for r in sample["regions"]], *pixels.shape[:2])
     except ValueError as error:
         raise Damaged(f"sample {sample['key']}: {error}") from None
-    except (AttributeError, KeyError, TypeError) as error:
-        raise Damaged(f"sample {sample['key']}: no grounded sample: {error!r}") from None
     return {"image": torch.from_numpy(pixels), "masks": torch.from_numpy(masks)}
 
 

@@ -22,6 +22,7 @@ from miner.core.layout import FINISHED, check_out
 from miner.core.masks import bbox, decode
 from miner.core.store import Store
 from miner.report.gallery import Pictures
+from shards.sample import IMAGE_FORMATS
 
 FOLDER = "audit"
 SAMPLE = f"{FOLDER}/audit.json"
@@ -118,6 +119,8 @@ def _show(
         sample = pictures.samples[mask.sample_id]
         image = pictures.images[sample["image_id"]]
         counts = pictures.masks[sample["image_id"], mask.concept, mask.segmenter]
+        if image["format"] not in IMAGE_FORMATS:
+            raise Refused(f"{mask.sample_id}: its picture is of format {image['format']!r}")
         name = f"pictures/{hashlib.sha256(image['data']).hexdigest()[:16]}.{image['format']}"
         if not store.exists(f"{FOLDER}/{name}"):
             store.write(f"{FOLDER}/{name}", image["data"])

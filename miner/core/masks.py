@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pycocotools import mask as coco
 
+from miner.core.rle import decode_masks
+
 
 def encode(mask: np.ndarray) -> str:
     """COCO compressed RLE counts of a mask.
@@ -19,8 +21,13 @@ def encode(mask: np.ndarray) -> str:
 
 
 def decode(counts: str, height: int, width: int) -> np.ndarray:
-    """Mask of COCO compressed RLE counts, bool (height, width)."""
-    return coco.decode({"size": [height, width], "counts": counts.encode("ascii")}).astype(bool)
+    """Mask of COCO compressed RLE counts, bool (height, width).
+
+    Raises:
+        ValueError: they are none, or do not add up: pycocotools would give what lay in memory.
+    """
+    rle = {"size": [height, width], "counts": counts}
+    return decode_masks([rle], height, width)[0].astype(bool)
 
 
 def bbox(mask: np.ndarray) -> tuple[int, int, int, int]:

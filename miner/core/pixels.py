@@ -98,16 +98,31 @@ def _why_not(data: bytes) -> str:
 
 def jpeg_frame(data: bytes) -> tuple[int, int]:
     """Bits per channel and number of channels that a JPEG states, 0 where it states none."""
+    at = _frame(data)
+    return (data[at + 4], data[at + 9]) if at < len(data) else (0, 0)
+
+
+def _frame(data: bytes) -> int:
+    """Where the segment begins in which a JPEG states its size; the end where there is none."""
     at = 2
     while at + 10 <= len(data) and data[at] == 0xFF:
         kind = data[at + 1]
         if kind == 0xFF:  # fill
             at += 1
         elif 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            return data[at + 4], data[at + 9]
+            return at
         else:
             at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return 0, 0
+    return len(data)
+
+
+def stated_size(data: bytes) -> tuple[int, int]:
+    """Height and width that the header of a JPEG or PNG states, 0 where it states none."""
+    if data[:8] == SIGNATURE:
+        return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
+    at = _frame(data)
+    height, width = data[at + 5 : at + 7], data[at + 7 : at + 9]
+    return int.from_bytes(height, "big"), int.from_bytes(width, "big")
 
 
 def rgb(image: Image.Image) -> np.ndarray:

@@ -146,6 +146,8 @@ class Folder:
 
     def _place(self, name: str) -> Path:
         path = self._work / name
+        if ".." in path.parts or not path.is_relative_to(self._work):
+            raise Refused(f"--out {self.path}: {name!r} would lie outside of it")
         if path.parent not in self._made:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._made.add(path.parent)

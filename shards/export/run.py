@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from shards.export.folder import Folder, Sample
 from shards.export.pictures import portable
 from shards.index import read_index
 from shards.read import ShardReader
+from shards.trust import sound_sample
 
 # What people call the consumer, where the dialect has another name.
 CALLED = {
@@ -49,7 +49,7 @@ def samples(store: Store, splits: Sequence[str] | None = None) -> Iterator[Sampl
     entries = read_index(store, None, ["key"])[1]
     names = sorted({e["split"] for e in entries})
     for split in splits or names:
-        columns = ["format", "image_offset", "image_size", "image_crc32"]
+        columns = ["key", "format", "image_offset", "image_size", "image_crc32"]
         columns += ["json_offset", "json_size", "json_crc32"]
         index, shards = read_index(store, split, columns)
         reader = ShardReader(store, shards)
@@ -64,7 +64,8 @@ def samples(store: Store, splits: Sequence[str] | None = None) -> Iterator[Sampl
                     )
                     for part in ("json", "image")
                 )
-                yield Sample(json.loads(text), image, row["format"], split)
+                sample = sound_sample(text, row["key"], split)
+                yield Sample(sample, image, row["format"], split)
 
 
 @dataclasses.dataclass
