@@ -6,20 +6,10 @@ from typing import NamedTuple
 
 
 class Mention(NamedTuple):
-    """A phrase that names a structure one can see.
+    """A phrase that names a structure one can see: a `miner.core.rows.MentionRow` on its way.
 
-    Attributes:
-        start: first character of the phrase in the text, from 0.
-        end: end-exclusive last character.
-        text: the phrase itself, `text[start:end]` of the caption.
-        concept: canonical name, always a key of `ner.concepts.concepts()`.
-        kind: "object" for countable things, "stuff" for regions and substances.
-        polarity: affirmed, negated or uncertain, read at the mention.
-        sources: extractors that found it, sorted.
-        votes: `source:polarity` per extractor, sorted; tells where the sources disagree.
-        groundable: whether a mask may be asked for as a positive label.
-        reason: why it is not groundable, else None.
-        turn: index into the turns of a dialogue, None for a plain caption.
+    `text` is `text[start:end]` of the caption, `concept` a key of `ner.concepts.concepts()`;
+    sources and votes are sorted.
     """
 
     start: int
@@ -36,13 +26,9 @@ class Mention(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """Something the caption says about the picture as a whole.
+    """Something the caption says about the picture as a whole: a `miner.core.rows.FactRow`.
 
-    Attributes:
-        kind: site, stain, magnification, diagnosis, specimen.
-        value: canonical value, such as "colon", "H&E", "40x" or "low power".
-        start: first character of the words that say so, from 0.
-        end: end-exclusive last character.
+    The value is canonical, such as "colon", "H&E", "40x" or "low power".
     """
 
     kind: str

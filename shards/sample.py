@@ -1,7 +1,7 @@
 """The grounded sample: one caption, its mentions, and the masks they point to.
 
-This is the one neutral truth of a run; exporters render every dialect from it. `SampleModel` is the
-published schema, `grounded_sample` builds a sample, `dump` gives its canonical bytes.
+This is the one neutral truth of a run; exporters render every dialect from it. `GroundedSample` is
+the published schema, `grounded_sample` builds a sample, `dump` gives its canonical bytes.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
+import pyarrow as pa
 import pydantic
+from typing_extensions import TypedDict
 
 from filters.scores import JUDGE, SCORES, VERDICT
+from miner.core.rows import FactRow, Int64, Kind, NamedMention, Scale, TurnRow, published
 from miner.core.unit import CANDIDATES
 from ner.strata import DIMENSIONS, UNKNOWN
 
@@ -26,11 +29,8 @@ SCORE_GROUPS = ("clip", "ks", "geometry")
 PLACED = frozenset({*SCORES, *VERDICT, *CANDIDATES.names}) - JUDGE.keys()
 
 
-class _Model(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class RleModel(_Model):
+@published
+class Rle(TypedDict):
     """COCO compressed run-length encoding.
 
     Attributes:
@@ -38,41 +38,25 @@ class RleModel(_Model):
         counts: run lengths as pycocotools writes them, down the columns.
     """
 
-    size: list[int] = pydantic.Field(min_length=2, max_length=2)
+    size: Annotated[list[int], pydantic.Field(min_length=2, max_length=2)]
     counts: str
 
 
-class MentionModel(_Model):
+@published
+class SampleMention(NamedMention):
     """A structure named in the caption.
 
     Attributes:
-        start: first character in the caption, or in the turn.
-        end: character behind the last.
-        text: as the caption spells it.
-        concept: canonical name of the structure.
-        kind: countable things, or a substance.
-        polarity: what the caption says of it.
-        sources: who found it: lexicon, llm, scispacy.
-        groundable: whether a mask may be asked for.
-        reason: why not, else null.
         regions: positions in `regions`; empty where no mask was kept.
         turn: position in `turns`; left out of plain captions.
     """
 
-    start: int = pydantic.Field(ge=0)
-    end: int = pydantic.Field(gt=0)
-    text: str
-    concept: str
-    kind: Literal["object", "stuff"]
-    polarity: Literal["affirmed", "negated", "uncertain"]
-    sources: list[str]
-    groundable: bool
-    reason: str | None
     regions: list[int]
-    turn: int = pydantic.Field(default=0, ge=0)
+    turn: NotRequired[Annotated[int, pydantic.Field(ge=0)]]
 
 
-class ScoreModel(_Model):
+@published
+class NamedScore(TypedDict):
     """A score under its name in the candidate ledger, so that new ones change no type.
 
     Attributes:
@@ -84,12 +68,19 @@ class ScoreModel(_Model):
     value: float
 
 
-class RegionModel(_Model):
+def _numbers(group: str) -> pa.StructType:
+    """Arrow type of the scores of a group, by their names without it."""
+    names = sorted(n.removeprefix(f"{group}_") for n in SCORES if n.startswith(f"{group}_"))
+    return pa.struct([(name, pa.float64()) for name in names])
+
+
+@published
+class Region(TypedDict):
     """The mask of one concept.
 
     Attributes:
         concept: canonical name of the structure.
-        kind: countable things, or a substance.
+        kind: object for countable things, stuff for a substance.
         asked_as: concept whose mask it is and as which it was judged, where that is another: the
             epithelial nuclei of tumor cells.
         rle: union of all of it in the picture.
@@ -109,25 +100,26 @@ class RegionModel(_Model):
     """
 
     concept: str
-    kind: Literal["object", "stuff"]
-    asked_as: str | None = None
-    rle: RleModel
-    instances: list[RleModel]
-    bbox: list[int] = pydantic.Field(min_length=4, max_length=4)
-    area_px: int = pydantic.Field(gt=0)
+    kind: Kind
+    asked_as: NotRequired[str | None]
+    rle: Rle
+    instances: list[Rle]
+    bbox: Annotated[list[int], pydantic.Field(min_length=4, max_length=4)]
+    area_px: Annotated[Int64, pydantic.Field(gt=0)]
     segmenter: str
     prompt: str
     confidence: float | None
     score: float | None
-    clip: dict[str, float | None]
-    ks: dict[str, float | None]
-    geometry: dict[str, float | None]
+    clip: Annotated[dict[str, float | None], _numbers("clip")]
+    ks: Annotated[dict[str, float | None], _numbers("ks")]
+    geometry: Annotated[dict[str, float | None], _numbers("geometry")]
     biomedparse_p: float | None
-    scores: list[ScoreModel]
+    scores: list[NamedScore]
     q_value: float | None
 
 
-class NegativeModel(_Model):
+@published
+class Negative(TypedDict):
     """Something that is not in the picture.
 
     Attributes:
@@ -143,35 +135,8 @@ class NegativeModel(_Model):
     end: int | None
 
 
-class FactModel(_Model):
-    """What the caption states about the picture.
-
-    Attributes:
-        kind: site, stain, magnification, diagnosis, specimen, ...
-        value: its canonical name.
-        start: first character in the caption, null when it is from elsewhere.
-        end: character behind the last, null likewise.
-    """
-
-    kind: str
-    value: str
-    start: int | None
-    end: int | None
-
-
-class TurnModel(_Model):
-    """One turn of a dialogue.
-
-    Attributes:
-        role: who speaks.
-        text: what is said.
-    """
-
-    role: str
-    text: str
-
-
-class SampleModel(_Model):
+@published
+class GroundedSample(TypedDict):
     """`{key}.json` of a shard; every field is always there, but `turn` of a mention.
 
     Attributes:
@@ -198,9 +163,9 @@ class SampleModel(_Model):
         members: extensions of the side files in the tar.
     """
 
-    key: str = pydantic.Field(pattern=r"^[A-Za-z0-9_-]{1,90}$")
+    key: Annotated[str, pydantic.Field(pattern=rf"^{KEY.pattern}$")]
     corpus: str
-    row: int = pydantic.Field(ge=0)
+    row: Annotated[Int64, pydantic.Field(ge=0)]
     image: str
     image_sha256: str | None
     group: str
@@ -208,17 +173,25 @@ class SampleModel(_Model):
     source: str
     split: str
     caption: str
-    turns: list[TurnModel]
-    width: int = pydantic.Field(gt=0)
-    height: int = pydantic.Field(gt=0)
+    turns: list[TurnRow]
+    width: Annotated[int, pydantic.Field(gt=0)]
+    height: Annotated[int, pydantic.Field(gt=0)]
     mpp: float | None
-    mpp_source: Literal["slide", "magnification", "assumed", "none"]
-    mentions: list[MentionModel]
-    regions: list[RegionModel]
-    negatives: list[NegativeModel]
-    facts: list[FactModel]
+    mpp_source: Scale
+    mentions: list[SampleMention]
+    regions: list[Region]
+    negatives: list[Negative]
+    facts: list[FactRow]
     strata: list[str]
     members: list[str]
+
+
+_CHECKED = pydantic.TypeAdapter(GroundedSample)
+
+
+def check(data: bytes) -> None:
+    """Raise pydantic.ValidationError where the JSON of a sample is not a `GroundedSample`."""
+    _CHECKED.validate_json(data)
 
 
 def grounded_sample(
@@ -331,7 +304,7 @@ def dump(sample: Mapping[str, Any]) -> bytes:
 
 def json_schema() -> dict[str, Any]:
     """The published JSON Schema of the sample."""
-    schema = SampleModel.model_json_schema()
+    schema = _CHECKED.json_schema()
     schema["title"] = "GroundedSample"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 

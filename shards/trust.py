@@ -18,7 +18,7 @@ from miner.core.errors import Refused
 from miner.core.rle import run_lengths
 from shards.config import SPLIT, Split
 from shards.pack import EXTENSION, INDEX
-from shards.sample import IMAGE_FORMATS, KEY, SampleModel
+from shards.sample import IMAGE_FORMATS, KEY, check
 
 MOST_PIXELS = 1 << 30  # of a picture: what OpenCV decodes
 
@@ -132,7 +132,7 @@ def sound_sample(text: bytes, key: str, split: str) -> dict[str, Any]:
         Damaged: it is not what packing writes.
     """
     try:
-        SampleModel.model_validate_json(text)
+        check(text)
     except pydantic.ValidationError as error:
         raise Damaged(f"sample {key}: {first_fault(error)}") from None
     sample = json.loads(text)

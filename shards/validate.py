@@ -24,7 +24,7 @@ from miner.core.unit import STATUSES
 from shards.check import sample_faults
 from shards.index import Damaged, read_manifest
 from shards.pack import FOLDER, index_name, read_parquet
-from shards.sample import SampleModel, dump
+from shards.sample import check, dump
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _one(
     text = by_name["json"][1]
     try:
         sample = json.loads(text)
-        SampleModel.model_validate_json(text)
+        check(text)
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False)[0]
         fault(f"{'.'.join(str(p) for p in first['loc'])}: {first['msg']}")

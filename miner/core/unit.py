@@ -14,6 +14,21 @@ from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 
+from miner.core.rows import (
+    AnsweredCandidate,
+    AskRow,
+    CandidateRow,
+    FactRow,
+    ImageRow,
+    MentionRow,
+    PlannedImage,
+    PlannedSample,
+    SampleRow,
+    StratumRow,
+    schema,
+    struct,
+)
+
 STATUSES = (
     "written",
     "duplicate",
@@ -27,124 +42,19 @@ STATUSES = (
 # Rows that name nothing to outline, yet may be written for their negatives.
 SILENT_REASONS = frozenset({"only_negated", "finding"})
 
-STRATUM = pa.struct(
-    [
-        ("dimension", pa.string()),  # organ, stain, ...
-        ("value", pa.string()),  # canonical name
-        ("start", pa.int32()),  # characters into the caption; null: side column
-        ("end", pa.int32()),  # end-exclusive
-        ("origin", pa.string()),  # caption, or the side column's name
-    ]
-)
+STRATUM, MENTION, FACT, ASK = map(struct, (StratumRow, MentionRow, FactRow, AskRow))
 
-MENTION = pa.struct(
-    [
-        ("start", pa.int32()),  # characters into the caption (or the turn)
-        ("end", pa.int32()),  # end-exclusive
-        ("text", pa.string()),  # as the caption spells it
-        ("concept", pa.string()),  # canonical name
-        ("kind", pa.string()),  # object | stuff
-        ("polarity", pa.string()),  # affirmed | negated | uncertain
-        ("sources", pa.list_(pa.string())),  # lexicon, scispacy, llm
-        ("votes", pa.list_(pa.string())),  # "source:polarity", sorted
-        ("groundable", pa.bool_()),  # whether a mask may be asked for
-        ("reason", pa.string()),  # why it is not groundable, else null
-        ("turn", pa.int32()),  # index into turns, null for a plain caption
-    ]
-)
+SAMPLES, IMAGES, CANDIDATES = map(schema, (PlannedSample, PlannedImage, AnsweredCandidate))
 
-FACT = pa.struct(
-    [
-        ("kind", pa.string()),  # site, stain, magnification, diagnosis, specimen, ...
-        ("value", pa.string()),  # canonical name
-        ("start", pa.int32()),  # characters into the caption
-        ("end", pa.int32()),  # end-exclusive
-    ]
-)
 
-ASK = pa.struct(
-    [
-        ("concept", pa.string()),  # canonical name
-        ("kind", pa.string()),  # object | stuff
-        ("roles", pa.list_(pa.string())),  # positive | negated | decoy, sorted
-        ("wordings", pa.list_(pa.string())),  # phrases to prompt with, best first
-    ]
-)
+def _added(row: type, planned: pa.Schema) -> pa.Schema:
+    return pa.schema([field for field in schema(row) if field.name not in planned.names])
 
-SAMPLES = pa.schema(
-    [
-        ("sample_id", pa.string()),  # {corpus}-{row:08d}-{6 hex of image name and caption}
-        ("corpus", pa.string()),  # its name in the configuration, else its kind
-        ("row", pa.int64()),  # row number in the publisher's table, from 0
-        ("image", pa.string()),  # name as published; PathGen: {wsi_id}_{x}_{y}
-        ("image_id", pa.string()),  # {corpus}/{image}, joins `images`
-        ("group", pa.string()),  # video, article, patient or slide: never straddles a split
-        ("license", pa.string()),  # as the publisher or the configuration states it
-        ("source", pa.string()),  # where the publisher has the row from
-        ("caption", pa.string()),  # as published
-        ("turns", pa.list_(pa.struct([("role", pa.string()), ("text", pa.string())]))),  # dialogue
-        ("meta", pa.string()),  # JSON object with the publisher's side columns
-        ("status", pa.string()),  # null while the row is in play
-        ("reason", pa.string()),  # why, for rows with a status
-    ]
-)
-
-IMAGES = pa.schema(
-    [
-        ("image_id", pa.string()),  # {corpus}/{image}
-        ("data", pa.large_binary()),  # the publisher's bytes, null when unreadable
-        ("format", pa.string()),  # jpg | png
-        ("width", pa.int32()),  # px
-        ("height", pa.int32()),  # px
-        ("mpp", pa.float64()),  # um per pixel of the stored picture, null when unknown
-        ("mpp_source", pa.string()),  # slide | magnification | assumed | none
-        ("sha256", pa.string()),  # of the publisher's bytes, hexadecimal
-    ]
-)
-
-CANDIDATES = pa.schema(
-    [
-        ("image_id", pa.string()),  # joins `images`
-        ("concept", pa.string()),  # canonical name of the structure asked for
-        ("kind", pa.string()),  # object | stuff
-        ("asked_as", pa.string()),  # concept whose mask it is and as which it is judged, if another
-        ("roles", pa.list_(pa.string())),  # positive | negated | decoy, sorted
-        ("prompt", pa.string()),  # the wording that was used
-        ("segmenter", pa.string()),  # its name
-        ("counts", pa.string()),  # COCO compressed RLE of the union, null when there is no mask
-        ("instances", pa.list_(pa.string())),  # counts per single object; empty for stuff
-        ("bbox", pa.list_(pa.int32())),  # x1, y1, x2, y2, end-exclusive
-        ("area_px", pa.int64()),  # pixels of the mask, 0 without one
-        ("confidence", pa.float64()),  # the segmenter's own, 0..1
-        ("reason", pa.string()),  # set early when there is no mask: empty, unsupported, ...
-    ]
-)
 
 # What the stages append to these.
-SAMPLES_ADDED = pa.schema(
-    [
-        ("strata", pa.list_(STRATUM)),  # organ, stain, ... and the span each was read from
-        ("mentions", pa.list_(MENTION)),  # structures the caption names
-        ("facts", pa.list_(FACT)),  # site, stain, ... as the caption states them
-        ("notes", pa.list_(pa.string())),  # what failed without stopping the row: llm:timeout, ...
-    ]
-)
-IMAGES_ADDED = pa.schema(
-    [
-        ("asks", pa.list_(ASK)),  # what the segmenters were asked
-        ("drawn_px", pa.int64()),  # pixels of arrows, bars and letters; null where none was asked
-        ("embedding", pa.list_(pa.float32())),  # compared to find semantic duplicates
-        ("thumbnail", pa.binary(4096)),  # 64 x 64 ranks of absorbed light, to find near ones
-        ("pixel_hash", pa.string()),  # of the decoded pixels, to find exact ones
-    ]
-)
-CANDIDATES_ADDED = pa.schema(
-    [
-        ("overlap_with", pa.string()),  # concept of the mask that `geometry_overlap` is with
-        ("inside_of", pa.string()),  # concept that `geometry_inside` is measured in
-        ("notes", pa.list_(pa.string())),  # why scores are undefined
-    ]
-)
+SAMPLES_ADDED = _added(SampleRow, SAMPLES)
+IMAGES_ADDED = _added(ImageRow, IMAGES)
+CANDIDATES_ADDED = _added(CandidateRow, CANDIDATES)
 
 
 def described(field: pa.Field, meanings: Mapping[str, str]) -> pa.Field:

@@ -1,4 +1,4 @@
-"""Pydantic models as Markdown: their fields with type, default and meaning."""
+"""Pydantic models and TypedDicts as Markdown: their fields with type, default and meaning."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import pydantic
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic.fields import FieldInfo
+from typing_extensions import is_typeddict
 
 from miner.core import parts
 from miner.core.settings import PartSettings, Settings
@@ -89,20 +90,32 @@ def _inside(annotation: Any) -> list[tuple[str, list[Any]]]:
     return [("", [k for _, kinds in inner for k in kinds])] if inner else []
 
 
-def fields(
-    path: str, model: type[pydantic.BaseModel], only: str | None = None
-) -> Iterator[tuple[str, str, str, str]]:
-    """Path, type, default and meaning of the fields of a model."""
-    said = _attributes(model)
-    for name, field in model.model_fields.items():
+def fields(path: str, model: type, only: str | None = None) -> Iterator[tuple[str, str, str, str]]:
+    """Path, type, default and meaning of the fields of a model or of a TypedDict."""
+    said = attributes(model)
+    for name, field in _fields(model).items():
         if only in (None, name):
             where = f"`{path}.{name}`" if path else f"`{name}`"
             yield where, _field_type(field), _default(field), said.get(name, "")
 
 
-def _attributes(model: type) -> dict[str, str]:
+def _fields(model: type) -> Mapping[str, FieldInfo]:
+    if issubclass(model, pydantic.BaseModel):
+        return model.model_fields
+    hints = typing.get_type_hints(model, include_extras=True)
+    bare = {
+        n: h.__args__[0] if typing.get_origin(h) is typing.NotRequired else h
+        for n, h in hints.items()
+    }
+    return {name: FieldInfo.from_annotation(hint) for name, hint in bare.items()}
+
+
+def attributes(model: type) -> dict[str, str]:
     """Meaning by name, from the `Attributes:` of the docstrings of a class and its bases."""
     found: dict[str, str] = {}
+    # What a TypedDict inherits from is not in its __mro__.
+    for base in filter(is_typeddict, getattr(model, "__orig_bases__", ())):
+        found |= attributes(base)
     for base in reversed(model.__mro__):
         text = inspect.cleandoc(base.__dict__.get("__doc__") or "")
         section = re.search(r"^Attributes:\n((?:    .*(?:\n|\Z)|\n)*)", text, re.MULTILINE)
@@ -132,7 +145,7 @@ def _field_type(field: FieldInfo) -> str:
 def _type(annotation: Any) -> str:
     if annotation in NAMES:
         return NAMES[annotation]
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel | dict):
         return "section"
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
@@ -13,27 +14,27 @@ from filters.scores import SCORES, VERDICT
 from miner.barrier import ledger
 from miner.barrier.refilter import ALLOWED
 from miner.config import Config
-from miner.core import layout, unit
+from miner.core import layout, rows, unit
 from miner.core.parts import find, kinds
 from miner.core.settings import PartSettings
 from miner.core.unit import STATUSES
 from miner.reference.columns import columns, comments, described
 from miner.reference.markdown import table
-from miner.reference.models import fields, sections, summary
+from miner.reference.models import attributes, fields, sections, summary
 from miner.report.words import REASONS, STATUS
 from shards import pack, sample
 from shards.export.options import Options
 from shards.instruct.mix import Mix
 
-SAMPLE_MODELS = (
-    sample.SampleModel,
-    sample.MentionModel,
-    sample.RegionModel,
-    sample.ScoreModel,
-    sample.NegativeModel,
-    sample.FactModel,
-    sample.TurnModel,
-    sample.RleModel,
+SAMPLE_ROWS = (
+    sample.GroundedSample,
+    sample.SampleMention,
+    sample.Region,
+    sample.NamedScore,
+    sample.Negative,
+    rows.FactRow,
+    rows.TurnRow,
+    sample.Rle,
 )
 HEAD = "Written by `make docs` from the code; change it there."
 
@@ -114,34 +115,43 @@ def output() -> str:
         "and:",
         _part_columns(),
         "### `units/{unit}/samples.parquet`",
-        columns(unit, "SAMPLES", "SAMPLES_ADDED"),
+        _columns(rows.SampleRow),
         "### `units/{unit}/images.parquet`",
-        columns(unit, "IMAGES", "IMAGES_ADDED"),
+        _columns(rows.ImageRow),
         "### `units/{unit}/candidates.parquet`",
         "And the scores of the candidate ledger, from `geometry_area_fraction` on.",
-        columns(unit, "CANDIDATES", "CANDIDATES_ADDED"),
+        _columns(rows.CandidateRow),
         "### An entry of `mentions`",
-        columns(unit, "MENTION"),
+        _columns(rows.MentionRow),
         "### An entry of `facts`",
-        columns(unit, "FACT"),
+        _columns(rows.FactRow),
         "### An entry of `asks`",
-        columns(unit, "ASK"),
+        _columns(rows.AskRow),
         "### An entry of `strata`",
-        columns(unit, "STRATUM"),
+        _columns(rows.StratumRow),
         "### `shards/{split}-{n}.parquet`",
         "The index of a tar: a row per sample.",
         columns(pack, "INDEX"),
         "## The grounded sample: `{key}.json` in a tar",
-        "`shards/sample.schema.json` in every OUT is its JSON Schema, made from the same models.",
+        "`shards/sample.schema.json` in every OUT is its JSON Schema, made from the same rows.",
     ]
-    for model in SAMPLE_MODELS:
-        rows = ((name, kind, said) for name, kind, _, said in fields("", model))
+    for row in SAMPLE_ROWS:
+        said = ((name, kind, meaning) for name, kind, _, meaning in fields("", row))
         parts += [
-            f"### {model.__name__.removesuffix('Model')}",
-            summary(model),
-            table(("field", "type", "meaning"), rows),
+            f"### {row.__name__.removesuffix('Row')}",
+            summary(row),
+            table(("field", "type", "meaning"), said),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _columns(row: type) -> str:
+    return described(rows.schema(row), _meanings(row))
+
+
+def _meanings(row: type) -> dict[str, str]:
+    """As comments beside columns are written: without a full stop."""
+    return {name: re.sub(r"(?<!\.)\.$", "", said) for name, said in attributes(row).items()}
 
 
 def _part_columns() -> str:
@@ -161,7 +171,7 @@ def _ledger_columns() -> str:
     candidates = pa.schema([*unit.CANDIDATES, *added, *unit.CANDIDATES_ADDED])
     judged = decide(candidates.empty_table(), FilterConfig())
     meanings = {
-        **comments(unit, "CANDIDATES", "CANDIDATES_ADDED"),
+        **_meanings(rows.CandidateRow),
         **comments(ledger, "CANDIDATE_HEAD"),
         **SCORES,
         **VERDICT,

@@ -15,7 +15,7 @@ from miner.core.store import Store
 from shards.config import ShardsConfig
 from shards.index import read_index, read_manifest
 from shards.pack import pack, write_manifest
-from shards.sample import SampleModel, dump, grounded_sample
+from shards.sample import check, dump, grounded_sample
 from shards.tar import header, scan
 from tests.shards.build import build, candidate, mention, sample
 
@@ -195,7 +195,7 @@ def test_sample_fits_its_schema_and_writes_floats_as_floats() -> None:
         candidate("necrosis", "stuff", [mask]),
     ]
     value = grounded_sample(row, image, rows, "train", [])
-    SampleModel.model_validate_json(dump(value))
+    check(dump(value))
     assert [r["concept"] for r in value["regions"]] == ["gland"]
     assert [m["regions"] for m in value["mentions"]] == [[0], []]
     assert value["regions"][0]["segmenter"] == "stain"
@@ -214,7 +214,7 @@ def test_scores_without_a_place_of_their_own_reach_the_sample() -> None:
     told = candidate("gland", "object", [np.eye(4, dtype=bool)], ks_d=0.5, **more)
     image = {"width": 4, "height": 4, "mpp": None, "mpp_source": "none"}
     value = grounded_sample({**row, "caption": caption}, image, [told], "train", [])
-    SampleModel.model_validate_json(dump(value))
+    check(dump(value))
     assert value["regions"][0]["scores"] == [
         {"name": "judge_right", "value": 1.0},
         {"name": "sharpness", "value": 0.123457},
