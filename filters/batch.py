@@ -33,6 +33,7 @@ class Batch:
         given: object, the segmenter's own reason or None.
         positive: bool, some caption affirms it.
         decoy: bool, asked as a decoy only.
+        trusted: bool, the truth: filters measure it and never reject it.
         has_mask: bool.
     """
 
@@ -47,6 +48,7 @@ class Batch:
     given: np.ndarray
     positive: np.ndarray
     decoy: np.ndarray
+    trusted: np.ndarray
     has_mask: np.ndarray
 
 
@@ -74,7 +76,8 @@ def read_batch(candidates: pa.Table) -> Batch:
         segmenter=segmenter,
         given=given,
         positive=np.array(["positive" in r for r in roles], bool),
-        decoy=np.array([r == {"decoy"} for r in roles], bool),
+        decoy=np.array([r - {"trusted"} == {"decoy"} for r in roles], bool),
+        trusted=np.array(["trusted" in r for r in roles], bool),
         has_mask=(columns["area_px"] > 0) & unmarked,
     )
 

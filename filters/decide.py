@@ -1,7 +1,9 @@
 """Verdicts: a pure function of the stored scores, for all candidates of a run at once.
 
 No model runs and no picture is read here, so new thresholds give new verdicts in seconds. Every
-candidate that is not kept has exactly one reason, the first that applies:
+candidate that is not kept has exactly one reason, the first that applies. Trusted masks (`expert`)
+are kept whatever they fail, and count for no rate; `failed` says what the filters make of them.
+
 
     (of the segmenter)    empty, unsupported, out_of_support, ...: there is no mask
     decoy, negated        nobody affirms it; `failed` says how its mask fared
@@ -69,6 +71,7 @@ def decide(candidates: pa.Table, config: FilterConfig) -> pa.Table:
     _threshold(failed, batch, score, level, estimate, decision, config)
 
     reason = failed.copy()
+    reason[batch.has_mask & batch.trusted] = PASSED
     reason[batch.has_mask & ~batch.positive] = "negated"
     reason[batch.has_mask & batch.decoy] = "decoy"
     return _with(
@@ -130,7 +133,7 @@ def _competition(
     batch: Batch, score: np.ndarray, failed: np.ndarray, config: FilterConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, float | None]:
     """Arguments of `fdr.estimate`."""
-    asked = np.array([reason != "unsupported" for reason in batch.given], bool)
+    asked = np.array([reason != "unsupported" for reason in batch.given], bool) & ~batch.trusted
     target = config.target
     return (
         score,
@@ -251,13 +254,13 @@ def _at(values: np.ndarray, rows: np.ndarray, default: object) -> np.ndarray:
 def _outscore(failed: np.ndarray, batch: Batch, score: np.ndarray) -> None:
     """Of several segmenters' masks for one concept of one picture only the best stays."""
     best: dict[tuple[str, str], int] = {}
-    for i in np.flatnonzero(failed == PASSED):
+    for i in np.flatnonzero((failed == PASSED) | (batch.has_mask & batch.trusted)):
         key = (batch.image[i], batch.concept[i])
         held = best.setdefault(key, int(i))
         if held == i:
             continue
-        names = batch.segmenter
-        better = (-score[i], names[i]) < (-score[held], names[held])
+        names, trusted = batch.segmenter, batch.trusted
+        better = (~trusted[i], -score[i], names[i]) < (~trusted[held], -score[held], names[held])
         failed[held if better else i] = "outscored"
         if better:
             best[key] = int(i)

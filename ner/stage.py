@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from miner.core.unit import FACT, MENTION, Stage, Unit
 from ner.config import NerConfig
-from ner.extractor import Extractor, Found
+from ner.extractor import Extractor, Found, default
 from ner.mentions import Fact, Mention
 
 _ORDER = ("finding", "scale", "specimen", "vague", "uncertain", "negated")
@@ -18,8 +18,9 @@ _ORDER = ("finding", "scale", "specimen", "vague", "uncertain", "negated")
 class ExtractMentions(Stage):
     """Finds what each caption names.
 
-    Adds `mentions` (list of MENTION), `facts` (list of FACT) and `notes` (list of strings, such as
-    `llm:timeout`: what went wrong for this row without stopping it).
+    Adds `mentions` (list of MENTION), `facts` (list of FACT), and to `notes` what went wrong for a
+    row without stopping it, such as `llm:timeout`. A text that was composed of structures names
+    those: nothing is extracted from it but its facts.
 
     Args:
         config: which extractors take part.
@@ -29,7 +30,7 @@ class ExtractMentions(Stage):
     """
 
     requires: ClassVar[Mapping[str, Sequence[str]]] = {
-        "samples": ("caption", "turns", "status", "reason")
+        "samples": ("caption", "turns", "told", "notes", "status", "reason")
     }
     adds: ClassVar[Mapping[str, Sequence[str]]] = {
         "samples": ("mentions", "facts", "notes", "status", "reason")
@@ -41,19 +42,19 @@ class ExtractMentions(Stage):
     def __call__(self, unit: Unit) -> Unit:
         """Return the unit with its mentions; rows with nothing to ground get a status."""
         samples = unit.samples
-        columns = [samples[name].to_pylist() for name in ("caption", "turns", "status", "reason")]
+        names = ("caption", "turns", "told", "notes", "status", "reason")
+        said = samples.select(names).to_pylist()
         texts: list[str] = []
         slices = []
-        for caption, turns, state, _ in zip(*columns, strict=True):
-            if state == "unreadable":  # nothing can be outlined, whatever it names
-                caption, turns = "", None
+        for row in said:
             begin = len(texts)
-            texts += [turn["text"] or "" for turn in turns] if turns else [caption or ""]
-            slices.append((slice(begin, len(texts)), bool(turns)))
+            texts += _texts(row)
+            slices.append(slice(begin, len(texts)))
         found = self._extractor(texts)
-        rows = [_row(found[part], turned) for part, turned in slices]
+        rows = [_row(row, found[part]) for row, part in zip(said, slices, strict=True)]
         status, reasons = [], []
-        for (mentions, _, _), state, why in zip(rows, columns[2], columns[3], strict=True):
+        for (mentions, _, _), row in zip(rows, said, strict=True):
+            state, why = row["status"], row["reason"]
             if state is None:
                 why = no_entity(mentions)
                 state = "no_entity" if why else None
@@ -80,15 +81,29 @@ class ExtractMentions(Stage):
         return self._extractor.summary()
 
 
-def _row(found: Sequence[Found], turned: bool) -> tuple[list[Mention], list[Fact], list[str]]:
-    """Join what was found in the turns of one row."""
+def _texts(row: Mapping[str, Any]) -> list[str]:
+    """Texts of a row that something is extracted from, one of them at least."""
+    # Of an unreadable row nothing can be outlined, whatever it names.
+    if row["status"] == "unreadable" or row["told"] is not None:
+        return [""]
+    turns = row["turns"]
+    return [turn["text"] or "" for turn in turns] if turns else [row["caption"] or ""]
+
+
+def _row(
+    row: Mapping[str, Any], found: Sequence[Found]
+) -> tuple[list[Mention], list[Fact], list[str]]:
+    """What a row names and states, and its notes, from what was found in its texts."""
+    notes = sorted({*(row["notes"] or ()), *(note for one in found for note in one.notes)})
+    if row["told"] is not None and row["status"] != "unreadable":
+        mentions = [Mention(**one) for one in row["told"]]
+        return mentions, list(default()(row["caption"]).facts), notes
     mentions = [
-        mention._replace(turn=index) if turned else mention
+        mention._replace(turn=index) if row["turns"] else mention
         for index, one in enumerate(found)
         for mention in one.mentions
     ]
-    facts = [fact for one in found for fact in one.facts]
-    return mentions, facts, sorted({note for one in found for note in one.notes})
+    return mentions, [fact for one in found for fact in one.facts], notes
 
 
 def no_entity(mentions: Sequence[Mention]) -> str | None:

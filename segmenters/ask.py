@@ -99,7 +99,7 @@ def ask_all(
 
 def _cut(candidate: Candidate, drawn: np.ndarray) -> Candidate:
     """A candidate without the pixels of figures."""
-    if candidate.mask is None:
+    if candidate.mask is None or candidate.trusted:
         return candidate
     labels = None if candidate.labels is None else np.where(drawn, 0, candidate.labels)
     return dataclasses.replace(candidate, mask=candidate.mask & ~drawn, labels=labels)

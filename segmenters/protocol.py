@@ -10,6 +10,19 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
+class Given:
+    """What the publisher's experts outlined of one concept in one picture.
+
+    Attributes:
+        counts: COCO compressed RLE counts; none where they saw none of it.
+        apart: whether each of them is one object.
+    """
+
+    counts: tuple[str, ...]
+    apart: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Prompt:
     """One thing to look for in one picture.
 
@@ -19,6 +32,7 @@ class Prompt:
         wordings: phrases to prompt with, best first, never empty.
         site: organ the captions name, None when they do not or differ.
         diagnoses: that the captions state, None when there are no captions.
+        given: what experts outlined of it, None where they did not look for it.
     """
 
     concept: str
@@ -26,6 +40,7 @@ class Prompt:
     wordings: tuple[str, ...]
     site: str | None = None
     diagnoses: tuple[str, ...] | None = None
+    given: Given | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +58,7 @@ class Candidate:
         scores: further named scores of the segmenter (finite floats).
         asked_as: the concept whose mask it is and as which it is judged, where that is another
             than the one asked for (see `segmenters.equivalents`), else None.
+        trusted: it is the truth: filters measure it and never reject it, figures are not cut out.
     """
 
     concept: str
@@ -53,6 +69,7 @@ class Candidate:
     reason: str | None = None
     scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
     asked_as: str | None = None
+    trusted: bool = False
 
 
 class Segmenter(Protocol):
@@ -63,6 +80,7 @@ class Segmenter(Protocol):
     """
 
     name: str
+    searches: bool = True  # whether it looks for what it is asked; if not, decoys tell nothing
 
     def supports(self, concept: str) -> bool:
         """Whether the segmenter can answer for this concept at all."""

@@ -45,7 +45,7 @@ class Refiner:
             row = []
             for candidate in own:
                 boxes = _boxes(candidate)
-                if 0 < len(boxes) <= self.max_boxes:
+                if 0 < len(boxes) <= self.max_boxes and not candidate.trusted:
                     features = features or self.sam.encode(image)
                     candidate = self._redrawn(candidate, features, boxes)
                 row.append(candidate)

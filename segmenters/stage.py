@@ -19,7 +19,7 @@ from segmenters.ask import ask_all, refusals
 from segmenters.asks import asks
 from segmenters.config import RefineConfig, SegmentConfig
 from segmenters.ensemble import with_agreement
-from segmenters.protocol import Candidate, Prompt
+from segmenters.protocol import Candidate, Given, Prompt
 
 if TYPE_CHECKING:
     from segmenters.refine import Refiner
@@ -44,7 +44,7 @@ class Segment(Stage):
 
     requires: ClassVar[Mapping[str, Sequence[str]]] = {
         "samples": ("image_id", "mentions", "facts", "status"),
-        "images": ("image_id", "data", "mpp"),
+        "images": ("image_id", "data", "mpp", "given"),
     }
     adds: ClassVar[Mapping[str, Sequence[str]]] = {
         "images": ("asks", "drawn_px"),
@@ -65,6 +65,7 @@ class Segment(Stage):
         rows: list[dict[str, Any]] = []
         drawn_px: list[int | None] = []
         mpps = unit.images["mpp"].to_pylist()
+        outlined = unit.images["given"].to_pylist()
         for i, image_id in enumerate(unit.images["image_id"].to_pylist()):
             mentions, facts = captions.get(image_id, ([], []))
             asked = self._asks(mentions, facts, image_id)
@@ -74,12 +75,23 @@ class Segment(Stage):
                 beacon.at(image_id)
                 data = unit.images["data"][i].as_py()
                 site, diagnoses = _site(facts), _diagnoses(facts)
+                given = {
+                    one["concept"]: Given(tuple(one["counts"]), one["apart"])
+                    for one in outlined[i] or ()
+                }
                 prompts = [
-                    Prompt(a["concept"], a["kind"], tuple(a["wordings"]), site, diagnoses)
+                    Prompt(
+                        a["concept"],
+                        a["kind"],
+                        tuple(a["wordings"]),
+                        site,
+                        diagnoses,
+                        given.get(a["concept"]),
+                    )
                     for a in asked
                 ]
-                given, drawn_px[-1] = self._answers(data, mpps[i], prompts, image_id)
-                for segmenter, answers in given:
+                answered, drawn_px[-1] = self._answers(data, mpps[i], prompts, image_id)
+                for segmenter, answers in answered:
                     rows += [
                         _row(image_id, ask, segmenter, answer)
                         for ask, answer in zip(asked, answers, strict=True)
@@ -102,7 +114,7 @@ class Segment(Stage):
         return []
 
     def _supported(self, concept: str) -> bool:
-        return any(segmenter.supports(concept) for segmenter in self.segmenters)
+        return any(s.searches and s.supports(concept) for s in self.segmenters)
 
     def _answers(
         self, data: bytes | None, mpp: float | None, prompts: Sequence[Prompt], image_id: str
@@ -174,7 +186,7 @@ def _row(
         "image_id": image_id,
         "concept": ask["concept"],
         "kind": ask["kind"],
-        "roles": ask["roles"],
+        "roles": sorted({*ask["roles"], "trusted"}) if answer.trusted else ask["roles"],
         "asked_as": answer.asked_as,
         "prompt": answer.prompt,
         "segmenter": segmenter,

@@ -151,6 +151,7 @@ class GroundedSample(TypedDict):
         split: name of the split.
         caption: as published.
         turns: a dialogue, else empty.
+        generated: the text was composed of what is outlined, and published by nobody.
         width: px.
         height: px.
         mpp: um per pixel, null when unknown.
@@ -174,6 +175,7 @@ class GroundedSample(TypedDict):
     split: str
     caption: str
     turns: list[TurnRow]
+    generated: bool
     width: Annotated[int, pydantic.Field(gt=0)]
     height: Annotated[int, pydantic.Field(gt=0)]
     mpp: float | None
@@ -261,6 +263,7 @@ def grounded_sample(
         "split": split,
         "caption": sample_row.get("caption") or "",
         "turns": [{"role": t["role"], "text": t["text"]} for t in sample_row.get("turns") or ()],
+        "generated": sample_row.get("told") is not None,
         "width": width,
         "height": height,
         "mpp": _float(image_row.get("mpp")),

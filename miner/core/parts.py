@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "pathcap": "miner.corpora.pathcap:PART",
         "pathgen": "miner.corpora.pathgen:PART",
         "arch": "miner.corpora.arch:PART",
+        "pannuke": "miner.corpora.expert.sets:PARTS",
         "webdataset": "miner.corpora.webdataset:PART",
         "hf": "miner.corpora.hf:PART",
         "table": "miner.corpora.table:PART",
@@ -48,6 +49,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "grounding_dino": "segmenters.grounding_dino:PART",
         "exported": "segmenters.exported:PART",
         "mask-files": "segmenters.mask_files:PART",
+        "expert": "segmenters.expert:PART",
     },
     # Scores that are always measured are no parts: see `filters.scores`.
     "scores": {},

@@ -104,6 +104,20 @@ class StratumRow(TypedDict):
     origin: str
 
 
+class GivenRow(TypedDict):
+    """What the publisher's experts outlined of a concept in a picture.
+
+    Attributes:
+        concept: canonical name.
+        apart: whether each of the counts is one object.
+        counts: COCO compressed RLE; none where experts saw none of it.
+    """
+
+    concept: str
+    apart: bool
+    counts: list[str]
+
+
 class AskRow(TypedDict):
     """What the segmenters are asked about a picture.
 
@@ -148,6 +162,8 @@ class PlannedSample(TypedDict):
         caption: as published.
         turns: a dialogue.
         meta: JSON object with the publisher's side columns.
+        told: what a composed text names; null for a published one.
+        notes: what failed without stopping the row: llm:timeout, ...
         status: null while the row is in play.
         reason: why, for rows with a status.
     """
@@ -163,6 +179,8 @@ class PlannedSample(TypedDict):
     caption: str
     turns: list[TurnRow] | None
     meta: str
+    told: list[MentionRow] | None
+    notes: list[str] | None
     status: str | None
     reason: str | None
 
@@ -174,13 +192,11 @@ class SampleRow(PlannedSample):
         strata: organ, stain, ... and the span each was read from.
         mentions: structures the caption names.
         facts: site, stain, ... as the caption states them.
-        notes: what failed without stopping the row: llm:timeout, ...
     """
 
     strata: list[StratumRow] | None
     mentions: list[MentionRow] | None
     facts: list[FactRow] | None
-    notes: list[str] | None
 
 
 class PlannedImage(TypedDict):
@@ -195,6 +211,7 @@ class PlannedImage(TypedDict):
         mpp: um per pixel of the stored picture, null when unknown.
         mpp_source: slide, magnification, assumed or none.
         sha256: of the publisher's bytes, hexadecimal.
+        given: what the publisher's experts outlined; null without any.
     """
 
     image_id: str
@@ -205,6 +222,7 @@ class PlannedImage(TypedDict):
     mpp: float | None
     mpp_source: Scale
     sha256: str | None
+    given: list[GivenRow] | None
 
 
 class ImageRow(PlannedImage):
@@ -233,7 +251,7 @@ class AnsweredCandidate(TypedDict):
         concept: canonical name of the structure asked for.
         kind: object for countable things, stuff for a substance.
         asked_as: concept whose mask it is and as which it is judged, if another.
-        roles: positive, negated or decoy, sorted.
+        roles: positive, negated or decoy, and trusted where it is the truth; sorted.
         prompt: the wording that was used.
         segmenter: its name.
         counts: COCO compressed RLE of the union, null when there is no mask.

@@ -19,6 +19,7 @@ from miner.core.rows import (
     AskRow,
     CandidateRow,
     FactRow,
+    GivenRow,
     ImageRow,
     MentionRow,
     PlannedImage,
@@ -42,7 +43,9 @@ STATUSES = (
 # Rows that name nothing to outline, yet may be written for their negatives.
 SILENT_REASONS = frozenset({"only_negated", "finding"})
 
-STRATUM, MENTION, FACT, ASK = map(struct, (StratumRow, MentionRow, FactRow, AskRow))
+STRATUM, MENTION, FACT, GIVEN, ASK = map(
+    struct, (StratumRow, MentionRow, FactRow, GivenRow, AskRow)
+)
 
 SAMPLES, IMAGES, CANDIDATES = map(schema, (PlannedSample, PlannedImage, AnsweredCandidate))
 

@@ -14,9 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from miner.core.parts import find
 from miner.core.wording import counted
 from miner.corpora.config import CorpusConfig
 from miner.corpora.detect import detect
+from miner.corpora.part import CorpusPart
 from miner.corpora.plan import reader
 from miner.corpora.rows import Place, Row
 from ner.strata import UNKNOWN, strata_of
@@ -138,5 +140,7 @@ def show(found: dict[str, Any], console: Console) -> None:
     (settings,) = yaml.safe_load(found["config"])["corpora"]
     if set(settings) == {"kind", "path"}:
         corpus = shlex.quote(f"{settings['kind']}={settings['path']}")
-        command = f"miner run quickstart.yaml --out OUT --corpus {corpus}"
+        part = find("corpora", found["corpus"])
+        file = part.configuration if isinstance(part, CorpusPart) else "quickstart.yaml"
+        command = f"miner run {file} --out OUT --corpus {corpus}"
         console.print(f"or: {command}", markup=False, highlight=False, soft_wrap=True)

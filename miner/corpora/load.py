@@ -117,6 +117,8 @@ def _samples(
             "caption": row.caption,
             "turns": row.turns,
             "meta": clean(json.dumps(row.meta, ensure_ascii=False, sort_keys=True))[0],
+            "told": row.told,
+            "notes": row.notes,
             "status": row.status,
             "reason": row.reason,
         }
@@ -138,6 +140,7 @@ def _images(
     records = []
     magnified = {r.image: r.mpp for r in reversed(alive) if r.mpp is not None}
     stated = {row.image: mpp for row in rows if (mpp := _stated_mpp(row)) is not None}
+    given = {row.image: row.given for row in alive if row.given is not None}
     for image in dict.fromkeys(row.image for row in rows):
         picture = pictures.get(image, Picture())
         mpp, mpp_source = _scale(
@@ -153,6 +156,7 @@ def _images(
                 "mpp": mpp,
                 "mpp_source": mpp_source,
                 "sha256": hashlib.sha256(picture.data).hexdigest() if picture.data else None,
+                "given": given.get(image),
             }
         )
     return pa.Table.from_pylist(records, schema=IMAGES)

@@ -73,8 +73,10 @@ class CorpusPart(Part):
             corpus.
         general: it reads any files of a sort, not one publisher's: asked after all others, and not
             believed of a folder of corpora.
+        configuration: of those that ship, the one to mine it with.
     """
 
     Settings: type[CorpusConfig]
     detect: Callable[[Listing], Mapping[str, Any] | None] = _unknown
     general: bool = False
+    configuration: str = "quickstart.yaml"

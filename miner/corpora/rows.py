@@ -67,6 +67,9 @@ class Row:
         status: `unreadable`, `excluded`, `no_entity` or None.
         reason: why.
         turns: role and text of a text in turns.
+        told: `miner.core.unit.MENTION` rows of a text that was composed, None for a published one.
+        given: `miner.core.unit.GIVEN` rows: what experts outlined in the picture.
+        notes: what is wrong with the row without stopping it.
         mpp: um per pixel by the magnification that the row states, or None.
         where: how the reader finds the picture.
     """
@@ -80,6 +83,9 @@ class Row:
     status: str | None = None
     reason: str | None = None
     turns: list[dict[str, str]] | None = None
+    told: list[dict[str, Any]] | None = None
+    given: list[dict[str, Any]] | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
     mpp: float | None = None
     where: Any = None
 

@@ -29,6 +29,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     "no_entity": {
         "no_mention": "it names no structure",
         "empty_caption": "the caption is empty",
+        "no_text": "an annotated picture without a text, and none is composed",
         "only_negated": "everything it names is denied",
         "only_uncertain": "everything it names is in doubt",
         "finding": "what it names does not occur in this organ",
@@ -38,6 +39,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     },
     "no_mask": {
         "unsupported": "no segmenter knows the concept",
+        "unannotated": "the publisher's experts did not look for it in this picture",
         "empty": "the segmenter found nothing",
         "out_of_support": "the picture is unlike what the models know",
         "failed": "the segmenter failed on this picture, with the error that follows",
@@ -105,6 +107,12 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "truncated_zip": "the zip ends before the picture does",
         "truncated_tar": "the tar ends before the sample does",
         "damaged_row_group": "the parquet file's row group cannot be read",
+        # the annotation
+        "missing_masks": "no outlines lie beside the picture",
+        "damaged_array": "the array's header is none, or it holds no plain numbers in C order",
+        "truncated_array": "the array ends before the tile does",
+        "another_size": "picture and outlines are of different sizes",
+        "fractional_ids": "ids of objects are negative or no whole numbers",
         # the slide
         "missing_slide": "the slide is not there",
         "slide_failed": "the slide cannot be opened or read",

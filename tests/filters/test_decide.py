@@ -272,3 +272,33 @@ def test_deciding_twice_is_deciding_once():
 
 def test_no_candidates_at_all():
     assert decide(table([]), FilterConfig(fdr=0.1)).num_rows == 0
+
+
+def test_a_trusted_mask_is_measured_and_kept_whatever_it_fails():
+    trusted = ["positive", "trusted"]
+    failing, better, denied = judge(
+        [
+            row(roles=trusted, segmenter="expert", ks_rim=0.1),
+            row(confidence=1.0),
+            row(roles=["negated", "trusted"], concept="gland", segmenter="expert"),
+        ]
+    )
+    assert failing["keep"]
+    assert (failing["reason"], failing["failed"]) == (None, "at_least:ks_rim")
+    assert failing["q_value"] is None
+    # Of another segmenter's mask of the same concept the trusted one stays.
+    assert (better["keep"], better["reason"]) == (False, "outscored")
+    assert (denied["keep"], denied["reason"]) == (False, "negated")
+
+
+def test_trusted_masks_do_not_loosen_the_rate_of_the_others():
+    rng = np.random.default_rng(0)
+    others = [
+        row(image_id=f"q/{i}", ks_rim=float(rng.uniform(0.1, 0.9)), clip_prob=float(rng.uniform()))
+        for i in range(40)
+    ]
+    sure = [row(image_id=f"p/{i}", roles=["positive", "trusted"]) for i in range(200)]
+    alone = judge(others, fdr=0.2)
+    beside = judge(others + sure, fdr=0.2)[: len(others)]
+    assert [r["q_value"] for r in alone] == [r["q_value"] for r in beside]
+    assert [r["keep"] for r in alone] == [r["keep"] for r in beside]

@@ -70,7 +70,7 @@ def test_what_finds_mentions_gives_their_rows():
 
 
 def test_stages_and_verdicts_add_these():
-    assert SAMPLES_ADDED.names == ["strata", "mentions", "facts", "notes"]
+    assert SAMPLES_ADDED.names == ["strata", "mentions", "facts"]
     assert IMAGES_ADDED.names == ["asks", "drawn_px", "embedding", "thumbnail", "pixel_hash"]
     assert CANDIDATES_ADDED.names == ["overlap_with", "inside_of", "notes"]
     assert set(VERDICT) <= set(rows.JudgedCandidate.__annotations__)

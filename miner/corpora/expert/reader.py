@@ -1,0 +1,124 @@
+"""Reader of annotated sets: pictures, what experts outlined in them, and a text composed of that.
+
+Each published layout is a kind (`miner.corpora.expert.sets`). The outlines go with the picture
+(`miner.core.unit.GIVEN`), and the segmenter `expert` makes candidates of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pydantic
+
+from miner.core.errors import Refused
+from miner.core.pixels import encode
+from miner.core.rle import encode_labels
+from miner.core.store import Store
+from miner.corpora.config import CorpusConfig, corpus_name
+from miner.corpora.expert.compose import compose
+from miner.corpora.expert.layouts import open_layout
+from miner.corpora.expert.scale import nuclear_scale
+from miner.corpora.expert.tile import BadTile, Tile
+from miner.corpora.files import corpus_folder
+from miner.corpora.images import check
+from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
+
+
+class ExpertSetConfig(CorpusConfig):
+    """A set that experts annotated.
+
+    Attributes:
+        mpp: um per pixel in place of what the publisher states; what the nuclei say is in the side
+            columns `nuclei_um` and `nuclei_mpp`.
+        compose: write a text of what is outlined where none was published; without it such
+            pictures are `no_entity`, `no_text`.
+    """
+
+    mpp: float | None = pydantic.Field(None, gt=0)
+    compose: bool = True
+
+
+class ExpertSet(Reader):
+    """Reader of an annotated set; see `miner.corpora.rows.Reader`. A picture is a row.
+
+    Raises:
+        Refused: the folder has no such layout.
+    """
+
+    tables: tuple[str, ...] = ("",)
+
+    def __init__(self, config: ExpertSetConfig):
+        self.config = config
+        self.folder, file = corpus_folder(config.path, corpus_name(config))
+        if file:
+            raise Refused(f"{self.folder.field}: {config.path}: expected a folder")
+        self.layout = open_layout(self.folder, config.kind)
+
+    def fingerprint(self) -> list[Any]:
+        """Names and sizes of the files."""
+        return [[name, *self.folder.fingerprint(name)] for name in sorted(self.folder.walk())]
+
+    def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
+        """Pictures in the order of the set."""
+        problems += self.layout.problems if not start else ()
+        for at, item in enumerate(self.layout.items[start:], start):
+            yield Entry(at, 1, hash64(item.group), hash64(item.name))
+
+    def rows(self, places: list[Place]) -> list[Row]:
+        """Outlines and texts; a picture whose annotation cannot be used comes with a reason."""
+        return [self._row(place) for place in places]
+
+    def _row(self, place: Place) -> Row:
+        item = self.layout.items[place.offset]
+        row = Row(place.row, image=clean(item.name)[0], group=clean(item.group)[0])
+        try:
+            tile = self.layout.read(item)
+        except BadTile as bad:
+            return row.fail("unreadable", str(bad))
+        row.where = tile.picture
+        row.notes = list(tile.notes)
+        row.meta = _meta(tile)
+        mpp = self.config.mpp or tile.mpp
+        if mpp is not None:
+            row.meta["mpp"] = mpp
+        row.given = [
+            {"concept": one.concept, "apart": one.apart, "counts": encode_labels(one.labels)}
+            for one in tile.outlined
+            if one.complete
+        ]
+        row.caption = tile.caption
+        if not row.caption.strip():
+            row.caption, told = compose(tile)
+            row.told = told
+            if not self.config.compose or not told:
+                row.caption, row.told = "", []
+                row.fail("no_entity", "no_text")
+        return row
+
+    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
+        """Check the pictures that came with the outlines."""
+        return {row.image: self._picture(row) for row in rows}
+
+    def _picture(self, row: Row) -> Picture:
+        data = row.where if isinstance(row.where, bytes) else encode(row.where, "png")
+        return check(data, self.config.max_pixels)
+
+    def spread(self, rows: list[Row]) -> dict[str, dict[str, int]]:
+        """The scale that nuclei speak for, to two digits."""
+        found: dict[str, int] = {}
+        for row in rows:
+            if "nuclei_mpp" in row.meta:
+                said = f"{row.meta['nuclei_mpp']:.2f}"
+                found[said] = found.get(said, 0) + 1
+        return {"mpp by nuclei": dict(sorted(found.items(), key=lambda i: (-i[1], i[0])))}
+
+
+def _meta(tile: Tile) -> dict[str, Any]:
+    """Side columns of a picture."""
+    meta = dict(tile.meta)
+    if tile.organ:
+        meta["organ"] = tile.organ
+    if tile.stain:
+        meta["stain"] = tile.stain
+    return meta | nuclear_scale(tile)

@@ -1,0 +1,186 @@
+"""An annotated picture as the layouts hand it on, and what is checked of its outlines."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from skimage.measure import label as components
+
+from miner.corpora.files import Folder
+
+
+class BadTile(Exception):
+    """A picture whose annotation cannot be used; the message is the reason."""
+
+
+class Term(NamedTuple):
+    """A class of a layout.
+
+    Attributes:
+        concept: canonical name, None where the table of concepts has none for it.
+        phrase: how a text names several of it, or the substance.
+    """
+
+    concept: str | None
+    phrase: str
+
+
+class Item(NamedTuple):
+    """A picture of a set, before anything of it is read.
+
+    Attributes:
+        name: unique within the set.
+        group: patient, slide or fold: never straddles a split.
+        where: how its layout finds it.
+    """
+
+    name: str
+    group: str
+    where: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Outlined:
+    """One concept of a picture.
+
+    Attributes:
+        concept: canonical name.
+        phrase: how a text names several of it.
+        labels: int32 (H, W), 0 background, 1..n single objects or 1 for all of it.
+        apart: whether the labels tell objects apart.
+        complete: whether what lies outside is known to be none of it.
+    """
+
+    concept: str
+    phrase: str
+    labels: np.ndarray
+    apart: bool = True
+    complete: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """A picture and all that its annotators say of it.
+
+    Attributes:
+        picture: the publisher's bytes, or RGB, uint8 (H, W, 3), where it lies in an array.
+        outlined: concepts that were looked for, also those that are not there.
+        unknown: bool (H, W), where nobody looked; None where all was looked at.
+        mpp: um per pixel as published, None when unknown.
+        organ: as the site facts spell it, or "".
+        stain: likewise.
+        caption: published text, "" where there is none.
+        meta: side columns.
+        notes: what is wrong with the outlines, `reason:count`.
+    """
+
+    picture: bytes | np.ndarray
+    outlined: tuple[Outlined, ...]
+    unknown: np.ndarray | None = None
+    mpp: float | None = None
+    organ: str = ""
+    stain: str = "H&E"
+    caption: str = ""
+    meta: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Layout(Protocol):
+    """A set of one publisher.
+
+    Attributes:
+        items: its pictures, in a fixed order.
+        problems: what is wrong with its files, a line each.
+    """
+
+    items: Sequence[Item]
+    problems: Sequence[str]
+
+    def read(self, item: Item) -> Tile:
+        """A picture and its annotation.
+
+        Raises:
+            BadTile: with the reason why not.
+        """
+        ...
+
+
+def read_file(folder: Folder, name: str, missing: str) -> bytes:
+    """Bytes of a file of a set.
+
+    Raises:
+        BadTile: `missing` where it is not there, `unreadable_file` where it cannot be read.
+    """
+    try:
+        return folder.read(name)
+    except FileNotFoundError:
+        raise BadTile(missing) from None
+    except OSError:
+        raise BadTile("unreadable_file") from None
+
+
+def whole_numbers(ids: np.ndarray) -> np.ndarray:
+    """Ids of any type as int64; floats hold more than 16 bits in some sets.
+
+    Raises:
+        BadTile: `fractional_ids`: negative, not finite, or no whole numbers.
+    """
+    if ids.dtype.kind in "iub":
+        numbers = ids.astype(np.int64)
+    else:
+        with np.errstate(invalid="ignore"):
+            numbers = ids.astype(np.int64)
+        if not np.array_equal(numbers, ids):
+            raise BadTile("fractional_ids")
+    if numbers.min(initial=0) < 0:
+        raise BadTile("fractional_ids")
+    return numbers
+
+
+def ranked(ids: np.ndarray) -> np.ndarray:
+    """Label map with the ids 1..n in the order of the ids, int32 (H, W).
+
+    Args:
+        ids: int (H, W), 0 background.
+    """
+    labels = np.zeros(ids.shape, np.int32)
+    there = ids > 0
+    labels[there] = np.unique(ids[there], return_inverse=True)[1] + 1
+    return labels
+
+
+def stacked(maps: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
+    """All objects of some label maps in one, and how many pixels belong to two.
+
+    Args:
+        maps: int32 (H, W), ids 1..n each.
+
+    Returns:
+        int32 (H, W), ids 1..n; where objects of two maps overlap, that of the first.
+    """
+    union = np.zeros(maps[0].shape, np.int32)
+    shared, before = 0, 0
+    for labels in maps:
+        there = labels > 0
+        shared += int(np.count_nonzero(there & (union > 0)))
+        np.copyto(union, labels + before, where=there & (union == 0))
+        before += int(labels.max(initial=0))
+    return ranked(union), shared
+
+
+def split_ids(labels: np.ndarray) -> int:
+    """How many parts objects have beyond one each.
+
+    Args:
+        labels: int32 (H, W), ids 1..n.
+    """
+    parts = components(labels, background=0, connectivity=2)
+    return int(parts.max(initial=0)) - int(labels.max(initial=0))
+
+
+def noted(**counts: int) -> tuple[str, ...]:
+    """Notes `name:count` of what there is some of, sorted."""
+    return tuple(f"{name}:{count}" for name, count in sorted(counts.items()) if count)
