@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from filters.scores import OWN, SCORES
+from miner.core.rows import AnsweredCandidate, Kind
 from ner.concepts import concepts
 from ner.families import family
 
@@ -82,15 +82,14 @@ def read_batch(candidates: pa.Table) -> Batch:
     )
 
 
-def judged_as(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Concept and kind that a candidate is judged as: what it was answered as.
+def judged_as(row: AnsweredCandidate) -> tuple[str, Kind]:
+    """Concept and kind that a candidate is judged as: what it was answered as."""
+    return _judged_as(row["concept"], row["kind"], row.get("asked_as"))
 
-    Args:
-        row: of `miner.core.unit.CANDIDATES`.
-    """
-    name = row.get("asked_as")
-    known = concepts().get(name) if name else None
-    return (row["concept"], row["kind"]) if known is None else (known.name, known.kind)
+
+def _judged_as(concept: str, kind: Kind, asked_as: str | None) -> tuple[str, Kind]:
+    known = concepts().get(asked_as) if asked_as else None
+    return (concept, kind) if known is None else (known.name, known.kind)
 
 
 def _judged(
@@ -100,10 +99,7 @@ def _judged(
     if "asked_as" not in candidates.column_names:
         return concept, kind
     names = candidates["asked_as"].to_pylist()
-    found = [
-        judged_as({"concept": c, "kind": k, "asked_as": a})
-        for c, k, a in zip(concept, kind, names, strict=True)
-    ]
+    found = [_judged_as(c, k, a) for c, k, a in zip(concept, kind, names, strict=True)]
     return np.array([c for c, _ in found], object), np.array([k for _, k in found], object)
 
 

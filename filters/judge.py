@@ -8,7 +8,7 @@ unaffordable answer leaves the score undefined, with a note; the run goes on.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 import cv2
@@ -18,6 +18,7 @@ import pydantic
 from filters.config import JudgeConfig
 from miner.core.answers import values
 from miner.core.llm import Client, Question
+from miner.core.rows import AnsweredCandidate
 
 CONTEXT = 1.5  # side of the crop relative to the mask's bounding box
 OUTLINE = (255, 255, 0)  # RGB; a color that no stain has
@@ -66,7 +67,7 @@ class Judge:
     def score(
         self,
         image: np.ndarray,
-        rows: Sequence[Mapping[str, Any]],
+        rows: Sequence[AnsweredCandidate],
         masks: Sequence[np.ndarray | None],
         results: Sequence[Result],
     ) -> None:

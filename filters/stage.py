@@ -24,6 +24,7 @@ from miner.core import beacon
 from miner.core.parts import find
 from miner.core.pixels import decode
 from miner.core.rle import decode_labels
+from miner.core.rows import AnsweredCandidate
 from miner.core.unit import Stage, Unit
 from ner.concepts import concepts
 
@@ -124,7 +125,7 @@ class Score(Stage):
         self,
         image: np.ndarray,
         mpp: float | None,
-        rows: Sequence[Mapping[str, Any]],
+        rows: Sequence[AnsweredCandidate],
         alone: bool = False,
     ) -> list[Scored]:
         """Measure the candidates of one picture.
@@ -132,7 +133,7 @@ class Score(Stage):
         Args:
             image: uint8 (H, W, 3), RGB.
             mpp: um per pixel, None when unknown.
-            rows: `CANDIDATES` rows; each is measured as what it was answered as.
+            rows: of a unit; each is measured as what it was answered as.
             alone: do not compare the masks with each other.
         """
         results = [Scored() for _ in rows]
@@ -193,7 +194,7 @@ class Score(Stage):
     def _measure(
         self,
         result: Scored,
-        row: Mapping[str, Any],
+        row: AnsweredCandidate,
         image: np.ndarray,
         pixels: Pixels,
         mask: np.ndarray,
@@ -250,7 +251,7 @@ class Score(Stage):
     def _agree(
         self,
         image: np.ndarray,
-        rows: Sequence[Mapping[str, Any]],
+        rows: Sequence[AnsweredCandidate],
         masks: Sequence[np.ndarray | None],
         labels: Sequence[np.ndarray | None],
         results: Sequence[Scored],

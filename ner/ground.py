@@ -8,9 +8,10 @@ does not occur at the site the caption names), `scale` (too small for the magnif
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from miner.core.rows import FactRow
 from ner.concepts import Concept
 from ner.mentions import Fact, Mention
 
@@ -79,8 +80,8 @@ def _smallest_um(magnification: str) -> float:
     return SMALLEST_UM_AT_1X / times if 0 < times <= WEAK else 0.0
 
 
-def sites_of(facts: Iterable[Mapping[str, Any]] | None) -> frozenset[str]:
-    """Organs named by a caption's facts (`FACT` rows), lower-case."""
+def sites_of(facts: Iterable[FactRow] | None) -> frozenset[str]:
+    """Organs named by a caption's facts, lower-case."""
     return frozenset(f["value"].lower() for f in facts or () if f["kind"] == "site" and f["value"])
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
+from miner.core.rows import AskRow, FactRow, Kind, MentionRow
 from ner.concepts import Concept, concepts
 from ner.families import family, related
 from ner.ground import forbidden, sites_of
@@ -46,28 +46,28 @@ OTHER_STAIN = frozenset({"glomerulus"})
 
 
 def asks(
-    mentions: Sequence[Mapping[str, Any]],
-    facts: Sequence[Mapping[str, Any]],
+    mentions: Sequence[MentionRow],
+    facts: Sequence[FactRow],
     supported: Callable[[str], bool],
     config: SegmentConfig,
     image_id: str,
-) -> list[dict[str, Any]]:
+) -> list[AskRow]:
     """Derive what to ask about one picture.
 
     Args:
-        mentions: `MENTION` rows of all its captions.
-        facts: `FACT` rows of all its captions.
+        mentions: of all its captions.
+        facts: of all its captions.
         supported: whether any segmenter can answer for a concept.
         config: how many decoys.
         image_id: seeds the choice of decoys.
 
     Returns:
-        `ASK` rows: concepts in the order of their first mention, then the decoys. Uncertain
+        Concepts in the order of their first mention, then the decoys. Uncertain
         mentions are not asked for, and keep their concept from becoming a decoy.
     """
     table = concepts()
     roles: dict[str, set[str]] = {}
-    kinds: dict[str, str] = {}
+    kinds: dict[str, Kind] = {}
     for mention in mentions:
         if mention["polarity"] == "affirmed" and mention["groundable"]:
             role = "positive"

@@ -13,6 +13,7 @@ from miner.core import beacon
 from miner.core.masks import bbox, encode
 from miner.core.pixels import decode
 from miner.core.rle import encode_labels
+from miner.core.rows import AskRow, FactRow, MentionRow
 from miner.core.unit import ASK, CANDIDATES, Stage, Unit, described
 from segmenters import registry
 from segmenters.ask import ask_all, refusals
@@ -61,7 +62,7 @@ class Segment(Stage):
     def __call__(self, unit: Unit) -> Unit:
         """Return the unit with `asks` on its images and its candidates."""
         captions = _captions_by_image(unit.samples)
-        all_asks: list[list[dict[str, Any]]] = []
+        all_asks: list[list[AskRow]] = []
         rows: list[dict[str, Any]] = []
         drawn_px: list[int | None] = []
         mpps = unit.images["mpp"].to_pylist()
@@ -104,8 +105,8 @@ class Segment(Stage):
         return Unit(unit.samples, unit.images, self._table(rows))
 
     def _asks(
-        self, mentions: list[dict[str, Any]], facts: list[dict[str, Any]], image_id: str
-    ) -> list[dict[str, Any]]:
+        self, mentions: list[MentionRow], facts: list[FactRow], image_id: str
+    ) -> list[AskRow]:
         if not mentions:
             return []
         found = asks(mentions, facts, self._supported, self.config, image_id)
@@ -153,9 +154,9 @@ def _refiner(config: RefineConfig | None) -> Refiner | None:
 
 def _captions_by_image(
     samples: pa.Table,
-) -> dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+) -> dict[str, tuple[list[MentionRow], list[FactRow]]]:
     """Mentions and facts of the captions still in play, by image."""
-    found: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
+    found: dict[str, tuple[list[MentionRow], list[FactRow]]] = {}
     columns = [n for n in ("image_id", "status", "mentions", "facts") if n in samples.column_names]
     for row in samples.select(columns).to_pylist():
         if row["status"] is None:
@@ -165,20 +166,18 @@ def _captions_by_image(
     return found
 
 
-def _site(facts: Sequence[Mapping[str, Any]]) -> str | None:
+def _site(facts: Sequence[FactRow]) -> str | None:
     """The organ, where the captions of a picture name exactly one."""
     sites = {fact["value"] for fact in facts if fact["kind"] == "site"}
     return sites.pop() if len(sites) == 1 else None
 
 
-def _diagnoses(facts: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def _diagnoses(facts: Sequence[FactRow]) -> tuple[str, ...]:
     """Diagnoses that the captions of a picture state, lower-case and sorted."""
     return tuple(sorted({fact["value"].lower() for fact in facts if fact["kind"] == "diagnosis"}))
 
 
-def _row(
-    image_id: str, ask: Mapping[str, Any], segmenter: str, answer: Candidate
-) -> dict[str, Any]:
+def _row(image_id: str, ask: AskRow, segmenter: str, answer: Candidate) -> dict[str, Any]:
     mask = answer.mask if answer.mask is not None and answer.mask.any() else None
     labels = answer.labels if mask is not None else None
     scores = {k: float(v) for k, v in answer.scores.items() if np.isfinite(v)}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from pycocotools import mask as coco
 
 from miner.core.rle import run_lengths
 from shards.decode import decode_image
+from shards.sample import GroundedSample, Region, Rle
 
 
-def sample_faults(sample: Mapping[str, Any], image: bytes) -> Iterator[str]:
+def sample_faults(sample: GroundedSample, image: bytes) -> Iterator[str]:
     """What is wrong with a sample that fits the schema: image, spans, masks."""
     height, width = sample["height"], sample["width"]
     try:
@@ -43,7 +43,7 @@ def sample_faults(sample: Mapping[str, Any], image: bytes) -> Iterator[str]:
         yield from (f"region {i}: {text}" for text in _region_faults(region, height, width))
 
 
-def _region_faults(region: Mapping[str, Any], height: int, width: int) -> Iterator[str]:
+def _region_faults(region: Region, height: int, width: int) -> Iterator[str]:
     for rle in (region["rle"], *region["instances"]):
         if rle["size"] != [height, width]:
             yield f"RLE of size {rle['size']}, the image is {[height, width]}"
@@ -65,7 +65,7 @@ def _region_faults(region: Mapping[str, Any], height: int, width: int) -> Iterat
             yield "the union of the instances is not the region"
 
 
-def sound_rle(rle: Mapping[str, Any]) -> bool:
+def sound_rle(rle: Rle) -> bool:
     """Whether a compressed RLE is whole and adds up to its size; pycocotools does not check."""
     height, width = rle["size"]
     try:

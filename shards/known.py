@@ -11,6 +11,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from shards.sample import GroundedSample, Negative, Region
+
 CONFIRMED = ("negated", "decoy")  # denied and not found, searched for and not found
 
 
@@ -26,10 +28,10 @@ class Checked:
 
     text: str
     concept: str
-    region: Mapping[str, Any] | None
+    region: Region | None
 
 
-def checked(sample: Mapping[str, Any]) -> list[Checked]:
+def checked(sample: GroundedSample) -> list[Checked]:
     """Phrases whose answer is known, each text once: first those with a region.
 
     A text that is both (two mentions at odds) is left out of the absent ones, and so is every name
@@ -55,12 +57,12 @@ def plain(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def absent(sample: Mapping[str, Any]) -> list[str]:
+def absent(sample: GroundedSample) -> list[str]:
     """Concepts that are confirmed to be absent, sorted."""
     return sorted({c.concept for c in checked(sample) if c.region is None})
 
 
-def unsettled(sample: Mapping[str, Any], certain: float) -> list[str]:
+def unsettled(sample: GroundedSample, certain: float) -> list[str]:
     """Concepts of which more may be there than the sample has, sorted.
 
     Those that are named without a mask, in doubt, or whose region is not known to be all of it.
@@ -79,7 +81,7 @@ def is_whole(region: Mapping[str, Any], certain: float) -> bool:
     return (region.get("exhaustive") or 0.0) >= certain
 
 
-def _name(sample: Mapping[str, Any], negative: Mapping[str, Any]) -> str:
+def _name(sample: GroundedSample, negative: Negative) -> str:
     """A denied concept as the text calls it; a decoy by its name."""
     for mention in sample["mentions"]:
         if (

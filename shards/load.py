@@ -16,6 +16,7 @@ from shards.batch import stacked
 from shards.decode import decode_image
 from shards.index import Damaged, column, integers, read_index, select
 from shards.read import ShardReader
+from shards.sample import GroundedSample
 from shards.trust import sound_sample
 
 _COLUMNS = (
@@ -121,7 +122,7 @@ class GroundedCaptions(torch.utils.data.Dataset):
         return image, text
 
 
-def _decoded(image: bytes, sample: dict[str, Any]) -> dict[str, torch.Tensor]:
+def _decoded(image: bytes, sample: GroundedSample) -> dict[str, torch.Tensor]:
     try:
         pixels = decode_image(image, (sample["height"], sample["width"]))
         masks = decode_masks([r["rle"] for r in sample["regions"]], *pixels.shape[:2])

@@ -7,7 +7,7 @@ run lengths go to a library in C that believes them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from miner.core.errors import Refused
 from miner.core.rle import run_lengths
 from shards.config import SPLIT, Split
 from shards.pack import EXTENSION, INDEX
-from shards.sample import IMAGE_FORMATS, KEY, check
+from shards.sample import IMAGE_FORMATS, KEY, GroundedSample, check
 
 MOST_PIXELS = 1 << 30  # of a picture: what OpenCV decodes
 
@@ -120,7 +120,7 @@ def _inside(table: pa.Table, offset: str, size: str, end: int) -> bool:
     return low >= 0 and high <= end and pc.max(pc.add(begins, sizes)).as_py() <= end
 
 
-def sound_sample(text: bytes, key: str, split: str) -> dict[str, Any]:
+def sound_sample(text: bytes, key: str, split: str) -> GroundedSample:
     """A grounded sample of which all that becomes a path, a place or memory is sound.
 
     Args:
@@ -135,13 +135,13 @@ def sound_sample(text: bytes, key: str, split: str) -> dict[str, Any]:
         check(text)
     except pydantic.ValidationError as error:
         raise Damaged(f"sample {key}: {first_fault(error)}") from None
-    sample = json.loads(text)
+    sample: GroundedSample = json.loads(text)
     for fault in _faults(sample, key, split):
         raise Damaged(f"sample {key}: {fault}")
     return sample
 
 
-def _faults(sample: Mapping[str, Any], key: str, split: str) -> Iterator[str]:
+def _faults(sample: GroundedSample, key: str, split: str) -> Iterator[str]:
     if (sample["key"], sample["split"]) != (key, split):
         yield f"says key {sample['key']!r}, split {sample['split']!r}"
     if not all(EXTENSION.fullmatch(name) for name in sample["members"]):

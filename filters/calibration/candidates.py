@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +18,7 @@ from filters.scores import OWN
 from filters.stage import Score
 from miner.core.masks import bbox, encode
 from miner.core.rle import encode_labels
+from miner.core.rows import AnsweredCandidate
 from miner.core.unit import CANDIDATES
 from ner.concepts import concepts
 from ner.families import related
@@ -138,7 +138,7 @@ def scored(tile: Labelled, planted: list[Planted], segmenter: str, score: Score)
         "how": [p.how for p in planted],
         "iou": [p.iou for p in planted],
         "right": [p.iou >= RIGHT_IOU for p in planted],
-        "twin": [hashlib.sha256(r["counts"].encode()).hexdigest()[:12] for r in rows],
+        "twin": [hashlib.sha256((r["counts"] or "").encode()).hexdigest()[:12] for r in rows],
     }
     for name in OWN:
         values = [p.own.get(name) for p in planted]
@@ -149,7 +149,7 @@ def scored(tile: Labelled, planted: list[Planted], segmenter: str, score: Score)
     return table.drop_columns(["counts", "instances"])
 
 
-def _row(image_id: str, planted: Planted, segmenter: str) -> dict[str, Any]:
+def _row(image_id: str, planted: Planted, segmenter: str) -> AnsweredCandidate:
     kind = concepts()[planted.concept].kind
     labels = planted.labels
     if labels is not None and int(labels.max()) > MAX_INSTANCES:

@@ -273,7 +273,7 @@ class AnsweredCandidate(TypedDict):
     instances: list[str]
     bbox: list[int] | None
     area_px: Int64
-    confidence: float
+    confidence: float | None
     reason: str | None
 
 

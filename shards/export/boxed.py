@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import cv2
 
 from shards.export.dialogue import STOPS, chat_turns
-from shards.export.folder import Folder, Lists, Sample
+from shards.export.folder import Folder, Lists, Sample, VisualPrompt
 from shards.export.masks import boxes
 from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
@@ -171,7 +171,7 @@ def conversation(
         spelled = [box(b) for b in found]
         return join(spelled) if join else "[" + ", ".join(spelled) + "]"
 
-    def prompt(value: Mapping[str, Any]) -> str:
+    def prompt(value: VisualPrompt) -> str:
         points = [(*p, p[0] + 1, p[1] + 1) for p in value["points"]]
         if value["kind"] == "box":
             return box([*value["points"][0], *value["points"][1]])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from shards.export.folder import Folder, Sample
+from shards.export.folder import Folder, Sample, VisualPrompt
 from shards.export.masks import boxes
 from shards.export.options import Options
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
+from shards.sample import Rle
 
 USER_ROLES = ("user", "human", "question")
 # They end the loss, or the turn, in LLaVA's templates.
@@ -17,19 +17,19 @@ VISUAL_PROMPT = "<vp>"
 THINK = ("<think>", "</think>")
 
 Spell = Callable[[Sequence[Sequence[int]]], str]  # boxes in pixels -> text
-SpellPoints = Callable[[Mapping[str, Any]], str]  # visual prompt -> text
+SpellPoints = Callable[[VisualPrompt], str]  # visual prompt -> text
 
 
 def chat_turns(
     sample: Sample, folder: Folder, options: Options, spell: Spell, point: SpellPoints
-) -> tuple[list[dict[str, str]], list[Mapping[str, Any]]] | None:
+) -> tuple[list[dict[str, str]], list[Rle]] | None:
     """Turns of a dialogue as `from`, `value`, and the masks of its mask tokens in their order.
 
     Returns:
         None when the consumer cannot take it; the reason is among the losses.
     """
     value = sample.value
-    masks: list[Mapping[str, Any]] = []
+    masks: list[Rle] = []
     turns: list[dict[str, str]] = []
     items = phrases(value)
     prompts = {p["turn"]: p for p in value.get("prompts", ())}
@@ -67,7 +67,7 @@ def _grounded(
     folder: Folder,
     options: Options,
     spell: Spell,
-    masks: list[Mapping[str, Any]],
+    masks: list[Rle],
 ) -> str:
     """Text with what each phrase points to behind it."""
     kept, lost = disjoint(items)

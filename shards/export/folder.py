@@ -10,9 +10,46 @@ import shutil
 import uuid
 from collections import Counter
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from miner.core.errors import Refused
+from shards.sample import GroundedSample
+
+
+class VisualPrompt(TypedDict):
+    """A place in the picture that a question means.
+
+    Attributes:
+        kind: point, box or scribble.
+        points: x and y of each, px; of a box two corners.
+    """
+
+    kind: str
+    points: list[list[int]]
+
+
+class PlacedPrompt(VisualPrompt):
+    """And the turn that asks about it.
+
+    Attributes:
+        turn: position in `turns`.
+    """
+
+    turn: int
+
+
+class ExportedSample(GroundedSample):
+    """A grounded sample, or a dialogue about one.
+
+    Attributes:
+        prompts: places that the user's turns mean, of dialogues only.
+        tasks: of each exchange, likewise.
+    """
+
+    prompts: NotRequired[list[PlacedPrompt]]
+    tasks: NotRequired[list[str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +63,7 @@ class Sample:
         split: name of the split.
     """
 
-    value: dict[str, Any]
+    value: ExportedSample
     image: bytes
     format: str
     split: str

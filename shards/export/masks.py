@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,20 +9,21 @@ from pycocotools import mask as coco
 
 from miner.core.masks import decode
 from shards.polygons import Ring, polygons, rings
+from shards.sample import Region, Rle
 
 
-def region_mask(rle: Mapping[str, Any]) -> np.ndarray:
+def region_mask(rle: Rle) -> np.ndarray:
     """Mask of a run-length encoding, bool (H, W)."""
     return decode(rle["counts"], *rle["size"])
 
 
-def region_polygons(rle: Mapping[str, Any]) -> list[list[int]]:
+def region_polygons(rle: Rle) -> list[list[int]]:
     """Pixel-edge polygons of a run-length encoding; see `shards.polygons`."""
     mask, x, y = cropped(rle)
     return [[v + (y if i % 2 else x) for i, v in enumerate(polygon)] for polygon in polygons(mask)]
 
 
-def region_rings(rle: Mapping[str, Any]) -> list[list[Ring]]:
+def region_rings(rle: Rle) -> list[list[Ring]]:
     """Outer ring and holes of every part of a run-length encoding; see `shards.polygons`."""
     mask, x0, y0 = cropped(rle)
     return [
@@ -32,13 +32,13 @@ def region_rings(rle: Mapping[str, Any]) -> list[list[Ring]]:
     ]
 
 
-def cropped(rle: Mapping[str, Any]) -> tuple[np.ndarray, int, int]:
+def cropped(rle: Rle) -> tuple[np.ndarray, int, int]:
     """Mask inside its box, bool (h, w), and where that starts: single objects are small."""
     x1, y1, x2, y2 = box_of(rle)
     return region_mask(rle)[y1:y2, x1:x2], x1, y1
 
 
-def uncompressed(rle: Mapping[str, Any]) -> dict[str, Any]:
+def uncompressed(rle: Rle) -> dict[str, Any]:
     """COCO uncompressed RLE: run lengths down the columns, starting with zeros."""
     flat = region_mask(rle).ravel(order="F")
     edges = np.flatnonzero(np.diff(flat)) + 1
@@ -46,7 +46,7 @@ def uncompressed(rle: Mapping[str, Any]) -> dict[str, Any]:
     return {"size": list(rle["size"]), "counts": [0, *runs] if flat[0] else runs}
 
 
-def boxes(region: Mapping[str, Any], most: int) -> tuple[list[list[int]], bool]:
+def boxes(region: Region, most: int) -> tuple[list[list[int]], bool]:
     """Boxes x1, y1, x2, y2 in pixels, end-exclusive: one an object, else one round all.
 
     Args:
@@ -62,7 +62,7 @@ def boxes(region: Mapping[str, Any], most: int) -> tuple[list[list[int]], bool]:
     return [box_of(i) for i in instances], False
 
 
-def box_of(rle: Mapping[str, Any]) -> list[int]:
+def box_of(rle: Rle) -> list[int]:
     """Box x1, y1, x2, y2 (end-exclusive) of a run-length encoding."""
     x, y, w, h = coco.toBbox(dict(rle)).tolist()
     return [round(x), round(y), round(x + w), round(y + h)]

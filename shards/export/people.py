@@ -16,6 +16,7 @@ from shards.export.options import Options, exporters
 from shards.export.phrases import phrases
 from shards.export.pictures import pixels
 from shards.export.spool import CocoFile
+from shards.sample import Region, Rle
 
 # BiomedParse's classes by index; the loader takes the index as it is.
 BIOMEDPARSE_CLASSES = (
@@ -109,7 +110,7 @@ def qupath(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
         folder.put(f"{sample.split}/{sample.name}", sample.image)
 
 
-def _feature(region: dict[str, Any], rle: dict[str, Any], color: tuple[int, int, int]) -> Any:
+def _feature(region: Region, rle: Rle, color: tuple[int, int, int]) -> Any:
     shapes = [[[[*p] for p in (*ring, ring[0])] for ring in part] for part in region_rings(rle)]
     geometry = {"type": "Polygon", "coordinates": shapes[0]}
     if len(shapes) > 1:
@@ -134,7 +135,7 @@ def biomedparse(samples: Iterable[Sample], folder: Folder, options: Options) -> 
     writers: dict[str, CocoBiomed] = {}
     for sample in samples:
         by_concept: dict[str, list[str]] = {}
-        regions: dict[str, Any] = {}
+        regions: dict[str, Region] = {}
         for p in phrases(sample.value):
             regions[p.concept] = p.region
             by_concept.setdefault(p.concept, [])
@@ -161,7 +162,7 @@ class CocoBiomed:
         self._file = CocoFile(folder, f"{self._root}.json")
         self._images = self._annotations = self._sentences = 0
 
-    def add(self, sample: Sample, texts: dict[str, list[str]], regions: dict[str, Any]) -> None:
+    def add(self, sample: Sample, texts: dict[str, list[str]], regions: dict[str, Region]) -> None:
         """Write picture, masks and rows of one sample."""
         value = sample.value
         sites = [f["value"] for f in value["facts"] if f["kind"] == "site"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from shards.sample import GroundedSample, Region
 
 # A consumer that finds one of these in a caption takes it for a command.
 SPECIAL = re.compile(
@@ -33,12 +34,12 @@ class Phrase:
     end: int
     text: str
     concept: str
-    region: Mapping[str, Any]
+    region: Region
     turn: int | None = None
     origin: str = ""
 
 
-def phrases(sample: Mapping[str, Any]) -> list[Phrase]:
+def phrases(sample: GroundedSample) -> list[Phrase]:
     """Affirmed mentions that point to regions, by start, longer first."""
     found = [
         Phrase(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import cv2
@@ -18,6 +18,7 @@ from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL
 from shards.export.reasoning import one_name
 from shards.export.spool import CocoFile
+from shards.sample import Region, Rle
 
 SA2VA_GRID = 16  # cells to the side that Sa2VA shrinks a prompt to
 SA2VA_LEAST = 4
@@ -63,7 +64,7 @@ def vgd(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
         file.finish(names)
 
 
-def annotation(number: int, image: int, rle: Mapping[str, Any]) -> dict[str, Any]:
+def annotation(number: int, image: int, rle: Rle) -> dict[str, Any]:
     """COCO annotation of one mask, with exact polygons, without its category."""
     x1, y1, x2, y2 = box_of(rle)
     return {
@@ -97,7 +98,7 @@ def sa2va_vp(samples: Iterable[Sample], folder: Folder, options: Options) -> Non
         folder.put(f"{sample.split}/images/{sample.name}", sample.image)
 
 
-def described(text: str, region: Mapping[str, Any], sample: Sample) -> str:
+def described(text: str, region: Region, sample: Sample) -> str:
     """A phrase and what is measured of its mask: the share of the picture, and mm² where known."""
     area, mpp = region["area_px"], sample.value["mpp"]
     whole = sample.value["height"] * sample.value["width"]

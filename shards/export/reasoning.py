@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import cv2
@@ -18,6 +18,7 @@ from shards.export.masks import box_of, region_mask
 from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL, phrases
 from shards.export.pictures import pixels
+from shards.sample import Region, Rle
 
 SIDE_PX = 840  # of Seg-Zero's stored pictures
 MOST_OBJECTS = 120  # VisionReasoner's reward cuts longer answers
@@ -25,7 +26,7 @@ MOST_OBJECTS = 120  # VisionReasoner's reward cuts longer answers
 
 def by_region(
     sample: Sample, folder: Folder, forbidden: re.Pattern[str] = SPECIAL
-) -> list[tuple[Mapping[str, Any], list[str]]]:
+) -> list[tuple[Region, list[str]]]:
     """Regions of a sample with the distinct texts that point to them, in order of appearance.
 
     Args:
@@ -33,7 +34,7 @@ def by_region(
         folder: where losses go.
         forbidden: what a text must not hold, since the consumer would take it for a command.
     """
-    found: dict[int, tuple[Mapping[str, Any], list[str]]] = {}
+    found: dict[int, tuple[Region, list[str]]] = {}
     for p in phrases(sample.value):
         if forbidden.search(p.text) or not p.text.strip():
             folder.lose(sample.key, p.text, "the text holds a special token", "dropped")
@@ -46,7 +47,7 @@ def by_region(
 
 def one_name(
     sample: Sample, folder: Folder, forbidden: re.Pattern[str] = SPECIAL
-) -> list[tuple[Mapping[str, Any], str]]:
+) -> list[tuple[Region, str]]:
     """Regions of a sample with the first text that points to them; further ones are losses."""
     pairs = []
     for region, texts in by_region(sample, folder, forbidden):
@@ -164,7 +165,7 @@ def _rows(samples: Iterable[Sample], folder: Folder) -> Iterator[dict[str, Any]]
             }
 
 
-def _place(rle: Mapping[str, Any], width: int, height: int) -> dict[str, list[int]]:
+def _place(rle: Rle, width: int, height: int) -> dict[str, list[int]]:
     """Box and point of an object in pixels of the stretched picture."""
     x1, y1, x2, y2 = box_of(rle)
     mask = np.pad(region_mask(rle)[y1:y2, x1:x2].astype(np.uint8), 1)

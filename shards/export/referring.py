@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from shards.export.dialogue import USER_ROLES, VISUAL_PROMPT
-from shards.export.folder import Folder, Lists, Sample
+from shards.export.folder import ExportedSample, Folder, Lists, Sample
 from shards.export.masks import region_polygons, uncompressed
 from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL, Phrase, phrases
@@ -187,7 +187,7 @@ def muse(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
         folder.put(f"refer_seg/images/mscoco/images/train2014/{sample.name}", sample.image)
 
 
-def _question(value: Mapping[str, Any], turn: int) -> str:
+def _question(value: ExportedSample, turn: int) -> str:
     """The user's turn in front of an answer."""
     before = value["turns"][turn - 1] if value["turns"] and turn else None
     prompt = next((p for p in value.get("prompts", ()) if p["turn"] == turn - 1), None)

@@ -12,7 +12,7 @@ from miner.core.errors import Refused
 from miner.core.parts import Part, find, kinds
 from miner.core.settings import PartSettings
 from miner.core.store import Store
-from shards.export.folder import Folder, Sample
+from shards.export.folder import ExportedSample, Folder, Sample
 from shards.export.pictures import portable
 from shards.index import read_index
 from shards.read import ShardReader
@@ -64,7 +64,7 @@ def samples(store: Store, splits: Sequence[str] | None = None) -> Iterator[Sampl
                     )
                     for part in ("json", "image")
                 )
-                sample = sound_sample(text, row["key"], split)
+                sample = ExportedSample(**sound_sample(text, row["key"], split))
                 yield Sample(sample, image, row["format"], split)
 
 

@@ -14,6 +14,7 @@ from shards.export.options import Options, exporters
 from shards.export.phrases import phrases as spoken
 from shards.export.spool import CocoFile
 from shards.known import Checked, checked, is_whole, plain
+from shards.sample import Region, Rle
 
 MOST_OBJECTS = 200  # FilterFindQueriesWithTooManyOut of the shipped configurations
 ADVICE = (
@@ -56,7 +57,7 @@ def sam3(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
     folder.say(ADVICE)
 
 
-def _objects(region: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _objects(region: Region) -> list[Rle]:
     return list(region["instances"]) or [region["rle"]]
 
 
@@ -109,7 +110,7 @@ class _Split:
             "is_pixel_exhaustive": int(whole),
         }
 
-    def _annotate(self, category: int, rle: Mapping[str, Any] | None, sample: Sample) -> None:
+    def _annotate(self, category: int, rle: Rle | None, sample: Sample) -> None:
         width, height = sample.value["width"], sample.value["height"]
         self._annotations += 1
         x1, y1, x2, y2 = box_of(rle) if rle else [0, 0, width, height]
@@ -125,7 +126,7 @@ class _Split:
             }
         )
 
-    def _answered(self, rle: Mapping[str, Any], sample: Sample) -> None:
+    def _answered(self, rle: Rle, sample: Sample) -> None:
         width, height = sample.value["width"], sample.value["height"]
         x1, y1, x2, y2 = box_of(rle)
         self._answer += 1

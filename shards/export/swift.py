@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shards.export.boxed import DESCRIBE, conversation, qwen_box
 from shards.export.dialogue import USER_ROLES, VISUAL_PROMPT
-from shards.export.folder import Folder, JsonList, Sample
+from shards.export.folder import Folder, JsonList, Sample, VisualPrompt
 from shards.export.masks import boxes
 from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
@@ -79,7 +79,7 @@ def _without_marks(text: str) -> str:
     return re.sub(r"</?think>|<vp>", "", text)
 
 
-def _prompted(text: str, prompt: Mapping[str, Any], found: list[list[int]]) -> str:
+def _prompted(text: str, prompt: VisualPrompt, found: list[list[int]]) -> str:
     """A question with a place in it: a box, or the corners of a scribble as points."""
     points = prompt["points"]
     if prompt["kind"] == "box":

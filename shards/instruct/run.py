@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from shards.export.folder import Sample
+from miner.core.rows import TurnRow
+from shards.export.folder import ExportedSample, PlacedPrompt, Sample
 from shards.instruct.mix import Mix
 from shards.instruct.paraphrase import Reworder, client
 from shards.instruct.tasks import Exchange, task
+from shards.sample import GroundedSample, SampleMention
 
 SLACK = 20  # dialogues before a stratum's share is held against it
 
@@ -44,13 +45,13 @@ def instructed(samples: Iterable[Sample], mix: Mix, to: str = "") -> Iterator[Sa
         yield dataclasses.replace(sample, value=_dialogue(sample.value, exchanges, mix, reword))
 
 
-def _stratum(sample: Mapping[str, Any], kind: str) -> str:
+def _stratum(sample: GroundedSample, kind: str) -> str:
     prefix = f"{kind}="
     return ",".join(s for s in sample["strata"] if s.startswith(prefix))
 
 
 def _exchanges(
-    sample: Mapping[str, Any], mix: Mix, rng: random.Random, asked: Counter[str]
+    sample: GroundedSample, mix: Mix, rng: random.Random, asked: Counter[str]
 ) -> list[Exchange]:
     """Up to `mix.exchanges` exchanges, each of the task most behind its share."""
     scale = (1 - mix.refusals) / sum(mix.tasks.values())
@@ -73,11 +74,11 @@ def _exchanges(
 
 
 def _dialogue(
-    sample: Mapping[str, Any], exchanges: list[Exchange], mix: Mix, reword: Reworder | None
-) -> dict[str, Any]:
-    turns: list[dict[str, str]] = []
-    mentions: list[dict[str, Any]] = []
-    prompts: list[dict[str, Any]] = []
+    sample: GroundedSample, exchanges: list[Exchange], mix: Mix, reword: Reworder | None
+) -> ExportedSample:
+    turns: list[TurnRow] = []
+    mentions: list[SampleMention] = []
+    prompts: list[PlacedPrompt] = []
     if reword:
         said = iter(reword([e for e in exchanges if e.task != "describe"]))
         exchanges = [e if e.task == "describe" else next(said) for e in exchanges]
@@ -106,6 +107,11 @@ def _dialogue(
                 }
             )
         turns.append({"role": "assistant", "text": text})
-    tasks = [e.task for e in exchanges]
-    changed = {"caption": "", "turns": turns, "mentions": mentions}
-    return {**sample, **changed, "prompts": prompts, "tasks": tasks}
+    return {
+        **sample,
+        "caption": "",
+        "turns": turns,
+        "mentions": mentions,
+        "prompts": prompts,
+        "tasks": [exchange.task for exchange in exchanges],
+    }

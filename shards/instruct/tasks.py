@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -17,8 +16,10 @@ from miner.core.masks import decode
 from miner.core.parts import Part, find
 from miner.core.settings import PartSettings
 from ner.concepts import concepts
+from shards.export.folder import VisualPrompt
 from shards.export.masks import box_of
 from shards.instruct.wordings import THINK, pick
+from shards.sample import GroundedSample
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Exchange:
     answer: str
     grounded: tuple[tuple[int, int, int], ...] = ()
     think: str = ""
-    prompt: Mapping[str, Any] | None = None
+    prompt: VisualPrompt | None = None
 
 
 class Task(Protocol):
@@ -47,7 +48,7 @@ class Task(Protocol):
 
     __name__: str
 
-    def __call__(self, sample: Mapping[str, Any], rng: random.Random, /) -> Exchange | None:
+    def __call__(self, sample: GroundedSample, rng: random.Random, /) -> Exchange | None:
         """Ask about a sample, with the random choices of `rng`."""
         ...
 
@@ -58,7 +59,7 @@ def task(kind: str) -> Task:
     return part.build(part.Settings(kind=kind), 1)
 
 
-def name_of(sample: Mapping[str, Any], region: int) -> str:
+def name_of(sample: GroundedSample, region: int) -> str:
     """How the text calls a region: its first mention, else the concept."""
     for m in sample["mentions"]:
         if region in m["regions"]:
@@ -66,7 +67,7 @@ def name_of(sample: Mapping[str, Any], region: int) -> str:
     return sample["regions"][region]["concept"]
 
 
-def site_of(sample: Mapping[str, Any]) -> str | None:
+def site_of(sample: GroundedSample) -> str | None:
     """The organ, when the text names exactly one."""
     sites = {f["value"] for f in sample["facts"] if f["kind"] == "site"}
     return next(iter(sites)) if len(sites) == 1 else None
@@ -85,7 +86,7 @@ def countable(concept: str) -> bool:
 
 
 def _about(
-    task: str, sample: Mapping[str, Any], rng: random.Random, region: int, **fields: object
+    task: str, sample: GroundedSample, rng: random.Random, region: int, **fields: object
 ) -> Exchange:
     x = name_of(sample, region)
     answer = pick(task, False, rng, x=x, **fields)
@@ -98,29 +99,29 @@ def _about(
     )
 
 
-def _any_region(sample: Mapping[str, Any], rng: random.Random) -> int | None:
+def _any_region(sample: GroundedSample, rng: random.Random) -> int | None:
     return rng.randrange(len(sample["regions"])) if sample["regions"] else None
 
 
-def _any_objects(sample: Mapping[str, Any], rng: random.Random) -> int | None:
+def _any_objects(sample: GroundedSample, rng: random.Random) -> int | None:
     """A region of an object concept whose single instances passed."""
     found = [i for i, r in enumerate(sample["regions"]) if r["kind"] == "object" and r["instances"]]
     return rng.choice(found) if found else None
 
 
-def segment(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+def segment(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     """Mask of what the text names."""
     region = _any_region(sample, rng)
     return None if region is None else _about("segment", sample, rng, region)
 
 
-def locate(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+def locate(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     """Boxes of what the text names."""
     region = _any_region(sample, rng)
     return None if region is None else _about("locate", sample, rng, region)
 
 
-def count(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+def count(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     """Number of single objects; their median size where the scale is known."""
     region = _any_objects(sample, rng)
     if region is None:
@@ -135,7 +136,7 @@ def count(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
     return dataclasses.replace(exchange, answer=exchange.answer + size_text)
 
 
-def describe(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+def describe(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     """The caption as the answer, its phrases grounded."""
     caption = sample["caption"]
     grounded = tuple((m["start"], m["end"], r) for m in sample["mentions"] for r in m["regions"])
@@ -144,7 +145,7 @@ def describe(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
     return Exchange("describe", pick("describe", True, rng), caption, grounded)
 
 
-def compare(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+def compare(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     """Which of two structures covers more of the picture."""
     if len(sample["regions"]) < 2:
         return None
@@ -165,13 +166,13 @@ def compare(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
     return Exchange("compare", question, answer, tuple((s, s + n, r) for s, n, r in sorted(places)))
 
 
-def present(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+def present(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     """Is it there: yes, with the mask."""
     region = _any_region(sample, rng)
     return None if region is None else _about("present", sample, rng, region)
 
 
-def absent(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+def absent(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     """Is it there: no, with the reason."""
     found = absences(sample)
     if not found:
@@ -182,7 +183,7 @@ def absent(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
     return Exchange("absent", pick("present", True, rng, x=x), pick(why, False, rng, **fields))
 
 
-def absences(sample: Mapping[str, Any]) -> list[tuple[str, str]]:
+def absences(sample: GroundedSample) -> list[tuple[str, str]]:
     """(concept, why) of what is not there: denied, searched and not found, or not of the organ.
 
     A name that a grounded phrase of the sample contains is never among them.
@@ -207,7 +208,7 @@ def absences(sample: Mapping[str, Any]) -> list[tuple[str, str]]:
     return sorted(found.items())
 
 
-def refuse(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     """A request whose assumption the picture does not bear out: checked, then turned down."""
     found = absences(sample)
     if not found:
@@ -243,7 +244,7 @@ def refuse(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
     )
 
 
-def prompted(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
+def prompted(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     """From a point, box or scribble on one object: all instances of its concept."""
     region = _any_objects(sample, rng)
     if region is None:
