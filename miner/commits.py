@@ -1,11 +1,16 @@
-"""Committed units: `units/{unit_id}/*.parquet` and, last, the mark `units/{unit_id}.json`."""
+"""Committed units: `units/{unit_id}/*.parquet` and, last, the mark `units/{unit_id}.json`.
+
+A mark holds the sha256 of the unit's tables, and no table is read that is not what its mark says: a
+bit that a disk lost would else be signed anew with the shards.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +25,21 @@ TABLES = ("samples", "images", "candidates")
 MARKS = "marks"  # folder of the tables that hold many marks
 _MARKS = pa.schema([("unit_id", pa.string()), ("mark", pa.string())])
 MASKS = ["counts", "instances"]  # columns of candidates too large to hold for a whole run
+
+
+class DamagedUnit(Refused):
+    """A committed unit is not what was committed.
+
+    Attributes:
+        unit_id: which one.
+    """
+
+    def __init__(self, unit_id: str, text: str):
+        super().__init__(unit_id, text)
+        self.unit_id, self.text = unit_id, text
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def commit(
@@ -72,20 +92,39 @@ def commit(
 
 
 def marks(store: Store) -> dict[str, dict[str, Any]]:
-    """Marks of all committed units by unit_id.
+    """Marks of all committed units by unit_id, in order.
 
     Which units are committed is what `units/` lists; what their marks say is in `marks/`, as far
     as it was put there, so that not every mark is a request of its own.
+
+    Raises:
+        DamagedUnit: a mark is no JSON.
     """
     said = _kept(store)
     names = store.names("units", suffix=".json")
     units = [name.removeprefix("units/").removesuffix(".json") for name in names]
     alone = [unit_id for unit_id in units if unit_id not in said]
     read = store.read_many([f"units/{unit_id}.json" for unit_id in alone])
-    said |= {u: data.decode() for u, data in zip(alone, read, strict=True)}
+    said |= {u: data.decode(errors="replace") for u, data in zip(alone, read, strict=True)}
     # As one text: a third of the time, and equal keys are held once.
-    found = json.loads(f"[{','.join(said[unit_id] for unit_id in units)}]")
-    return dict(zip(units, found, strict=True))
+    try:
+        found = json.loads(f"[{','.join(said[unit_id] for unit_id in units)}]")
+        return dict(zip(units, found, strict=True))
+    except ValueError:
+        return {unit_id: _mark(store, unit_id, said[unit_id]) for unit_id in units}
+
+
+def _mark(store: Store, unit_id: str, text: str) -> dict[str, Any]:
+    """A mark from its text, or from its own file where the text is damaged."""
+    for said in (text, store.read(f"units/{unit_id}.json").decode(errors="replace")):
+        with contextlib.suppress(ValueError):
+            return json.loads(said)
+    raise _damaged(store, unit_id, f"units/{unit_id}.json", "not JSON")
+
+
+def forget(store: Store, unit_id: str) -> None:
+    """Take a unit's mark away: it counts as not mined."""
+    store.remove(f"units/{unit_id}.json")
 
 
 def keep_marks(store: Store, new: Mapping[str, Mapping[str, Any]], all_: bool = False) -> None:
@@ -104,11 +143,15 @@ def keep_marks(store: Store, new: Mapping[str, Mapping[str, Any]], all_: bool = 
 
 
 def _kept(store: Store) -> dict[str, str]:
-    """JSON by unit_id of the marks in `marks/`; the last one of a unit counts."""
+    """JSON by unit_id of the marks in `marks/`; the last one of a unit counts.
+
+    What cannot be read is left out: the units' own files say the same.
+    """
     found: dict[str, str] = {}
     for name in store.names(MARKS, suffix=".parquet"):
-        table = store.read_table(name)
-        found.update(zip(*(table[c].to_pylist() for c in _MARKS.names), strict=True))
+        with contextlib.suppress(pa.ArrowException, OSError, KeyError):
+            table = store.read_table(name)
+            found.update(zip(*(table[c].to_pylist() for c in _MARKS.names), strict=True))
     return found
 
 
@@ -126,30 +169,54 @@ def check_marks(store: Store, marks: Mapping[str, Mapping[str, Any]], run: str) 
         )
 
 
-def read_table(store: Store, unit_id: str, name: str, columns: list[str] | None = None) -> pa.Table:
+def read_table(
+    store: Store, mark: Mapping[str, Any], name: str, columns: Sequence[str] | None = None
+) -> pa.Table:
     """One table of a committed unit, or some columns of it.
 
+    Args:
+        store: OUT.
+        mark: of the unit, as in `marks`.
+        name: one of `TABLES`.
+        columns: which; None for all. Those that an earlier version did not have are left out.
+
     Raises:
-        Refused: the file is gone or damaged.
+        DamagedUnit: the file is gone, or not what was committed.
     """
+    file = _open(store, mark, name)
+    if columns is not None:
+        have = set(file.schema_arrow.names)
+        columns = [column for column in columns if column in have]
+    return file.read(columns)
+
+
+def light_candidates(store: Store, mark: Mapping[str, Any]) -> pa.Table:
+    """Candidates of a committed unit without their masks; raises `DamagedUnit`."""
+    file = _open(store, mark, "candidates")
+    return file.read([name for name in file.schema_arrow.names if name not in MASKS])
+
+
+def _open(store: Store, mark: Mapping[str, Any], name: str) -> pq.ParquetFile:
+    unit_id = mark["unit_id"]
     file = f"units/{unit_id}/{name}.parquet"
     try:
-        return store.read_table(file, columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise Refused(
-            f"{store.path(file)}: damaged ({error}); remove units/{unit_id}.json and run again"
-        ) from None
+        data = store.read(file)
+        if hashlib.sha256(data).hexdigest() == mark["tables"][name]["sha256"]:
+            return pq.ParquetFile(pa.BufferReader(data))
+        why = "changed since it was committed (sha256 differs)"
+    except FileNotFoundError:
+        why = "missing, its mark lists it"
+    except OSError as error:
+        why = f"not readable: {error.strerror or error}"
+    except (KeyError, TypeError):
+        why = "its mark does not list it"
+    raise _damaged(store, unit_id, file, why)
 
 
-def column_names(store: Store, unit_id: str, name: str) -> list[str]:
-    """Names of the columns of one table of a committed unit."""
-    with store.fs.open(store.path(f"units/{unit_id}/{name}.parquet")) as file:
-        return pq.read_schema(file).names
-
-
-def light_candidates(store: Store, unit_id: str) -> pa.Table:
-    """Candidates of a committed unit without their masks; raises `Refused`."""
-    return read_table(store, unit_id, "candidates").drop_columns(MASKS)
+def _damaged(store: Store, unit_id: str, file: str, why: str) -> DamagedUnit:
+    return DamagedUnit(
+        unit_id, f"{store.path(file)}: {why}; remove units/{unit_id}.json and run again"
+    )
 
 
 def _rounded(table: pa.Table) -> pa.Table:

@@ -17,7 +17,7 @@ from miner import isolation
 from miner.barrier.finish import finish, is_finished
 from miner.barrier.protect import prepare
 from miner.cluster import lease
-from miner.commits import check_marks, keep_marks
+from miner.commits import DamagedUnit, check_marks, forget, keep_marks
 from miner.commits import marks as read_marks
 from miner.config import Config, difference
 from miner.core.contents import contents
@@ -120,7 +120,7 @@ def _run(
     """What `run` does while OUT is ours."""
     if retry_isolated:
         isolation.forget(store)
-    marks = read_marks(store)
+    marks = _read_marks(store, progress)
     begun = store.read_json(RUN) if store.exists(RUN) else {}
     if marks:  # else nothing is mined yet, as when the first call named a model that is not there
         _check_run(store, begun, config, files)
@@ -143,29 +143,65 @@ def _run(
         return Outcome(store, True)
     done = sum(mark["tables"]["samples"]["rows"] for mark in marks.values())
     progress.start(units, sum(plan.rows.values()), len(marks), done)
-    if len(marks) < units:
-        out = isolation.left_out(store)
-        pending = (
-            dataclasses.replace(ref, run=described["run"], isolated=out.get(ref.unit_id, ()))
-            for ref in plan.refs()
-            if ref.unit_id not in marks
-        )
-        leave_out = LeaveOut(store, progress)
-        new: dict[str, dict[str, Any]] = {}
-        for mark in _units(config, pending, units - len(marks), use_ray, leave_out):
-            leave_out.rows += mark["tables"]["samples"]["rows"]
-            progress.unit(mark)
-            new[mark["unit_id"]] = mark
-            if len(new) >= MARKS_TOGETHER:
-                keep_marks(store, new)
-                new.clear()
-        marks = read_marks(store)
-        check_marks(store, marks, described["run"])
-        keep_marks(store, marks, all_=True)
-    progress.barrier()
-    finish(store, config, marks)
-    write_report(store)
-    return Outcome(store, False)
+    again: set[str] = set()
+    while True:
+        if len(marks) < units:
+            marks = _mine(store, config, plan, marks, described["run"], progress, use_ray)
+        progress.barrier()
+        try:
+            finish(store, config, marks)
+            write_report(store)
+            return Outcome(store, False)
+        except DamagedUnit as damaged:
+            if damaged.unit_id in again:  # the disk gives back what was never written
+                raise
+            again.add(damaged.unit_id)
+            progress.note(f"{damaged.unit_id} is damaged and mined again")
+            marks = {u: mark for u, mark in marks.items() if u != damaged.unit_id}
+            forget(store, damaged.unit_id)
+            keep_marks(store, marks, all_=True)
+
+
+def _read_marks(store: Store, progress: Heard) -> dict[str, dict[str, Any]]:
+    """All marks; a unit with a damaged one is mined again."""
+    while True:
+        try:
+            return read_marks(store)
+        except DamagedUnit as damaged:
+            progress.note(f"{damaged.unit_id} is damaged and mined again")
+            forget(store, damaged.unit_id)
+
+
+def _mine(
+    store: Store,
+    config: Config,
+    plan: Plan,
+    marks: Mapping[str, dict[str, Any]],
+    run: str,
+    progress: Heard,
+    use_ray: bool,
+) -> dict[str, dict[str, Any]]:
+    """Mine the units without a mark; returns the marks of all."""
+    out = isolation.left_out(store)
+    pending = (
+        dataclasses.replace(ref, run=run, isolated=out.get(ref.unit_id, ()))
+        for ref in plan.refs()
+        if ref.unit_id not in marks
+    )
+    leave_out = LeaveOut(store, progress)
+    new: dict[str, dict[str, Any]] = {}
+    left = sum(plan.units.values()) - len(marks)
+    for mark in _units(config, pending, left, use_ray, leave_out):
+        leave_out.rows += mark["tables"]["samples"]["rows"]
+        progress.unit(mark)
+        new[mark["unit_id"]] = mark
+        if len(new) >= MARKS_TOGETHER:
+            keep_marks(store, new)
+            new.clear()
+    found = read_marks(store)
+    check_marks(store, found, run)
+    keep_marks(store, found, all_=True)
+    return found
 
 
 class Heard:
@@ -192,7 +228,7 @@ class Heard:
         self.progress.unit(mark)
         self.done += mark["tables"]["samples"]["rows"]
         rate = self.done / max(time.monotonic() - self.began, 1e-9)
-        left_s = (self.left - self.done) / rate
+        left_s = max(self.left - self.done, 0) / rate
         self.mine.tell(captions=self.captions, rate=round(rate, 3), left_s=round(left_s), at="")
 
     def note(self, text: str) -> None:

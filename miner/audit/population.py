@@ -124,5 +124,5 @@ def _organs(store: Store) -> dict[str, str]:
 
 
 def _samples(store: Store) -> Iterator[Mapping[str, Any]]:
-    for unit_id in sorted(marks(store)):
-        yield from read_table(store, unit_id, "samples", ["sample_id", "strata"]).to_pylist()
+    for mark in marks(store).values():
+        yield from read_table(store, mark, "samples", ["sample_id", "strata"]).to_pylist()

@@ -12,7 +12,7 @@ from filters.config import DedupeConfig
 from filters.dedupe import Duplicate, duplicates
 from filters.dedupe.levels import Rank
 from filters.dedupe.thumbnail import SIDE
-from miner.commits import column_names, read_table
+from miner.commits import read_table
 from miner.core.errors import Refused
 from miner.core.store import Store
 
@@ -22,7 +22,7 @@ COLUMNS = ["image_id", "sha256", "pixel_hash", "embedding", "thumbnail"]
 def compared(
     store: Store,
     config: DedupeConfig,
-    unit_ids: Sequence[str],
+    marks: Sequence[Mapping[str, Any]],
     image_ids: Sequence[str],
     ranks: Sequence[Rank],
 ) -> dict[str, Duplicate]:
@@ -33,7 +33,7 @@ def compared(
     Args:
         store: OUT.
         config: which levels, and the threshold.
-        unit_ids: units that have the pictures.
+        marks: of the units that have the pictures.
         image_ids: the pictures.
         ranks: of each; smaller is better.
 
@@ -41,7 +41,7 @@ def compared(
         Refused: an embedding that is no number or of another model, or see `duplicates`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        pictures = load(store, folder, unit_ids, image_ids)
+        pictures = load(store, folder, marks, image_ids)
         return duplicates(
             image_ids,
             pictures.hashes,
@@ -54,13 +54,18 @@ def compared(
         )
 
 
-def load(store: Store, folder: str, unit_ids: Sequence[str], image_ids: Sequence[str]) -> Pictures:
+def load(
+    store: Store,
+    folder: str,
+    marks: Sequence[Mapping[str, Any]],
+    image_ids: Sequence[str],
+) -> Pictures:
     """What is compared of some pictures of a run.
 
     Args:
         store: OUT.
         folder: a temporary one, for vectors and thumbnails.
-        unit_ids: units that have the pictures.
+        marks: of the units that have the pictures.
         image_ids: the pictures, in this order.
 
     Raises:
@@ -68,10 +73,8 @@ def load(store: Store, folder: str, unit_ids: Sequence[str], image_ids: Sequence
     """
     place = {image_id: i for i, image_id in enumerate(image_ids)}
     pictures = Pictures(folder, len(place))
-    for unit_id in unit_ids:
-        have = set(column_names(store, unit_id, "images"))
-        columns = [name for name in COLUMNS if name in have]
-        for image in read_table(store, unit_id, "images", columns).to_pylist():
+    for mark in marks:
+        for image in read_table(store, mark, "images", COLUMNS).to_pylist():
             at = place.get(image["image_id"])
             if at is not None:
                 pictures.add(at, image)

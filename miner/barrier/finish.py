@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from shards.pack import Item, ShardInfo, pack, write_manifest
 from shards.sample import grounded_sample
 from shards.sides import side_files
 
+Marks = Mapping[str, Mapping[str, Any]]  # by unit_id
 ROW_COLUMNS = ("sample_id", "corpus", "row", "image", "image_id", "group")
 
 
@@ -88,32 +89,33 @@ def finish(store: Store, config: Config, marks: dict[str, dict[str, Any]]) -> No
         store.remove(name)
 
     unit_ids = sorted(marks)
-    verdicts = _verdicts(store, config, unit_ids)
-    rows = {u: _rows(store, config, u, verdicts[u]) for u in unit_ids}
-    _guard(store, config, rows)
-    families = _drop_duplicates(store, config, rows)
+    verdicts = _verdicts(store, config, marks)
+    rows = {u: _rows(store, config, marks[u], verdicts[u]) for u in unit_ids}
+    _guard(store, config, marks, rows)
+    families = _drop_duplicates(store, config, marks, rows)
     _place(config, rows, families)
-    _sample(store, config, rows, verdicts)
+    _sample(store, config, marks, rows, verdicts)
     infos = [
         info
         for split in config.shards.splits
         for info in pack(
-            _packed(store, config, rows, verdicts, split),
+            _packed(store, config, marks, rows, verdicts, split),
             store,
             split,
             config.shards,
         )
     ]
     shard_of = _shard_of(store, infos)
-    _write_ledger(store, rows, verdicts, shard_of)
+    _write_ledger(store, marks, rows, verdicts, shard_of)
     write_card(store, infos, config)
     write_manifest(store, infos, config.digest())
     store.write_json(FINISHED, {"digest": digest(store, config, marks)})
 
 
-def _verdicts(store: Store, config: Config, unit_ids: Sequence[str]) -> dict[str, pa.Table]:
+def _verdicts(store: Store, config: Config, marks: Marks) -> dict[str, pa.Table]:
     """Candidates of every unit with verdicts, without their masks."""
-    tables = [light_candidates(store, unit_id) for unit_id in unit_ids]
+    unit_ids = sorted(marks)
+    tables = [light_candidates(store, marks[unit_id]) for unit_id in unit_ids]
     lengths = [t.num_rows for t in tables]
     judged = decide(pa.concat_tables(tables, promote_options="default"), config.filters)
     ends = np.cumsum(lengths)
@@ -123,8 +125,8 @@ def _verdicts(store: Store, config: Config, unit_ids: Sequence[str]) -> dict[str
     }
 
 
-def _rows(store: Store, config: Config, unit_id: str, verdicts: pa.Table) -> list[_Row]:
-    samples = read_table(store, unit_id, "samples").to_pylist()
+def _rows(store: Store, config: Config, mark: Mapping[str, Any], verdicts: pa.Table) -> list[_Row]:
+    samples = read_table(store, mark, "samples").to_pylist()
     states = row_states(samples, verdicts.to_pylist(), config.shards.keep_negatives)
     return [
         _Row(
@@ -153,14 +155,16 @@ def _by_image(rows: dict[str, list[_Row]]) -> tuple[list[str], dict[str, list[_R
     return sorted(units), {image_id: by_image[image_id] for image_id in sorted(by_image)}
 
 
-def _guard(store: Store, config: Config, rows: dict[str, list[_Row]]) -> None:
+def _guard(store: Store, config: Config, marks: Marks, rows: dict[str, list[_Row]]) -> None:
     """Leave out what is like a protected set."""
     store.remove(LEAKS)
     if not config.protect:
         return
     units, by_image = _by_image(rows)
     named = {i: {name for r in rs for name in (r.group, r.image)} for i, rs in by_image.items()}
-    for image_id, name in guarded(store, config, units, list(by_image), named).items():
+    for image_id, name in guarded(
+        store, config, [marks[u] for u in units], list(by_image), named
+    ).items():
         for row in by_image[image_id]:
             row.state = dataclasses.replace(
                 row.state, status="excluded", reason=f"protected:{name}"
@@ -168,7 +172,7 @@ def _guard(store: Store, config: Config, rows: dict[str, list[_Row]]) -> None:
 
 
 def _drop_duplicates(
-    store: Store, config: Config, rows: dict[str, list[_Row]]
+    store: Store, config: Config, marks: Marks, rows: dict[str, list[_Row]]
 ) -> dict[str, set[str]]:
     """Of pictures that are the same, only the best grounded copy stays written.
 
@@ -188,7 +192,9 @@ def _drop_duplicates(
     ]
     groups = {i: {row.group for row in by_image[i]} for i in ids}
     sharing: dict[str, set[str]] = defaultdict(set)
-    for image_id, found in compared(store, config.dedupe, units, ids, ranks).items():
+    for image_id, found in compared(
+        store, config.dedupe, [marks[u] for u in units], ids, ranks
+    ).items():
         for row in by_image[image_id]:
             row.state = dataclasses.replace(row.state, status="duplicate", reason=found.reason)
             row.duplicate_of, row.similarity = found.keeper, found.similarity
@@ -214,11 +220,15 @@ def _place(config: Config, rows: dict[str, list[_Row]], sharing: dict[str, set[s
 
 
 def _sample(
-    store: Store, config: Config, rows: dict[str, list[_Row]], verdicts: dict[str, pa.Table]
+    store: Store,
+    config: Config,
+    marks: Marks,
+    rows: dict[str, list[_Row]],
+    verdicts: dict[str, pa.Table],
 ) -> None:
     """Apply caps and targets."""
     written = [row for _, row in _written(rows)]
-    table = _could_be_written(store, rows, verdicts)
+    table = _could_be_written(store, marks, rows, verdicts)
     keep, reasons = choose(table, config.sampling, config.seed)
     for row, reason in zip(written, reasons.to_pylist(), strict=True):
         if reason is not None:
@@ -235,7 +245,7 @@ def _sample(
 
 
 def _could_be_written(
-    store: Store, rows: dict[str, list[_Row]], verdicts: dict[str, pa.Table]
+    store: Store, marks: Marks, rows: dict[str, list[_Row]], verdicts: dict[str, pa.Table]
 ) -> pa.Table:
     """What `choose` looks at, for all rows that are written so far, in their order."""
     columns = ["sample_id", "corpus", "source", "group", "image_id", "strata"]
@@ -244,7 +254,7 @@ def _could_be_written(
         written = [row.state.status == "written" for row in unit_rows]
         concept = verdicts[unit_id]["concept"].to_pylist()
         grounded = [[concept[i] for i in row.state.kept] for row in unit_rows]
-        samples = read_table(store, unit_id, "samples", columns)
+        samples = read_table(store, marks[unit_id], "samples", columns)
         samples = samples.append_column("concepts", pa.array(grounded, pa.list_(pa.string())))
         parts.append(samples.filter(pa.array(written, pa.bool_())))
     return pa.concat_tables(parts, promote_options="default")
@@ -253,6 +263,7 @@ def _could_be_written(
 def _packed(
     store: Store,
     config: Config,
+    marks: Marks,
     rows: dict[str, list[_Row]],
     verdicts: dict[str, pa.Table],
     split: str,
@@ -263,8 +274,8 @@ def _packed(
     for unit_id, unit_rows in rows.items():
         if all(row.split != split for row in unit_rows):
             continue
-        images = {i["image_id"]: i for i in read_table(store, unit_id, "images").to_pylist()}
-        masks = read_table(store, unit_id, "candidates", MASKS).to_pylist()
+        images = {i["image_id"]: i for i in read_table(store, marks[unit_id], "images").to_pylist()}
+        masks = read_table(store, marks[unit_id], "candidates", MASKS).to_pylist()
         candidates = [
             {**verdict, **mask}
             for verdict, mask in zip(verdicts[unit_id].to_pylist(), masks, strict=True)
@@ -272,7 +283,7 @@ def _packed(
         by_image = defaultdict(list)
         for candidate in candidates:
             by_image[candidate["image_id"]].append(candidate)
-        samples = read_table(store, unit_id, "samples").to_pylist()
+        samples = read_table(store, marks[unit_id], "samples").to_pylist()
         for row, sample in zip(unit_rows, samples, strict=True):
             if row.split != split:
                 continue
@@ -301,6 +312,7 @@ def _shard_of(store: Store, infos: Sequence[ShardInfo]) -> dict[str, str]:
 
 def _write_ledger(
     store: Store,
+    marks: Marks,
     rows: dict[str, list[_Row]],
     verdicts: dict[str, pa.Table],
     shard_of: dict[str, str],
@@ -318,7 +330,7 @@ def _write_ledger(
         with ledger.table_writer(store, f"ledger/candidates/{corpus}.parquet", schema) as out:
             for unit_id in unit_ids:
                 columns = ["sample_id", "image_id", "mentions"]
-                samples = read_table(store, unit_id, "samples", columns).to_pylist()
+                samples = read_table(store, marks[unit_id], "samples", columns).to_pylist()
                 out.write_table(ledger.candidate_rows(samples, verdicts[unit_id], schema))
 
 

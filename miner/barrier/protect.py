@@ -55,7 +55,7 @@ def digest(store: Store, config: Config) -> list[str]:
 def guarded(
     store: Store,
     config: Config,
-    unit_ids: Sequence[str],
+    marks: Sequence[Mapping[str, Any]],
     image_ids: Sequence[str],
     groups: Mapping[str, set[str]],
 ) -> dict[str, str]:
@@ -66,7 +66,7 @@ def guarded(
     Args:
         store: OUT, with the fingerprints.
         config: what is protected.
-        unit_ids: units that have the pictures.
+        marks: of the units that have the pictures.
         image_ids: the pictures.
         groups: of each picture, and its name as published: where patients are looked for.
 
@@ -77,7 +77,7 @@ def guarded(
     sets: list[dict[str, Any]] = []
     patients = {i: {p for g in groups[i] for p in PATIENT.findall(g)} for i in image_ids}
     with tempfile.TemporaryDirectory() as folder:
-        pictures = load(store, folder, unit_ids, image_ids)
+        pictures = load(store, folder, marks, image_ids)
         for entry in config.protect:
             prints = from_bytes(store.read(_file(entry.name)))
             planted, seen = control(prints, config.dedupe.threshold)

@@ -94,6 +94,9 @@ def _refilter(
     if not marks:
         raise Refused(f"{out}: no committed units; nothing to filter")
     check_marks(store, marks, run.get("run", ""))
+    mined = sum(mark["tables"]["samples"]["rows"] for mark in marks.values())
+    if mined < (wanted := sum(run.get("rows", {}).values())):
+        raise Refused(f"{out}: {mined} of {wanted} rows are mined; miner run goes on with them")
     old = check_config({**run["config"], "out": out}, f"{out}/{RUN}")
     value = old.model_dump(mode="json")
     apply_sets(value, sets)

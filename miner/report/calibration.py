@@ -21,7 +21,7 @@ def calibration_facts(store: Store) -> dict[str, Any]:
     from filters.page import calibration_page
 
     config = FilterConfig.model_validate(store.read_json(RUN)["config"]["filters"])
-    tables = [light_candidates(store, unit_id) for unit_id in sorted(marks(store))]
+    tables = [light_candidates(store, mark) for mark in marks(store).values()]
     return calibration_page(pa.concat_tables(tables, promote_options="default"), config)
 
 

@@ -78,8 +78,8 @@ def pairs(store: Store) -> list[Pair]:
             if row["status"] == "duplicate":
                 dropped[row["sample_id"]] = (row["similarity"], row["reason"], row["duplicate_of"])
     rows: dict[tuple[float, str, str, str], int] = {}
-    for unit_id in sorted(read_marks(store)):
-        samples = read_table(store, unit_id, "samples", ["sample_id", "image_id"])
+    for mark in read_marks(store).values():
+        samples = read_table(store, mark, "samples", ["sample_id", "image_id"])
         for sample_id, image_id in zip(*samples.to_pydict().values(), strict=True):
             if sample_id in dropped:
                 similarity, how, keeper = dropped[sample_id]
@@ -99,14 +99,14 @@ def write_page(store: Store, shown: Sequence[Pair], total: int) -> str:
     wanted = {name for pair in shown for name in (pair.dropped, pair.keeper)}
     captions: dict[str, list[str]] = {name: [] for name in wanted}
     pictures = {}
-    for unit_id in sorted(read_marks(store)):
-        samples = read_table(store, unit_id, "samples", ["image_id", "caption"])
+    for mark in read_marks(store).values():
+        samples = read_table(store, mark, "samples", ["image_id", "caption"])
         for image_id, caption in zip(*samples.to_pydict().values(), strict=True):
             if image_id in wanted and caption:
                 captions[image_id].append(caption)
         if wanted.isdisjoint(samples["image_id"].to_pylist()):
             continue
-        images = read_table(store, unit_id, "images", ["image_id", "data"])
+        images = read_table(store, mark, "images", ["image_id", "data"])
         for image_id, data in zip(*images.to_pydict().values(), strict=True):
             if image_id in wanted and data is not None:
                 pictures[image_id] = _embedded(data)

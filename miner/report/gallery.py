@@ -96,11 +96,11 @@ class Pictures:
         self.images: dict[str, dict[str, Any]] = {}
         self.masks: dict[tuple[str, str, str], str] = {}
         left = set(sample_ids)
-        for unit_id in sorted(marks(store)):
+        for mark in marks(store).values():
             if not left:
                 break
             columns = ["sample_id", "image_id", "caption", "corpus", "mentions", "image"]
-            samples = read_table(store, unit_id, "samples", columns)
+            samples = read_table(store, mark, "samples", columns)
             here = [s for s in samples.to_pylist() if s["sample_id"] in left]
             if not here:
                 continue
@@ -108,11 +108,11 @@ class Pictures:
             self.samples.update({s["sample_id"]: s for s in here})
             ids = pa.array(sorted({s["image_id"] for s in here}))
             columns = ["image_id", "data", "format", "width", "height", "mpp"]
-            images = read_table(store, unit_id, "images", columns)
+            images = read_table(store, mark, "images", columns)
             for image in _only(images, ids):
                 self.images[image["image_id"]] = image
             columns = ["image_id", "concept", "segmenter", "counts"]
-            for row in _only(read_table(store, unit_id, "candidates", columns), ids):
+            for row in _only(read_table(store, mark, "candidates", columns), ids):
                 if row["counts"]:
                     key = (row["image_id"], row["concept"], row["segmenter"])
                     self.masks[key] = row["counts"]

@@ -51,11 +51,11 @@ def find(store: Store, key: str) -> Shown:
     """
     check_out(store)
     sample, corpus = _ledger_row(store, key)
-    for unit_id in sorted(read_marks(store)):
-        samples = read_table(store, unit_id, "samples", ["sample_id", "image_id", "caption"])
+    for mark in read_marks(store).values():
+        samples = read_table(store, mark, "samples", ["sample_id", "image_id", "caption"])
         for row in samples.to_pylist():
             if row["sample_id"] == sample["sample_id"]:
-                return _gather(store, unit_id, sample, corpus, row)
+                return _gather(store, mark, sample, corpus, row)
     raise Refused(f"{key}: its unit is gone from {store.url}")
 
 
@@ -70,14 +70,12 @@ def _ledger_row(store: Store, key: str) -> tuple[Mapping[str, Any], str]:
 
 def _gather(
     store: Store,
-    unit_id: str,
+    mark: Mapping[str, Any],
     sample: Mapping[str, Any],
     ledger_file: str,
     row: Mapping[str, Any],
 ) -> Shown:
-    stored = read_table(
-        store, unit_id, "candidates", ["image_id", "concept", "segmenter", "counts"]
-    )
+    stored = read_table(store, mark, "candidates", ["image_id", "concept", "segmenter", "counts"])
     counts = {
         (c["concept"], c["segmenter"]): c["counts"]
         for c in stored.to_pylist()
@@ -85,7 +83,7 @@ def _gather(
     }
     image, size = None, None
     for picture in read_table(
-        store, unit_id, "images", ["image_id", "data", "width", "height"]
+        store, mark, "images", ["image_id", "data", "width", "height"]
     ).to_pylist():
         if picture["image_id"] == row["image_id"]:
             size = (picture["height"], picture["width"])

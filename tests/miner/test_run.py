@@ -197,3 +197,21 @@ def test_any_number_of_workers_gives_the_same_bytes(plain, corpora, tmp_path, wo
     out = tmp_path / workers
     mine(corpora, out, "--workers", workers)
     assert shard_bytes(out) == shard_bytes(plain)
+
+
+def test_a_damaged_unit_is_mined_again_and_gives_the_same_bytes(plain, corpora, tmp_path):
+    out = shutil.copytree(plain, tmp_path / "out")
+    (out / "finished.json").unlink()
+    table = next(iter(sorted(out.glob("units/quilt-*/candidates.parquet"))))
+    broken = bytearray(table.read_bytes())
+    broken[len(broken) // 2] ^= 4
+    table.write_bytes(broken)
+    refiltered = [sys.executable, "-m", "miner.cli", "refilter", str(out)]
+    refused = subprocess.run(refiltered, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert f"{table.relative_to(out)}: changed since it was committed" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    done = subprocess.run(command(corpora, out, "--no-ray"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"{table.parent.name} is damaged and mined again" in done.stderr
+    assert shard_bytes(out) == shard_bytes(plain)

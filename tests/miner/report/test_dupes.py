@@ -83,10 +83,10 @@ def test_an_embedding_of_another_model_or_without_sense_is_named(tmp_path, wrong
     vectors = made.images["embedding"].to_pylist()
     vectors[2] = vectors[2][:-1] if wrong == "length" else [float("nan"), *vectors[2][1:]]
     column = pa.array(vectors, pa.list_(pa.float32()))
-    commit(store, "quilt-000000", made.with_columns("images", {"embedding": column}))
+    mark = commit(store, "quilt-000000", made.with_columns("images", {"embedding": column}))
     ids = [f"quilt/{i}.jpg" for i in range(4)]
     with pytest.raises(Refused, match=r"dedupe\.model: the embedding of quilt/2\.jpg has"):
-        compared(store, DedupeConfig(near=False), ["quilt-000000"], ids, [(0.0,)] * 4)
+        compared(store, DedupeConfig(near=False), [mark], ids, [(0.0,)] * 4)
 
 
 def test_without_thumbnails_bytes_and_vectors_are_compared(tmp_path):
@@ -96,7 +96,7 @@ def test_without_thumbnails_bytes_and_vectors_are_compared(tmp_path):
     images = made.images.set_column(
         made.images.column_names.index("sha256"), "sha256", pa.array(["same"] * len(made.images))
     )
-    commit(store, "quilt-000000", dataclasses.replace(made, images=images))
+    mark = commit(store, "quilt-000000", dataclasses.replace(made, images=images))
     ids = ["quilt/0.jpg", "quilt/1.jpg"]
-    found = compared(store, DedupeConfig(), ["quilt-000000"], ids, [(1.0,), (0.0,)])
+    found = compared(store, DedupeConfig(), [mark], ids, [(1.0,), (0.0,)])
     assert found == {"quilt/0.jpg": ("quilt/1.jpg", "exact", 1.0)}
