@@ -14,7 +14,7 @@ from miner.corpora.tables import foreign
 KNOWN = (
     "a folder, file or URL of QUILT-1M (quilt_1M_lookup.csv), PathCap (data.json), "
     "PathGen-1.6M (PathGen-1.6M.json), ARCH (books_set/captions.json), a CSV, JSON or parquet "
-    "table with a picture and a caption column, WebDataset tars, "
+    "table with a picture and a caption column, WebDataset tars, a set that experts annotated, "
     "a Hugging Face data set, or pictures beside .txt files"
 )
 

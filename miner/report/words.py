@@ -111,6 +111,11 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "missing_masks": "no outlines lie beside the picture",
         "damaged_array": "the array's header is none, or it holds no plain numbers in C order",
         "truncated_array": "the array ends before the tile does",
+        "malformed_xml": "the outlines are no XML, or it declares entities",
+        "mat_v7_3": "a MATLAB file of version 7.3: save it with -v7",
+        "damaged_mat": "the MATLAB file is damaged or lacks what its layout has",
+        "unreadable_mask": "the label map is no picture of whole numbers",
+        "unknown_class": "what is outlined is no concept",
         "another_size": "picture and outlines are of different sizes",
         "fractional_ids": "ids of objects are negative or no whole numbers",
         # the slide

@@ -108,6 +108,61 @@ class Layout(Protocol):
         ...
 
 
+def by_class(
+    labels: np.ndarray, codes: np.ndarray, terms: Mapping[int, Term]
+) -> tuple[Outlined, ...]:
+    """Single objects by their concept.
+
+    Args:
+        labels: int32 (H, W), ids 1..n.
+        codes: int (n,), class of each; those that are no key of `terms` belong to no concept.
+        terms: what classes mean; classes of one concept are one.
+
+    Returns:
+        Every concept of `terms`, also those without an object.
+    """
+    found = {}
+    for term in terms.values():
+        if term.concept is None or term.concept in found:
+            continue
+        mine = [code for code, other in terms.items() if other.concept == term.concept]
+        chosen = np.concatenate([[False], np.isin(codes, mine)])
+        found[term.concept] = Outlined(
+            term.concept, term.phrase, ranked(np.where(chosen[labels], labels, 0))
+        )
+    return tuple(found.values())
+
+
+def by_code(codes: np.ndarray, terms: Mapping[int, Term]) -> tuple[Outlined, ...]:
+    """Regions by their concept.
+
+    Args:
+        codes: int (H, W), class of each pixel.
+        terms: as for `by_class`.
+    """
+    found = {}
+    for term in terms.values():
+        if term.concept is None or term.concept in found:
+            continue
+        mine = [code for code, other in terms.items() if other.concept == term.concept]
+        mask = np.isin(codes, mine).astype(np.int32)
+        found[term.concept] = Outlined(term.concept, term.phrase, mask, apart=False)
+    return tuple(found.values())
+
+
+def majority(labels: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Class that most pixels of each object have, int64 (n,).
+
+    Args:
+        labels: int32 (H, W), ids 1..n.
+        codes: int (H, W), class of each pixel, 0 and above.
+    """
+    there = labels > 0
+    n, width = int(labels.max(initial=0)), int(codes.max(initial=0)) + 1
+    cells = (labels[there].astype(np.int64) - 1) * width + codes[there]
+    return np.bincount(cells, minlength=n * width).reshape(n, width).argmax(axis=1)
+
+
 def read_file(folder: Folder, name: str, missing: str) -> bytes:
     """Bytes of a file of a set.
 

@@ -9,7 +9,8 @@ from miner.core.errors import Refused
 from miner.core.masks import decode
 from miner.core.pixels import decode as pixels
 from miner.corpora.detect import detect
-from tests.miner.corpora.expert_sets import discs, tissue, write_pannuke
+from tests.miner.corpora import expert_sets
+from tests.miner.corpora.expert_sets import PLACES, discs, polygon, tissue, write_pannuke
 from tests.miner.corpora.layouts import config, fates, read_all
 
 
@@ -139,3 +140,202 @@ def test_without_composed_texts_the_pictures_have_a_reason(tmp_path):
     write_pannuke(tmp_path / "set", tiles=1)
     samples, _ = read_all(config("pannuke", tmp_path / "set", compose=False), tmp_path / "out")
     assert fates(samples) == ["no_entity:no_text"]
+
+
+# By kind: what the set of `expert_sets` shows, as (concept, apart, objects); what it denies; um per
+# pixel; group.
+SETS = {
+    "lizard": (
+        {("nucleus", True, 3), ("lymphocyte", True, 2), ("plasma cell", True, 1)},
+        {"neutrophil", "epithelial cell", "eosinophil", "stromal cell"},
+        0.5,
+        "consep_1",
+    ),
+    "consep": (
+        {("nucleus", True, 3), ("tumor cell", True, 2), ("endothelial cell", True, 1)},
+        {"inflammatory cell", "epithelial cell", "fibroblast", "smooth muscle cell"},
+        0.25,
+        "train_1",
+    ),
+    "monuseg": ({("nucleus", True, 3)}, set(), 0.25, "TCGA-A7-A13E"),
+    "monusac": (
+        {("lymphocyte", True, 2), ("macrophage", True, 1)},
+        {"epithelial cell", "neutrophil"},
+        0.25,
+        "TCGA-5P-A9K0",
+    ),
+    # A lymphocyte has but a box: it cannot be told what is not there, nor where lymphocytes are.
+    "nucls": ({("tumor cell", True, 2), ("fibroblast", True, 1)}, set(), 0.2, "TCGA-A1-A0SP"),
+    "panoptils": (
+        {
+            ("nucleus", True, 3), ("tumor cell", True, 2), ("lymphocyte", True, 1),
+            ("tumor", False, 1), ("stroma", False, 1),
+        },
+        {
+            "stromal cell", "plasma cell", "epithelial cell", "lymphocytic infiltrate",
+            "epithelium", "debris", "blood",
+        },
+        0.25,
+        "TCGA-A1-A0SP",
+    ),
+    "segpath": (
+        {("lymphocyte", False, 1)},
+        set(),
+        0.22,
+        "CD3CD20_Lymphocyte_Colon_001_000000_000984",
+    ),
+    "bcss": ({("tumor", False, 1), ("stroma", False, 1)}, set(), 0.25, "TCGA-A2-A0SX"),
+    "glas": ({("gland", True, 3)}, set(), 0.62, "4"),
+    "tnbc": ({("nucleus", True, 3)}, set(), 0.25, "slide-01"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SETS)
+def test_a_set_as_published(tmp_path, kind):
+    there, denied, mpp, group = SETS[kind]
+    getattr(expert_sets, f"write_{kind}")(tmp_path / "set")
+    assert detect(str(tmp_path / "set")).kind == kind
+    (sample,), images = read_all(config(kind, tmp_path / "set"), tmp_path / "out")
+    (image,) = images.values()
+    assert sample["status"] is None
+    found = {(c, apart, len(masks)) for c, (apart, masks) in given(image).items() if masks}
+    assert found == there
+    assert {c for c, polarity in said(sample).values() if polarity == "negated"} == denied
+    assert {c for c, polarity in said(sample).values() if polarity == "affirmed"} == {
+        concept for concept, _, _ in there
+    }
+    assert (image["mpp"], sample["group"]) == (mpp, group)
+    assert image["data"] is not None
+
+
+@pytest.mark.parametrize("kind", ["lizard", "consep", "monuseg", "monusac", "nucls", "panoptils"])
+def test_outlines_lie_where_they_were_drawn(tmp_path, kind):
+    getattr(expert_sets, f"write_{kind}")(tmp_path / "set")
+    _, images = read_all(config(kind, tmp_path / "set"), tmp_path / "out")
+    (image,) = images.values()
+    drawn = [
+        m for c, (_, masks) in given(image).items() if c not in ("tumor", "stroma") for m in masks
+    ]
+    for y, x in PLACES:
+        covering = [mask for mask in drawn if mask[y, x]]
+        assert covering
+        for mask in covering:
+            ys, xs = np.nonzero(mask)
+            assert (ys.min(), ys.max()) == pytest.approx((y - 5, y + 5), abs=1)
+            assert (xs.min(), xs.max()) == pytest.approx((x - 5, x + 5), abs=1)
+
+
+def test_what_lies_in_what_is_said_where_it_is_so(tmp_path):
+    """All tumor cells lie left of x = 52, in the tumor; one lymphocyte makes no statement."""
+    expert_sets.write_panoptils(tmp_path / "set")
+    (sample,), _ = read_all(config("panoptils", tmp_path / "set"), tmp_path / "out")
+    assert "There are 3 nuclei, 2 tumor cells and 1 lymphocyte." in sample["caption"]
+    assert "The picture shows tumor (81% of it) and stroma (19% of it)." in sample["caption"]
+    assert "Tumor cells lie in the tumor." in sample["caption"]
+    assert "Lymphocytes lie" not in sample["caption"]
+
+
+def test_cells_that_are_not_told_apart_are_not_counted(tmp_path):
+    expert_sets.write_segpath(tmp_path / "set")
+    (sample,), _ = read_all(config("segpath", tmp_path / "set"), tmp_path / "out")
+    assert sample["caption"] == "H&E section. The picture shows lymphocytes (6% of it)."
+
+
+def test_the_plain_form_and_its_captions(tmp_path):
+    expert_sets.write_plain(tmp_path / "set")
+    samples, images = read_all(config("expert", tmp_path / "set"), tmp_path / "out")
+    assert detect(str(tmp_path / "set")).kind == "expert"
+    assert [s["caption"] for s in samples] == [
+        "Lymphocytes around a gland.",
+        "H&E section of the colon. There are 2 Lymphocytes and 1 gland.",
+    ]
+    assert [s["told"] is None for s in samples] == [True, False]
+    assert [s["group"] for s in samples] == ["p1", "p2"]
+    assert len(given(images["expert/a"])["lymphocyte"][1]) == 2
+    assert images["expert/a"]["mpp"] == 0.5
+
+
+def test_expert_reads_any_of_the_layouts(tmp_path):
+    expert_sets.write_tnbc(tmp_path / "set")
+    samples, images = read_all(config("expert", tmp_path / "set"), tmp_path / "out")
+    assert len(given(images[samples[0]["image_id"]])["nucleus"][1]) == 3
+
+
+def test_what_is_wrong_with_outlines_costs_what_is_wrong(tmp_path):
+    expert_sets.write_monuseg(tmp_path / "set")
+    (name,) = (tmp_path / "set" / "Annotations").iterdir()
+    bow = [(40.0, 40.0), (50.0, 50.0), (50.0, 40.0), (40.0, 50.0)]
+    wrong = [
+        [(5.0, 5.0), (9.0, 9.0)],  # no area
+        polygon(200, 200),  # beside the picture
+        bow,  # crosses itself
+        polygon(*PLACES[0]),  # the same as the first
+        polygon(12, 62),  # reaches out of the picture
+    ]
+    good = [polygon(*place) for place in PLACES]
+    name.write_text(expert_sets.aperio([("", good + wrong)]))
+    (sample,), images = read_all(config("monuseg", tmp_path / "set"), tmp_path / "out")
+    (image,) = images.values()
+    notes = dict(note.split(":") for note in sample["notes"])
+    assert {k: v for k, v in notes.items() if k != "overlapping_px"} == {
+        "too_few_points": "1",
+        "outside_picture": "1",
+        "crossing_outlines": "1",
+        "hidden_outlines": "1",
+    }
+    assert int(notes["overlapping_px"]) > 50
+    assert len(given(image)["nucleus"][1]) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("<Annotations><Annotation>", "malformed_xml"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><Annotations/>', "malformed_xml"),
+        ('<X><Annotation><Region><Vertex X="a" Y="1"/></Region></Annotation></X>', "malformed_xml"),
+    ],
+)  # fmt: skip
+def test_xml_that_is_none(tmp_path, text, reason):
+    expert_sets.write_monuseg(tmp_path / "set")
+    (name,) = (tmp_path / "set" / "Annotations").iterdir()
+    name.write_text(text)
+    samples, _ = read_all(config("monuseg", tmp_path / "set"), tmp_path / "out")
+    assert fates(samples) == [f"unreadable:{reason}"]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"MATLAB 7.3 MAT-file, Platform: GLNXA64" + bytes(500), "mat_v7_3"),
+        (b"MATLAB 5.0 MAT-file" + bytes(40), "damaged_mat"),
+        (b"", "damaged_mat"),
+    ],
+)
+def test_matlab_files_that_are_not_read(tmp_path, data, reason):
+    expert_sets.write_lizard(tmp_path / "set")
+    (tmp_path / "set" / "Lizard_Labels" / "Labels" / "consep_1.mat").write_bytes(data)
+    samples, _ = read_all(config("lizard", tmp_path / "set"), tmp_path / "out")
+    assert fates(samples) == [f"unreadable:{reason}"]
+
+
+def test_boxes_beside_the_picture_and_classes_of_boxes(tmp_path):
+    rows = [expert_sets.nucls_row("tumor", 12, 12 + 4 * i) for i in range(4)]
+    rows += [expert_sets.nucls_row("tumor", y, 60, "rectangle") for y in (-20, 60, 400)]
+    rows.append(expert_sets.nucls_row("fibroblast", 40, 30))
+    expert_sets.write_nucls(tmp_path / "set", rows)
+    (sample,), images = read_all(config("nucls", tmp_path / "set"), tmp_path / "out")
+    assert "boxes_only:3" in sample["notes"]
+    (image,) = images.values()
+    assert set(given(image)) & {"tumor cell", "fibroblast"} == {"fibroblast"}
+
+
+def test_pictures_without_outlines_and_outlines_without_pictures(tmp_path):
+    expert_sets.write_tnbc(tmp_path / "set")
+    expert_sets.png(tmp_path / "set" / "Slide_01" / "01_2.png", tissue(64, 64))
+    expert_sets.png(tmp_path / "set" / "Slide_02" / "02_1.png", tissue(64, 64))
+    expert_sets.png(tmp_path / "set" / "GT_02" / "02_1.png", np.zeros((60, 64), np.uint8))
+    expert_sets.png(tmp_path / "set" / "GT_02" / "02_9.png", np.zeros((64, 64), np.uint8))
+    samples, _ = read_all(config("tnbc", tmp_path / "set"), tmp_path / "out")
+    assert fates(samples) == [None, "unreadable:missing_masks", "unreadable:another_size"]
+    problems = json.loads((tmp_path / "out" / "plan" / "tnbc.json").read_text())["problems"]
+    assert problems == ["tnbc: : 1 annotations without a picture, such as GT_02/02_9.png"]
