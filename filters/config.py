@@ -7,7 +7,7 @@ from typing import Annotated
 
 import pydantic
 
-from filters import decision, references
+from filters import decision, extent, references
 from filters.clip.config import ClipConfig
 from miner.core.llm_settings import LlmSettings
 from miner.core.parts import In, find
@@ -68,11 +68,14 @@ class FilterConfig(Settings):
             of the two can be set; with neither, and no raw thresholds, precision is 0.9.
         at_least: raw thresholds: score name -> smallest value that passes.
         at_most: raw thresholds: score name -> largest value that passes.
-        absent_below: a negated or decoy phrase is confirmed absent when its mask scores below.
+        absent_below: a negated or decoy phrase is confirmed absent when its mask scores below, and
+            the probability that it is in the picture at all is below, too.
         support_alpha: pictures whose stain is rarer than this among the references are out of
             support; 0 switches the verdict off.
         references: "embedded", or a file written by `miner calibrate`.
         decision: "embedded", or a file written by `miner calibrate`.
+        extent: what masks say of all that a picture shows; "embedded", or a file written by
+            `python -m filters.calibration.fit_extent`.
         biomedparse_table: BiomedParse's `target_dist.json`; null: its test is not run.
         geometry: limits of the geometric verdicts.
         clip: the agreement model; null: no agreement scores.
@@ -88,6 +91,7 @@ class FilterConfig(Settings):
     support_alpha: float = pydantic.Field(0.002, ge=0, lt=1)
     references: str = "embedded"
     decision: str = "embedded"
+    extent: str = "embedded"
     biomedparse_table: str | None = None
     geometry: GeometryConfig = GeometryConfig()
     clip: ClipConfig | None = ClipConfig()
@@ -101,10 +105,11 @@ class FilterConfig(Settings):
         return self
 
     def files(self) -> Mapping[str, Files]:
-        """References, decision and BiomedParse's table."""
+        """References, decision, extent and BiomedParse's table."""
         stated = {
             "references": references.EMBEDDED if self.references == "embedded" else self.references,
             "decision": decision.EMBEDDED if self.decision == "embedded" else self.decision,
+            "extent": extent.EMBEDDED if self.extent == "embedded" else self.extent,
             "biomedparse_table": self.biomedparse_table,
         }
         return {name: {"": str(path)} for name, path in stated.items() if path is not None}

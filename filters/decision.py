@@ -204,12 +204,24 @@ def load_decision(path: str | os.PathLike[str] = "embedded") -> Decision:
         Refused: no such file, not JSON, another version, damaged.
     """
     file = EMBEDDED if path == "embedded" else Path(path)
-    data = read_json(file, "filters.decision", VERSION)
+    return decision_of(read_json(file, "filters.decision", VERSION), f"filters.decision: {file}")
+
+
+def decision_of(data: Mapping[str, Any], where: str) -> Decision:
+    """A decision from its plain form (`to_json`).
+
+    Args:
+        data: the plain form.
+        where: setting and file, for messages.
+
+    Raises:
+        Refused: damaged, or fitted on scores that this program has not.
+    """
     try:
         strange = sorted({*data["features"]} - {*SCORES, *OWN, "confidence"})
         if strange:
             raise Refused(
-                f"filters.decision: {file} was fitted on scores that this program has not: "
+                f"{where} was fitted on scores that this program has not: "
                 f"{', '.join(strange)}; fit it again (miner calibrate)"
             )
         return Decision(
@@ -225,7 +237,7 @@ def load_decision(path: str | os.PathLike[str] = "embedded") -> Decision:
             sources=tuple(data["sources"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Refused(f"filters.decision: {file} is damaged: {error!r}") from error
+        raise Refused(f"{where} is damaged: {error!r}") from error
 
 
 def _model(one: Mapping[str, Any], length: int) -> Model:

@@ -74,3 +74,15 @@ VERDICT: Mapping[str, str] = {
     "keep": "whether the mask stands up to all filters",
     "reason": "why it was not kept",
 }
+
+# What `filters.completeness.add_extent` adds to them.
+EXTENT: Mapping[str, str] = {
+    "presence": "probability that the concept is in the picture, at even odds before the search; "
+    "null where no segmenter answered",
+    "exhaustive": "probability that the mask is all of its concept in the picture: of the pixels "
+    "80 %, of the objects 90 % or more",
+    "exhaustive_why": "why that cannot be said",
+    "count_low": "fewest objects that there are, at 90 %",
+    "count_high": "most objects that there are, at 90 %",
+    "count_why": "why that cannot be said",
+}

@@ -11,7 +11,7 @@ import pydantic
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from filters.config import DedupeConfig, FilterConfig, ProtectConfig
-from filters.scores import SCORES, VERDICT
+from filters.scores import EXTENT, SCORES, VERDICT
 from miner.barrier.sampling import SamplingConfig
 from miner.core.contents import identity
 from miner.core.parts import In
@@ -108,7 +108,7 @@ class Config(Settings):
     @pydantic.model_validator(mode="after")
     def _known_scores(self) -> Config:
         """Thresholds are on scores that this run measures, and no score has another's name."""
-        ours = {*SCORES, *VERDICT, *CANDIDATES.names}
+        ours = {*SCORES, *VERDICT, *EXTENT, *CANDIDATES.names}
         of_segmenters, of_parts = self.segment.columns(), self.filters.columns()
         twice = of_segmenters.keys() & ours | of_parts.keys() & (ours | of_segmenters.keys())
         if twice:

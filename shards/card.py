@@ -19,7 +19,7 @@ from miner.core.parts import Part, find
 from miner.core.store import Store
 from shards.croissant import croissant
 from shards.pack import FOLDER, ShardInfo, read_parquet
-from shards.sample import json_schema
+from shards.sample import ABSENT, UNKNOWN, json_schema
 
 # What the Hugging Face hub takes for `license` and `size_categories` of a data set.
 HUB_LICENSES = (
@@ -106,7 +106,7 @@ def _counts(store: Store, infos: Iterable[ShardInfo]) -> dict[str, Any]:
     concepts: dict[str, Counter[str]] = defaultdict(Counter)
     licenses: Counter[tuple[str, str]] = Counter()
     groups: set[str] = set()
-    columns = ["corpus", "license", "group", "concepts", "areas_px"]
+    columns = ["corpus", "license", "group", "concepts", "areas_px", "absent", "unknown"]
     for info in infos:
         splits[info.split].update(samples=info.samples, regions=info.regions, bytes=info.bytes)
         table = read_parquet(store, info.index, columns)
@@ -117,6 +117,9 @@ def _counts(store: Store, infos: Iterable[ShardInfo]) -> dict[str, Any]:
         areas = pc.list_flatten(table["areas_px"]).to_pylist()
         for name, area in zip(names, areas, strict=True):
             concepts[name].update(regions=1, area_px=area)
+        for state in (ABSENT, UNKNOWN):
+            for name in pc.list_flatten(table[state]).to_pylist():
+                concepts[name].update({state: 1})
     return {
         "splits": {k: dict(v) for k, v in splits.items()},
         "concepts": {k: dict(v) for k, v in sorted(concepts.items())},
@@ -182,10 +185,13 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
         (name, c["samples"], c["regions"], f"{c['bytes'] / 1e6:.1f}")
         for name, c in sorted(counts["splits"].items())
     ]
+    known = {n: Counter(c) for n, c in counts["concepts"].items()}
     concepts = [
-        (name, c["regions"], f"{c['area_px'] / max(c['regions'], 1):,.0f}")
-        for name, c in sorted(counts["concepts"].items(), key=lambda kv: (-kv[1]["regions"], kv[0]))
+        (name, c["regions"], f"{c['area_px'] / max(c['regions'], 1):,.0f}", c[ABSENT], c[UNKNOWN])
+        for name, c in sorted(known.items(), key=lambda kv: (-kv[1]["regions"], kv[0]))
+        if c["regions"] or c[ABSENT]
     ]
+    silent = [name for name, c in known.items() if not c["regions"] and not c[ABSENT]]
     statuses = sorted({s for c in counts["statuses"].values() for s in c})
     ledger = [
         (corpus, sum(c.values()), *(c.get(s, 0) for s in statuses))
@@ -205,7 +211,11 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
         "splits). The masks are pseudo-labels: a segmenter drew them, tests kept them.",
         "## Contents",
         _table(("split", "samples", "masks", "MB"), splits),
-        _table(("concept", "masks", "mean area (px)"), concepts),
+        _table(("concept", "masks", "mean area (px)", "absent", "unknown"), concepts),
+        "In so many samples a concept is confirmed to be absent, and in so many it is named or was "
+        "asked for and nobody knows: no mask of it was kept, or it is denied and something was "
+        f"found. {len(silent)} more concepts are only ever unknown. What no row counts is unknown, "
+        "too.",
         "## From caption row to sample",
         "Every row of the corpora ends in exactly one state.",
         _table(("corpus", "rows", *statuses), ledger) if ledger else "No ledger was there.",
@@ -237,7 +247,8 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
         f"Configuration `{facts['digest'][:16]}`, seed {facts['seed']}.",
         "## Limits",
         "Not for diagnosis. Masks can be wrong, captions can be wrong, and absence of a mention "
-        "is no absence in the picture; `negatives` lists what was checked to be absent.",
+        "is no absence in the picture; `concepts` says what was checked to be absent, and a "
+        "region's `exhaustive` and `count` whether it is all that there is.",
     ]
     return "\n\n".join(parts) + "\n"
 

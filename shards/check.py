@@ -9,7 +9,16 @@ from pycocotools import mask as coco
 
 from miner.core.rle import run_lengths
 from shards.decode import decode_image
-from shards.sample import GroundedSample, Region, Rle
+from shards.sample import PRESENT, GroundedSample, Region, Rle
+
+
+def lacking_fields(sample: GroundedSample) -> list[str]:
+    """Fields that shards of format 1 may lack, and all others have."""
+    found = sorted(GroundedSample.__annotations__.keys() - sample.keys())
+    for i, region in enumerate(sample["regions"]):
+        lacks = sorted(Region.__annotations__.keys() - region.keys())
+        found += [f"regions.{i}.{name}" for name in lacks]
+    return found
 
 
 def sample_faults(sample: GroundedSample, image: bytes) -> Iterator[str]:
@@ -41,6 +50,25 @@ def sample_faults(sample: GroundedSample, image: bytes) -> Iterator[str]:
         if i not in pointed:
             yield f"region {i}: no mention points to it"
         yield from (f"region {i}: {text}" for text in _region_faults(region, height, width))
+    for i, one in enumerate(sample.get("ignored") or ()):
+        if one["rle"]["size"] != [height, width] or not sound_rle(one["rle"]):
+            yield f"ignored {i}: the run lengths do not add up to the image"
+    yield from _state_faults(sample)
+
+
+def _state_faults(sample: GroundedSample) -> Iterator[str]:
+    """States that regions and mentions contradict; shards of format 1 have none."""
+    rows = sample.get("concepts")
+    if rows is None:
+        return
+    known = {c["concept"]: c["state"] for c in rows}
+    if len(known) < len(rows):
+        yield "a concept has two states"
+    grounded = {r["concept"] for r in sample["regions"]}
+    if rows and {name for name, state in known.items() if state == PRESENT} != grounded:
+        yield "the concepts that are present are not those of the regions"
+    for name in sorted({m["concept"] for m in sample["mentions"]} - known.keys() if rows else ()):
+        yield f"nothing is said of {name}, which a mention names"
 
 
 def _region_faults(region: Region, height: int, width: int) -> Iterator[str]:
@@ -59,6 +87,10 @@ def _region_faults(region: Region, height: int, width: int) -> Iterator[str]:
     box = [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
     if region["bbox"] != box:
         yield f"bbox {region['bbox']}, the mask spans {box}"
+    if (count := region.get("count")) and not (
+        count["low"] <= count["n"] <= count["high"] and count["n"] == len(region["instances"])
+    ):
+        yield f"count {count}, it has {len(region['instances'])} objects"
     if region["instances"]:
         union = coco.decode(region["instances"]).any(axis=2)
         if not np.array_equal(union, mask.astype(bool)):

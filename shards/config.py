@@ -19,6 +19,8 @@ class ShardsConfig(Settings):
         max_bytes: target size of one tar.
         splits: share of the groups per split.
         keep_negatives: write rows that only have negatives.
+        keep_ignored: write the masks that did not stand up, too, as areas of which nothing should
+            be learned.
     """
 
     max_bytes: int = 256_000_000
@@ -26,3 +28,4 @@ class ShardsConfig(Settings):
         default_factory=lambda: {"train": 0.9, "val": 0.05, "test": 0.05}
     )
     keep_negatives: bool = False
+    keep_ignored: bool = False

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from miner.core.errors import Refused
 from miner.core.layout import MANIFEST
 from miner.core.store import Store
-from shards.pack import INDEX, index_name, manifest_bytes
+from shards.pack import FORMAT, INDEX, SINCE_2, index_name, manifest_bytes
 from shards.trust import Damaged, index_fault, manifest_fault
 
 
@@ -28,6 +28,7 @@ def read_manifest(store: Store) -> dict[str, Any]:
 
     Raises:
         Damaged: it is missing, not what was written, or names what packing does not allow.
+        Refused: it is of a later format.
     """
     try:
         data = store.read(MANIFEST)
@@ -42,6 +43,11 @@ def read_manifest(store: Store) -> dict[str, Any]:
         raise Damaged(f"{MANIFEST}: changed since it was written (its own hash does not fit)")
     if fault := manifest_fault(manifest):
         raise Damaged(f"{MANIFEST}: {fault}")
+    if manifest["format"] not in range(1, FORMAT + 1):
+        raise Refused(
+            f"{store.url}: shards of format {manifest['format']}, this Histomine reads up to "
+            f"{FORMAT}; update it"
+        )
     return manifest
 
 
@@ -62,7 +68,8 @@ def read_index(
         Damaged: a file is missing or does not fit the manifest.
         Refused: there is no such split.
     """
-    entries = read_manifest(store)["shards"]
+    manifest = read_manifest(store)
+    entries = manifest["shards"]
     splits = sorted({e["split"] for e in entries})
     if split is not None:
         entries = [e for e in entries if e["split"] == split]
@@ -80,6 +87,8 @@ def read_index(
             raise Damaged(f"{name}: missing, the manifest lists it") from None
         except (pa.ArrowException, OSError) as error:
             raise Damaged(f"{name}: not readable: {str(error).splitlines()[0]}") from None
+        if manifest["format"] < FORMAT:
+            table = _with_new_columns(table, columns)
         if fault := index_fault(table, columns, entry["bytes"]):
             raise Damaged(f"{name}: {fault}")
         tables.append(table.append_column("shard", column(np.full(table.num_rows, number))))
@@ -87,6 +96,15 @@ def read_index(
         wanted = INDEX if columns is None else pa.schema([INDEX.field(c) for c in columns])
         return wanted.append(pa.field("shard", pa.int64())).empty_table(), []
     return pa.concat_tables(tables).combine_chunks(), entries
+
+
+def _with_new_columns(table: pa.Table, columns: list[str] | None) -> pa.Table:
+    """The index of a tar of format 1 with the columns that came since, all null."""
+    for name in SINCE_2:
+        if name not in table.column_names and (columns is None or name in columns):
+            nothing = pa.nulls(table.num_rows, INDEX.field(name).type)
+            table = table.append_column(INDEX.field(name), nothing)
+    return table
 
 
 def select(

@@ -8,10 +8,9 @@ only what stands here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
-from shards.sample import GroundedSample, Negative, Region
+from filters.completeness import NOT_MEASURED
+from shards.sample import ABSENT, PRESENT, UNKNOWN, GroundedSample, Negative, Region, State
 
 CONFIRMED = ("negated", "decoy")  # denied and not found, searched for and not found
 
@@ -43,12 +42,11 @@ def checked(sample: GroundedSample) -> list[Checked]:
         if mention["polarity"] == "affirmed" and mention["regions"] and text:
             region = sample["regions"][mention["regions"][0]]
             found.setdefault(text, Checked(text, mention["concept"], region))
-    present = {r["concept"] for r in sample["regions"]}
+    gone = absent(sample)
     for negative in sample["negatives"]:
-        if negative["why"] not in CONFIRMED or negative["concept"] in present:
-            continue
-        text = plain(_name(sample, negative))
-        found.setdefault(text, Checked(text, negative["concept"], None))
+        if negative["concept"] in gone and negative["why"] in CONFIRMED:
+            text = plain(_name(sample, negative))
+            found.setdefault(text, Checked(text, negative["concept"], None))
     return list(found.values())
 
 
@@ -57,26 +55,60 @@ def plain(text: str) -> str:
     return " ".join(text.lower().split())
 
 
+def states(sample: GroundedSample) -> dict[str, State]:
+    """State of every concept of a sample: present, absent or unknown.
+
+    Shards of format 1 do not state it; there it follows from regions, mentions and negatives.
+    """
+    stated = {c["concept"]: c["state"] for c in sample.get("concepts") or ()}
+    if stated:
+        return stated
+    found = {m["concept"]: UNKNOWN for m in sample["mentions"]}
+    found |= {n["concept"]: ABSENT for n in sample["negatives"] if n["why"] in CONFIRMED}
+    return found | {r["concept"]: PRESENT for r in sample["regions"]}
+
+
+def completed(sample: GroundedSample) -> GroundedSample:
+    """A sample with all fields, whatever format its shard has: what it did not measure is null."""
+    unmeasured = {
+        "exhaustive": None, "exhaustive_why": NOT_MEASURED, "count": None, "count_why": NOT_MEASURED
+    }  # fmt: skip
+    whys = {n["concept"]: n["why"] for n in sample["negatives"]}
+    rows = [
+        {
+            "concept": name,
+            "state": state,
+            "p": None,
+            "why": {PRESENT: "region", ABSENT: whys.get(name, "")}.get(state, NOT_MEASURED),
+        }
+        for name, state in states(sample).items()
+    ]
+    regions = [{**unmeasured, **region} for region in sample["regions"]]
+    new = {"generated": False, "concepts": rows, "ignored": [], "slide": None}
+    return {**new, **sample, "regions": regions}  # type: ignore[typeddict-item]
+
+
 def absent(sample: GroundedSample) -> list[str]:
     """Concepts that are confirmed to be absent, sorted."""
-    return sorted({c.concept for c in checked(sample) if c.region is None})
+    return sorted(name for name, state in states(sample).items() if state == ABSENT)
 
 
 def unsettled(sample: GroundedSample, certain: float) -> list[str]:
     """Concepts of which more may be there than the sample has, sorted.
 
-    Those that are named without a mask, in doubt, or whose region is not known to be all of it.
+    Those that are named or asked without a mask that was kept, in doubt, or whose region is not
+    known to be all of it.
 
     Args:
         sample: a grounded sample.
         certain: least `exhaustive` of a region that counts as all of its concept.
     """
     whole = {r["concept"] for r in sample["regions"] if is_whole(r, certain)}
-    named = {m["concept"] for m in sample["mentions"]} | {r["concept"] for r in sample["regions"]}
-    return sorted(named - whole - set(absent(sample)))
+    known = states(sample)
+    return sorted(name for name in known if known[name] != ABSENT and name not in whole)
 
 
-def is_whole(region: Mapping[str, Any], certain: float) -> bool:
+def is_whole(region: Region, certain: float) -> bool:
     """Whether a region is known to be all of its concept in the picture."""
     return (region.get("exhaustive") or 0.0) >= certain
 

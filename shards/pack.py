@@ -24,10 +24,12 @@ import pyarrow.parquet as pq
 from miner.core.layout import MANIFEST
 from miner.core.store import Store
 from shards.config import ShardsConfig
-from shards.sample import IMAGE_FORMATS, KEY, dump
+from shards.sample import ABSENT, IMAGE_FORMATS, KEY, UNKNOWN, concepts_in, dump
 from shards.tar import BLOCK, END, header, padding
 
 FOLDER = "shards"
+FORMAT = 2  # of the manifest and of all that it lists; 1 had no `concepts`
+SINCE_2 = ("exhaustive", "absent", "unknown", "slide")  # columns of the index
 EXTENSION = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _CHUNK = 1 << 20  # bytes handed to the hash and the file at once
 _QUEUE = 8  # such pieces that may wait for the disk
@@ -68,6 +70,10 @@ INDEX = pa.schema(
         ("strata", pa.list_(pa.string())),  # such as organ=kidney
         ("negatives", pa.list_(pa.string())),  # concepts that are not in the picture
         ("mentions", pa.int32()),  # how many
+        ("exhaustive", pa.list_(pa.float64())),  # probability to be all of it, of the regions
+        ("absent", pa.list_(pa.string())),  # concepts that are confirmed to be absent
+        ("unknown", pa.list_(pa.string())),  # concepts of which nobody knows
+        ("slide", pa.string()),  # that the picture lies on, null when unknown
     ]
 )
 
@@ -156,7 +162,7 @@ def write_manifest(store: Store, infos: Iterable[ShardInfo], run: str = "") -> N
             store.remove(name)  # left over from a run that packed more shards
     others = [n for n in store.names(FOLDER) if n not in expected and n != MANIFEST]
     manifest = {
-        "format": 1,
+        "format": FORMAT,
         "run": run,
         "shards": shards,
         "files": {
@@ -334,6 +340,10 @@ def _index_row(sample: Mapping[str, Any], extension: str) -> dict[str, Any]:
         "segmenters": [r["segmenter"] for r in regions],
         "negatives": sorted({n["concept"] for n in sample["negatives"]}),
         "mentions": len(sample["mentions"]),
+        "exhaustive": [r["exhaustive"] for r in regions],
+        "absent": concepts_in(sample, ABSENT),
+        "unknown": concepts_in(sample, UNKNOWN),
+        "slide": sample["slide"]["id"] if sample["slide"] else None,
     }
 
 

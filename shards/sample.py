@@ -16,17 +16,25 @@ import pyarrow as pa
 import pydantic
 from typing_extensions import TypedDict
 
-from filters.scores import JUDGE, SCORES, VERDICT
+from filters.scores import EXTENT, JUDGE, SCORES, VERDICT
 from miner.core.rows import FactRow, Int64, Kind, NamedMention, Scale, TurnRow, published
 from miner.core.unit import CANDIDATES
-from ner.strata import DIMENSIONS, UNKNOWN
+from ner.strata import DIMENSIONS
+from ner.strata import UNKNOWN as UNSTATED
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
 IMAGE_FORMATS = ("jpg", "png")
 # Score columns that become the dicts `clip`, `ks`, `geometry` of a region, without the prefix.
 SCORE_GROUPS = ("clip", "ks", "geometry")
+# States of a concept.
+State = Literal["present", "absent", "unknown"]
+PRESENT: State = "present"
+ABSENT: State = "absent"
+UNKNOWN: State = "unknown"
+# Side columns of a publisher that say on which slide a picture lies, the first that is there.
+SLIDE_ID = ("wsi_id", "slide_id", "slide")
 # Columns of a candidate that a region has elsewhere, or not.
-PLACED = frozenset({*SCORES, *VERDICT, *CANDIDATES.names}) - JUDGE.keys()
+PLACED = frozenset({*SCORES, *VERDICT, *EXTENT, *CANDIDATES.names}) - JUDGE.keys()
 
 
 @published
@@ -75,6 +83,79 @@ def _numbers(group: str) -> pa.StructType:
 
 
 @published
+class CountRange(TypedDict):
+    """How many objects there are: the true number is in the interval 9 times of 10 or more.
+
+    Attributes:
+        low: fewest.
+        n: those that the region has.
+        high: most.
+    """
+
+    low: Annotated[int, pydantic.Field(ge=0)]
+    n: Annotated[int, pydantic.Field(ge=0)]
+    high: Annotated[int, pydantic.Field(ge=0)]
+
+
+@published
+class KnownConcept(TypedDict):
+    """What is known of a concept that the caption names or a segmenter was asked for.
+
+    Attributes:
+        concept: canonical name of the structure.
+        state: present: a region stands for it; absent: denied and not found, or a decoy that was
+            searched and not found; all else is unknown.
+        p: probability that it is in the picture given the best answer, at even odds before;
+            null where no segmenter answered.
+        why: of present, region; of absent, negated or decoy; of unknown, the reason why its mask
+            was not kept or why it was not asked, uncertain (the caption is in doubt), found (denied
+            or a decoy, but something was found), kin (a kind, part or whole of something that is
+            there), affirmed_elsewhere and denied_elsewhere (by another caption of the picture).
+    """
+
+    concept: str
+    state: State
+    p: float | None
+    why: str
+
+
+@published
+class IgnoredMask(TypedDict):
+    """A mask that did not stand up: where nothing should be learned of its concept.
+
+    Attributes:
+        concept: canonical name of the structure.
+        rle: union of all of it in the picture.
+        reason: why it was not kept.
+        score: probability that the mask has an IoU of .5 or more with the truth, 0..1.
+    """
+
+    concept: str
+    rle: Rle
+    reason: str
+    score: float | None
+
+
+@published
+class SlidePlace(TypedDict):
+    """Where the picture lies on its slide.
+
+    Attributes:
+        id: of the slide, as published.
+        x: left edge of the picture, px of level 0.
+        y: upper edge, likewise.
+        level: of the slide's pyramid that the picture was read from.
+        mpp: um per pixel of that level, null when unknown.
+    """
+
+    id: str
+    x: Int64
+    y: Int64
+    level: Annotated[int, pydantic.Field(ge=0)]
+    mpp: float | None
+
+
+@published
 class Region(TypedDict):
     """The mask of one concept.
 
@@ -97,6 +178,12 @@ class Region(TypedDict):
         biomedparse_p: BiomedParse's own score, null where it was not computed.
         scores: further scores that are defined: the segmenter's, a judge's, of other packages.
         q_value: expected share of wrong masks among those at least as good.
+        exhaustive: probability that it is all of the concept in the picture: 80% of the pixels
+            and, of objects, 90% of them (half or more of an object's pixels); null where that was
+            not measured. Left out of shards of format 1, as `exhaustive_why`, `count`, `count_why`.
+        exhaustive_why: why it is null.
+        count: how many objects there are, null where that cannot be said.
+        count_why: why it is null.
     """
 
     concept: str
@@ -116,6 +203,10 @@ class Region(TypedDict):
     biomedparse_p: float | None
     scores: list[NamedScore]
     q_value: float | None
+    exhaustive: NotRequired[float | None]
+    exhaustive_why: NotRequired[str | None]
+    count: NotRequired[CountRange | None]
+    count_why: NotRequired[str | None]
 
 
 @published
@@ -139,6 +230,9 @@ class Negative(TypedDict):
 class GroundedSample(TypedDict):
     """`{key}.json` of a shard; every field is always there, but `turn` of a mention.
 
+    Shards of format 1 lack `concepts`, `ignored`, `slide` and what regions have since; some lack
+    `generated`.
+
     Attributes:
         key: name of the sample and its members: the ledger's sample_id.
         corpus: name of the corpus.
@@ -159,6 +253,9 @@ class GroundedSample(TypedDict):
         mentions: structures the caption names.
         regions: masks, each pointed to by a mention.
         negatives: what is not in the picture.
+        concepts: what is known of everything that was named or asked for.
+        ignored: masks that did not stand up, with `shards.keep_ignored`.
+        slide: where the picture lies on its slide, null when unknown.
         facts: what the caption states about the picture.
         strata: such as `organ=kidney`.
         members: extensions of the side files in the tar.
@@ -175,7 +272,7 @@ class GroundedSample(TypedDict):
     split: str
     caption: str
     turns: list[TurnRow]
-    generated: bool
+    generated: NotRequired[bool]
     width: Annotated[int, pydantic.Field(gt=0)]
     height: Annotated[int, pydantic.Field(gt=0)]
     mpp: float | None
@@ -186,6 +283,9 @@ class GroundedSample(TypedDict):
     facts: list[FactRow]
     strata: list[str]
     members: list[str]
+    concepts: NotRequired[list[KnownConcept]]
+    ignored: NotRequired[list[IgnoredMask]]
+    slide: NotRequired[SlidePlace | None]
 
 
 _CHECKED = pydantic.TypeAdapter(GroundedSample)
@@ -203,6 +303,8 @@ def grounded_sample(
     split: str,
     negatives: Sequence[Mapping[str, Any]],
     members: Sequence[str] = (),
+    concepts: Sequence[Mapping[str, Any]] = (),
+    rejected: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Build the grounded sample of one caption row.
 
@@ -214,6 +316,8 @@ def grounded_sample(
         split: name of the split.
         negatives: dicts with `concept`, `why` (negated, decoy, site), and `start`, `end` or None.
         members: extensions of side files that ride along.
+        concepts: dicts with `concept`, `state`, `p`, `why`: what is known of each.
+        rejected: candidates with a mask that are to be kept as ignored areas.
     """
     height, width = int(image_row["height"]), int(image_row["width"])
     best = _best_by_concept(candidate_rows)
@@ -282,6 +386,9 @@ def grounded_sample(
         "facts": facts,
         "strata": strata(corpus, sample_row.get("strata") or ()),
         "members": sorted(members),
+        "concepts": [{**c, "p": _float(c["p"])} for c in concepts],
+        "ignored": [_ignored(row, height, width) for row in rejected],
+        "slide": _slide(sample_row, image_row),
     }
 
 
@@ -293,8 +400,13 @@ def strata(corpus: str, found: Sequence[Mapping[str, Any]]) -> list[str]:
         found: rows of `miner.core.unit.STRATUM`; what they do not say is `unknown`.
     """
     said = {s["dimension"]: s["value"] for s in found}
-    names = [f"{dimension}={said.get(dimension) or UNKNOWN}" for dimension in DIMENSIONS]
+    names = [f"{dimension}={said.get(dimension) or UNSTATED}" for dimension in DIMENSIONS]
     return sorted([f"corpus={corpus}", *names])
+
+
+def concepts_in(sample: Mapping[str, Any], state: str) -> list[str]:
+    """Concepts of a sample in a state, sorted."""
+    return sorted(c["concept"] for c in sample["concepts"] if c["state"] == state)
 
 
 def dump(sample: Mapping[str, Any]) -> bytes:
@@ -346,7 +458,50 @@ def _region(row: Mapping[str, Any], height: int, width: int) -> dict[str, Any]:
         "biomedparse_p": _float(row.get("biomedparse_p")),
         "scores": _others(row),
         "q_value": _float(row.get("q_value")),
+        "exhaustive": _float(row.get("exhaustive")),
+        "exhaustive_why": row.get("exhaustive_why"),
+        "count": _count(row),
+        "count_why": row.get("count_why"),
     }
+
+
+def _count(row: Mapping[str, Any]) -> dict[str, int] | None:
+    """Interval of the number of objects, those of the region among them."""
+    n = len(row.get("instances") or ())
+    low, high = row.get("count_low"), row.get("count_high")
+    if low is None or high is None or not n:
+        return None
+    return {"low": min(int(low), n), "n": n, "high": max(int(high), n)}
+
+
+def _ignored(row: Mapping[str, Any], height: int, width: int) -> dict[str, Any]:
+    return {
+        "concept": row["concept"],
+        "rle": {"size": [height, width], "counts": row["counts"]},
+        "reason": row.get("failed") or row["reason"],
+        "score": _float(row.get("score")),
+    }
+
+
+def _slide(sample_row: Mapping[str, Any], image_row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Place on the slide, from the publisher's side columns; None where they do not tell it."""
+    meta = json.loads(sample_row.get("meta") or "{}")
+    name = next((meta[k] for k in SLIDE_ID if isinstance(meta.get(k), str) and meta[k]), None)
+    x, y, level = (_whole(meta.get(k)) for k in ("x", "y", "level"))
+    if name is None or x is None or y is None:
+        return None
+    known = image_row.get("mpp_source") == "slide"
+    mpp = _float(image_row.get("mpp")) if known else None
+    return {"id": name, "x": x, "y": y, "level": max(level or 0, 0), "mpp": mpp}
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number from a number or its text, None from anything else."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if number.is_integer() else None
 
 
 def _scores(row: Mapping[str, Any], group: str) -> dict[str, float | None]:

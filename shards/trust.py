@@ -160,6 +160,10 @@ def _faults(sample: GroundedSample, key: str, split: str) -> Iterator[str]:
             yield f"region {number}: an RLE of another size than the picture's"
         elif not _add_up([rle["counts"] for rle in rles], height * width):
             yield f"region {number}: run lengths do not add up to the size"
+    for number, one in enumerate(sample.get("ignored", ())):
+        rle = one["rle"]
+        if rle["size"] != [height, width] or not _add_up([rle["counts"]], height * width):
+            yield f"ignored {number}: run lengths do not add up to the size of the picture"
 
 
 def _add_up(counts: list[str], total: int) -> bool:

@@ -21,9 +21,9 @@ from miner.core.errors import Refused
 from miner.core.layout import FINISHED, MANIFEST, check_out
 from miner.core.store import Store
 from miner.core.unit import STATUSES
-from shards.check import sample_faults
+from shards.check import lacking_fields, sample_faults
 from shards.index import Damaged, read_manifest
-from shards.pack import FOLDER, index_name, read_parquet
+from shards.pack import FOLDER, FORMAT, index_name, read_parquet
 from shards.sample import check, dump
 
 
@@ -86,7 +86,7 @@ def validate(store: Store) -> Report:
     keys: dict[str, str] = {}
     groups: dict[str, str] = {}
     for entry in manifest["shards"]:
-        _shard(store, entry, report, keys, groups)
+        _shard(store, entry, report, keys, groups, manifest["format"])
     for name, found in (("samples", report.samples), ("regions", report.regions)):
         if found != manifest[name] and not report.faults:
             report.faults.append(Fault(MANIFEST, name, f"says {manifest[name]}, found {found}"))
@@ -147,6 +147,7 @@ def _shard(
     report: Report,
     keys: dict[str, str],
     groups: dict[str, str],
+    form: int,
 ) -> None:
     path = f"{FOLDER}/{entry['name']}"
     if not _hash(store, path, entry["sha256"], report) and not store.exists(path):
@@ -157,7 +158,7 @@ def _shard(
     members: dict[str, list[tuple[str, int, bytes]]] = {}
 
     def one(key: str, parts: list[tuple[str, int, bytes]]) -> None:
-        _one(path, key, parts, entry, None if broken else rows, report, keys, groups)
+        _one(path, key, parts, entry, None if broken else rows, report, keys, groups, form)
 
     try:
         for name, offset, data in _members(store, path):
@@ -202,6 +203,7 @@ def _one(
     report: Report,
     keys: dict[str, str],
     groups: dict[str, str],
+    form: int,
 ) -> None:
     """Check one sample: members, index row, schema, image, spans, masks."""
     report.samples += 1
@@ -240,6 +242,9 @@ def _one(
     sides = sorted(e for e in by_name if e not in ("json", images[0]))
     if sides != sample["members"]:
         fault(f"side files {sides}, the sample lists {sample['members']}")
+    if lacking := [] if form < FORMAT else lacking_fields(sample):
+        fault(f"lacks {', '.join(lacking)}")
+        return
     for problem in sample_faults(sample, by_name[images[0]][1]):
         fault(problem)
     report.regions += len(sample["regions"])

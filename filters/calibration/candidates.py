@@ -79,6 +79,19 @@ def of_tile(tile: Labelled, segmenter: Segmenter, absent: int = 3) -> list[Plant
     return [dataclasses.replace(p, asked_as=judged.get(p.concept)) for p in found]
 
 
+def absent_from(tile: Labelled, most: int | None = None) -> list[str]:
+    """Concepts that surely are not in a tile, nor kin to anything in it.
+
+    Args:
+        tile: the tile.
+        most: how many, chosen by the tile's name; None for all.
+    """
+    missing = _unlike(_absent(tile) if tile.complete else list(tile.absent), tile, {})
+    digest = hashlib.sha256(f"absent/{tile.name}".encode()).digest()
+    order = np.random.default_rng(int.from_bytes(digest[:8], "big")).permutation(len(missing))
+    return sorted(missing[i] for i in order[:most])
+
+
 def _absent(tile: Labelled) -> list[str]:
     """Concepts surely not in a complete tile, nor kin to anything in it, sorted."""
     table = concepts()
@@ -122,9 +135,23 @@ def score_tiles(
     return pa.concat_tables(tables, promote_options="default")
 
 
-def scored(tile: Labelled, planted: list[Planted], segmenter: str, score: Score) -> pa.Table:
-    """Candidates of one tile with all their scores; see `score_tiles`."""
-    rows = [_row(tile.name, p, segmenter) for p in planted]
+def scored(
+    tile: Labelled,
+    planted: list[Planted],
+    segmenter: str,
+    score: Score,
+    most: int | None = MAX_INSTANCES,
+) -> pa.Table:
+    """Candidates of one tile with all their scores; see `score_tiles`.
+
+    Args:
+        tile: the tile.
+        planted: its candidates.
+        segmenter: name of whose answers they are.
+        score: measures them.
+        most: of more objects than this none is told apart; None: always, as a run does.
+    """
+    rows = [_row(tile.name, p, segmenter, most) for p in planted]
     # Planted candidates are no neighbours of each other: each is judged as if it were alone.
     results = score.score_image(tile.image, tile.mpp, rows, alone=True)
     table = pa.Table.from_pylist(rows, schema=CANDIDATES)
@@ -149,10 +176,10 @@ def scored(tile: Labelled, planted: list[Planted], segmenter: str, score: Score)
     return table.drop_columns(["counts", "instances"])
 
 
-def _row(image_id: str, planted: Planted, segmenter: str) -> AnsweredCandidate:
+def _row(image_id: str, planted: Planted, segmenter: str, most: int | None) -> AnsweredCandidate:
     kind = concepts()[planted.concept].kind
     labels = planted.labels
-    if labels is not None and int(labels.max()) > MAX_INSTANCES:
+    if labels is not None and most is not None and int(labels.max()) > most:
         labels = None
     return {
         "image_id": image_id,

@@ -106,7 +106,7 @@ def fit_decision(
     segmenters = tuple(sorted(set(batch.segmenter) - {"planted"}))
     names = tuple(features)
     scores = model_scores(batch, names, segmenters)
-    part = _parts(table)
+    part = parts(table)
 
     def learned(rows: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, Model], np.ndarray]:
         # What is usual is learned from the same masks as the models.
@@ -204,8 +204,12 @@ def usual(x: np.ndarray, batch: Batch, right: np.ndarray) -> dict[str, np.ndarra
     return centers
 
 
-def _parts(table: pa.Table) -> np.ndarray:
-    """Part 0..PARTS-1 of every candidate, int64 (n,): one for a group, and for a small source."""
+def parts(table: pa.Table) -> np.ndarray:
+    """Part 0..PARTS-1 of every candidate, int64 (n,): one for a group, and for a small source.
+
+    Args:
+        table: with the columns `source` and `group`.
+    """
     source = np.array(table["source"].to_pylist(), str)
     group = np.array(table["group"].to_pylist(), str)
     large = {name for name in set(source) if np.mean(source == name) > LARGE_SOURCE} | MADE

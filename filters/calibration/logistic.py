@@ -35,7 +35,7 @@ def fit_logistic(
     if right.all() or not right.any():
         raise Refused("--masks: all candidates are right, or all are wrong; nothing to learn")
     if prior is None:
-        mean, scale = _moments(x, weight)
+        mean, scale = moments(x, weight)
         anchor = np.zeros(3 * x.shape[1] + 1)
     else:
         mean, scale = prior.mean, prior.scale
@@ -67,7 +67,7 @@ def fit_logistic(
     return Model(mean, scale, beta[:f], beta[f : 2 * f], beta[2 * f : 3 * f], float(beta[-1]))
 
 
-def _moments(x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moments(x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weighted mean and deviation of the defined values, float64 (f,) each; deviations > 0."""
     defined = np.isfinite(x)
     share = np.where(defined, weight[:, None], 0.0)

@@ -9,7 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from filters.completeness import REDRAWN
 from miner.core.masks import bbox, encode
+from shards.known import completed
+from shards.sample import PRESENT, UNKNOWN
 
 Outline = tuple[tuple[float, float], ...]
 Place = tuple[str, str, str]  # corpus, image, concept
@@ -43,6 +46,7 @@ def revised(
         revision: what changes.
         fill: outline, height and width to a mask, bool (H, W).
     """
+    sample = completed(sample)
     regions: list[Mapping[str, Any]] = []
     at: dict[int, int] = {}
     for i, region in enumerate(sample["regions"]):
@@ -61,7 +65,14 @@ def revised(
     mentions = [
         {**m, "regions": [at[i] for i in m["regions"] if i in at]} for m in sample["mentions"]
     ]
-    return {**sample, "regions": regions, "mentions": mentions}
+    left = {r["concept"] for r in regions}
+    known = [
+        {**c, "state": UNKNOWN, "why": "audit"}
+        if c["state"] == PRESENT and c["concept"] not in left
+        else c
+        for c in sample["concepts"]
+    ]
+    return {**sample, "regions": regions, "mentions": mentions, "concepts": known}
 
 
 def _redrawn(region: Mapping[str, Any], mask: np.ndarray) -> dict[str, Any]:
@@ -77,4 +88,6 @@ def _redrawn(region: Mapping[str, Any], mask: np.ndarray) -> dict[str, Any]:
         "bbox": list(bbox(mask)),
         "area_px": int(mask.sum()),
         "segmenter": AUDITOR,
+        **dict.fromkeys(("exhaustive", "count")),
+        **dict.fromkeys(("exhaustive_why", "count_why"), REDRAWN),
     }

@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from filters.completeness import add_extent
 from filters.decide import decide
 from filters.splits import split_of
 from miner.barrier import ledger
 from miner.barrier.compare import compared
 from miner.barrier.groups import placed
-from miner.barrier.negatives import negatives
 from miner.barrier.protect import digest as protected_digest
 from miner.barrier.protect import guarded
 from miner.barrier.sampling import before_after, choose, coverage
+from miner.barrier.states import ignored, negatives, states
 from miner.barrier.verdicts import RowState, row_states
 from miner.commits import MASKS, light_candidates, read_table
 from miner.config import Config
@@ -118,6 +119,7 @@ def _verdicts(store: Store, config: Config, marks: Marks) -> dict[str, pa.Table]
     tables = [light_candidates(store, marks[unit_id]) for unit_id in unit_ids]
     lengths = [t.num_rows for t in tables]
     judged = decide(pa.concat_tables(tables, promote_options="default"), config.filters)
+    judged = add_extent(judged, config.filters)
     ends = np.cumsum(lengths)
     return {
         unit_id: judged.slice(int(end) - n, n)
@@ -290,13 +292,18 @@ def _packed(
             image = images[row.image_id]
             corpus = corpora[sample["corpus"]]
             sides = side_files(sample, corpus.side_paths, corpus.path)
+            mentions, answers = sample["mentions"] or [], by_image[row.image_id]
+            kept = [candidates[i] for i in row.state.kept]
+            known = states(mentions, answers, {c["concept"] for c in kept}, absent_below)
             grounded = grounded_sample(
                 sample,
                 image,
-                [candidates[i] for i in row.state.kept],
+                kept,
                 split,
-                negatives(sample["mentions"] or [], by_image[row.image_id], absent_below),
+                negatives(mentions, known),
                 sorted(sides),
+                known,
+                ignored(mentions, answers, known) if config.shards.keep_ignored else [],
             )
             yield grounded, image["data"], image["format"], sides
 

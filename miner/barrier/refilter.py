@@ -33,6 +33,7 @@ ALLOWED = (
     "filters.absent_below",
     "filters.support_alpha",
     "filters.decision",
+    "filters.extent",
     "filters.geometry",
     "dedupe.threshold",
     "dedupe.semantic",

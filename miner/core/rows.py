@@ -292,7 +292,9 @@ class CandidateRow(AnsweredCandidate):
 
 
 class JudgedCandidate(CandidateRow):
-    """A candidate with its verdict (`filters.scores.VERDICT`); scores are further keys.
+    """A candidate with its verdict (`filters.scores.VERDICT`) and extent (`filters.scores.EXTENT`).
+
+    Scores are further keys.
 
     Attributes:
         score: probability that the mask has an IoU of .5 or more with the truth, 0..1.
@@ -300,6 +302,12 @@ class JudgedCandidate(CandidateRow):
         q_value: expected share of wrong masks among those at least as good, 0..1.
         failed: first filter that the mask failed, whatever its role.
         keep: whether the mask stands up to all filters.
+        presence: probability that the concept is in the picture, null where nobody answered.
+        exhaustive: probability that the mask is all of it.
+        exhaustive_why: why that cannot be said.
+        count_low: fewest objects that there are.
+        count_high: most objects that there are.
+        count_why: why that cannot be said.
     """
 
     score: float | None
@@ -307,6 +315,12 @@ class JudgedCandidate(CandidateRow):
     q_value: float | None
     failed: str | None
     keep: bool
+    presence: float | None
+    exhaustive: float | None
+    exhaustive_why: str | None
+    count_low: Int64 | None
+    count_high: Int64 | None
+    count_why: str | None
 
 
 def schema(row: type) -> pa.Schema:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
 
+from filters.completeness import WHY, add_extent
 from filters.config import FilterConfig
 from filters.decide import decide
-from filters.scores import SCORES, VERDICT
+from filters.scores import EXTENT, SCORES, VERDICT
 from miner.barrier import ledger
 from miner.barrier.refilter import ALLOWED
 from miner.config import Config
@@ -31,7 +32,11 @@ SAMPLE_ROWS = (
     sample.SampleMention,
     sample.Region,
     sample.NamedScore,
+    sample.CountRange,
     sample.Negative,
+    sample.KnownConcept,
+    sample.IgnoredMask,
+    sample.SlidePlace,
     rows.FactRow,
     rows.TurnRow,
     sample.Rle,
@@ -96,6 +101,8 @@ def output() -> str:
         "`no_mask`, one of `rejected`, or one of the last table. What stands behind a colon names "
         "the error, score, flag or stratum.",
         *reasons,
+        "Of a region whose `exhaustive` or `count` is null:",
+        table(("why", "meaning"), ((f"`{name}`", said) for name, said in WHY.items())),
         "## JSON files",
         *files,
         "An entry of `shards` in `shards/manifest.json`:",
@@ -169,12 +176,14 @@ def _ledger_columns() -> str:
     """Columns of the candidate ledger, as the barrier would write them."""
     added = [pa.field(name, pa.float64()) for name in SCORES]
     candidates = pa.schema([*unit.CANDIDATES, *added, *unit.CANDIDATES_ADDED])
-    judged = decide(candidates.empty_table(), FilterConfig())
+    config = FilterConfig()
+    judged = add_extent(decide(candidates.empty_table(), config), config)
     meanings = {
         **_meanings(rows.CandidateRow),
         **comments(ledger, "CANDIDATE_HEAD"),
         **SCORES,
         **VERDICT,
+        **EXTENT,
     }
     return described(ledger.candidate_schema(judged.schema), meanings)
 

@@ -278,7 +278,7 @@ def test_a_concept_with_few_masks_is_judged_near_its_family():
 def test_small_sources_are_left_out_whole():
     source = ["large"] * 60 + ["one"] * 20 + ["two"] * 20
     table = pa.table({"source": source, "group": [str(i % 10) for i in range(100)]})
-    part = fit._parts(table)
+    part = fit.parts(table)
     assert len(set(part[:60])) > 1
     assert len(set(part[60:80])) == len(set(part[80:])) == 1
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import types
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -14,8 +16,11 @@ from miner.core.masks import bbox, encode
 from miner.core.store import Store
 from shards.card import write_card
 from shards.config import ShardsConfig
+from shards.index import read_index, read_manifest
+from shards.known import completed
 from shards.pack import pack, write_manifest
-from shards.sample import grounded_sample
+from shards.read import ShardReader
+from shards.sample import dump, grounded_sample
 
 SITES = ("kidney", "liver", "breast")
 
@@ -128,7 +133,45 @@ def sample(i: int, split: str = "train", size: tuple[int, int] | None = None, **
         },
         {"concept": "fat", "why": "decoy", "start": None, "end": None},
     ]
-    return grounded_sample(sample_row, image_row, candidates, split, negatives), data, extension
+    concepts = [known("gland"), known("stroma"), known("necrosis"), known("fat")]
+    grounded = grounded_sample(
+        sample_row, image_row, candidates, split, negatives, concepts=concepts
+    )
+    return grounded, data, extension
+
+
+def known(concept: str) -> dict[str, Any]:
+    """State of a concept of the samples that `sample` makes."""
+    why = {"necrosis": "negated", "fat": "decoy"}.get(concept)
+    state = "absent" if why else "present"
+    return {"concept": concept, "state": state, "p": 0.05 if why else 0.95, "why": why or "region"}
+
+
+def format_1(store: Store) -> None:
+    """Rewrite the shards of an OUT as they were before samples stated what is known."""
+    entries = read_manifest(store)["shards"]
+    infos = []
+    for split in sorted({e["split"] for e in entries}):
+        index, shards = read_index(store, split)
+        reader = ShardReader(store, shards)
+        items = []
+        for row in index.to_pylist():
+            image, text = (
+                reader.read(row["shard"], row[f"{part}_offset"], row[f"{part}_size"])
+                for part in ("image", "json")
+            )
+            items.append((completed(json.loads(text)), image, row["format"]))
+        sizes = ShardsConfig(max_bytes=20_000)
+        with mock.patch("shards.pack.dump", lambda sample: dump(_old(sample))):
+            infos += pack(items, store, split, sizes)
+    with mock.patch("shards.pack.FORMAT", 1):
+        write_manifest(store, infos, config().digest())
+
+
+def _old(sample: dict[str, Any]) -> dict[str, Any]:
+    new = ("concepts", "ignored", "slide", "exhaustive", "exhaustive_why", "count", "count_why")
+    regions = [{k: v for k, v in r.items() if k not in new} for r in sample["regions"]]
+    return {k: v for k, v in sample.items() if k not in new} | {"regions": regions}
 
 
 def config() -> Any:

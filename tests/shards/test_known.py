@@ -37,8 +37,15 @@ def one() -> Sample:
         {"concept": "necrosis", "why": "negated", "start": 21, "end": 29},
         {"concept": "hepatocyte", "why": "site", "start": None, "end": None},
         {"concept": "bone", "why": "decoy", "start": None, "end": None},
-        {"concept": "gland", "why": "decoy", "start": None, "end": None},
     ]
+    value["concepts"] = [
+        {"concept": name, "state": state, "p": None, "why": "-"}
+        for name, state in (
+            ("gland", "present"), ("stroma", "present"), ("necrosis", "absent"), ("bone", "absent"),
+            ("keratin", "unknown"), ("mucin", "unknown"), ("nerve", "unknown"),
+            ("hepatocyte", "unknown"),
+        )
+    ]  # fmt: skip
     return Sample(value, image, extension, "train")
 
 
@@ -60,7 +67,14 @@ def test_only_the_confirmed_is_absent(one: Sample) -> None:
 
 
 def test_what_may_have_more_is_said(one: Sample) -> None:
-    assert unsettled(one.value, 0.9) == ["gland", "keratin", "mucin", "nerve", "stroma"]
+    assert unsettled(one.value, 0.9) == [
+        "gland",
+        "hepatocyte",
+        "keratin",
+        "mucin",
+        "nerve",
+        "stroma",
+    ]
     gland = next(r for r in one.value["regions"] if r["concept"] == "gland")
     gland["exhaustive"] = 0.95
     assert "gland" not in unsettled(one.value, 0.9)
@@ -110,6 +124,6 @@ def test_coco_and_lvis_name_the_absent(
     (picture,) = data["images"]
     assert {names[i] for i in picture["neg_category_ids"]} == {"necrosis", "bone"}
     open_ = {names[i] for i in picture["not_exhaustive_category_ids"]}
-    assert open_ == {"gland", "stroma", "keratin", "mucin", "nerve"}
+    assert open_ == {"gland", "stroma", "keratin", "mucin", "nerve", "hepatocyte"}
     annotated = {names[a["category_id"]] for a in data["annotations"]}
     assert annotated == {"gland", "stroma"}

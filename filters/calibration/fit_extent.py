@@ -1,0 +1,363 @@
+"""Writes `filters/data/extent.json`: `python -m filters.calibration.fit_extent --data DATA`.
+
+What a segmenter leaves out, measured on tiles whose truth is complete: fresh phantoms and labelled
+tiles of patients that no network was trained on. A fifth of the latter, by slide, is left to
+`tests.bench.completeness`. All is cross-fitted by slide or laboratory, as the decision is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from filters.batch import model_scores
+from filters.calibration.curves import isotonic
+from filters.calibration.fit import PARTS, fit_decision, parts
+from filters.calibration.labelled import FOLDS, Labelled, phantoms, read_folders
+from filters.calibration.logistic import moments
+from filters.calibration.survey import survey
+from filters.calibration.train import half_hidden, write
+from filters.completeness import log_odds, named_batch
+from filters.config import FilterConfig
+from filters.decide import MORE_LIKELY_RIGHT, decide
+from filters.decision import Calibration, Decision, expand, inputs
+from filters.extent import (
+    EMBEDDED,
+    FOUND_NOTHING,
+    SPREAD,
+    Counts,
+    Extent,
+    Interval,
+    Presence,
+    to_json,
+)
+from filters.scores import GEOMETRY, OWN
+from filters.stage import Score
+from miner.core.threads import fix_threads
+from ner.concepts import concepts
+from ner.families import family
+from segmenters.protocol import Segmenter
+
+SEEDS = {384: 7_404, 256: 7_405, 512: 7_406}  # side of the phantoms, px -> seed
+APART = FOLDS - 1  # fold of the labelled tiles that is left to the benchmark
+RECALL, REACHED = 0.8, 0.9  # of the pixels, and of the objects, from which on a mask is all of it
+REAL_WEIGHT = 4.0  # phantoms are many and alike, see `filters.calibration.train`
+ABSENT_ASKED = 12  # absent concepts that a tile is asked for
+MIN_SHOWN = 8  # pictures with and without a concept each, below which its family speaks for it
+MIN_COUNTED = 20  # masks of a concept, below which nothing is said of its number
+COVERAGE = 0.96  # share of the labelled numbers that an interval holds; 90 % is what is stated
+RIDGE = 30.0  # of the penalty on squared weights
+MADE = "phantoms"
+# What is left out is no matter of whether the mask agrees with its name.
+FEATURES = (
+    "confidence",
+    *OWN,
+    *(name for name in GEOMETRY if name not in ("geometry_overlap", "geometry_inside")),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """The file's content, and what was held out of each part that gave it.
+
+    Attributes:
+        extent: for the file.
+        table: the rows with a mask.
+        whole: float64 (n,), cross-fitted probability that a mask is all of its concept.
+        low: float64 (n,), cross-fitted bounds of log((true + .5) / (found + .5)), NaN where none.
+        high: float64 (n,), likewise.
+    """
+
+    extent: Extent
+    table: pa.Table
+    whole: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def fit_extent(table: pa.Table, sources: Sequence[str]) -> Fitted:
+    """Fit everything on a survey.
+
+    Args:
+        table: see `filters.calibration.survey.survey`.
+        sources: names of the labelled data, for the file.
+    """
+    drawn = table.filter(pc.greater(pc.fill_null(table["area_px"], 0), 0))
+    drawn = decide(drawn, FilterConfig())
+    presence = fit_presence(table, drawn)
+    weight = weights(drawn)
+    fitted = fit_decision(
+        _as_asked(drawn).append_column("right", pa.array(is_whole(drawn))),
+        weight,
+        weight,
+        sources,
+        FEATURES,
+    )
+    counts, low, high = fit_counts(drawn, fitted.decision, weight)
+    known = {n: one for n, one in fitted.decision.calibrations.items() if _known(n, one)}
+    whole = dataclasses.replace(fitted.decision, calibrations=known)
+    extent = Extent(presence, whole, counts, tuple(sources))
+    return Fitted(extent, drawn, fitted.probability, low, high)
+
+
+def is_whole(table: pa.Table) -> np.ndarray:
+    """Whether each mask is all of its concept in the picture, bool (n,)."""
+    recall, reached = (_numbers(table, name) for name in ("recall", "reached"))
+    single = np.array(table["kind"].to_pylist(), object) == "object"
+    with np.errstate(invalid="ignore"):
+        return (recall >= RECALL) & (~single | (reached >= REACHED))
+
+
+def weights(table: pa.Table) -> np.ndarray:
+    """How much each row counts, float64 (n,)."""
+    return np.where(_texts(table, "source") == MADE, 1.0, REAL_WEIGHT)
+
+
+def fit_presence(table: pa.Table, drawn: pa.Table) -> dict[str, Presence]:
+    """Presence by concept, family, and of all.
+
+    Args:
+        table: the survey.
+        drawn: its rows with a mask, with verdicts.
+    """
+    asked, there = _texts(table, "asked"), np.array(table["present"].to_pylist(), bool)
+    logit = np.full(table.num_rows, FOUND_NOTHING)
+    logit[_numbers(table, "area_px") > 0] = log_odds(_numbers(drawn, "score"))
+    weight = weights(table)
+    known = concepts()
+    kin = np.array([family(known[name], known[name].kind) for name in asked], object)
+    groups = {f"concept:{name}": asked == name for name in sorted(set(asked))}
+    groups |= {f"family:{name}": kin == name for name in sorted(set(kin))}
+    groups["global"] = np.ones(len(asked), bool)
+    found = {}
+    for name, rows in groups.items():
+        shown, lacking = int((rows & there).sum()), int((rows & ~there).sum())
+        if min(shown, lacking) >= MIN_SHOWN or name == "global":
+            found[name] = presence_of(logit[rows], there[rows], weight[rows])
+    return found
+
+
+def presence_of(logit: np.ndarray, there: np.ndarray, weight: np.ndarray) -> Presence:
+    """The map of one concept, at even odds.
+
+    Args:
+        logit: float64 (n,), log odds of the mask, `FOUND_NOTHING` without one.
+        there: bool (n,), whether the picture shows it.
+        weight: float64 (n,).
+    """
+    even = np.where(there, weight / weight[there].sum(), weight / weight[~there].sum())
+    # Answers alike, those without a mask above all, are one point.
+    values, at = np.unique(logit, return_inverse=True)
+    mass = np.bincount(at, even)
+    x, y = isotonic(values, np.bincount(at, even * there) / mass, mass)
+    # One picture more of each kind: nothing is certain after n of them.
+    one = 1 / (min(there.sum(), (~there).sum()) + 2)
+    return Presence(x, np.clip(y, one, 1 - one), int(there.sum()), int((~there).sum()))
+
+
+def fit_counts(
+    table: pa.Table, decision: Decision, weight: np.ndarray
+) -> tuple[Counts, np.ndarray, np.ndarray]:
+    """How far the number of objects is off, and the cross-fitted bounds of every row.
+
+    Args:
+        table: rows with a mask and with verdicts.
+        decision: whose inputs are used.
+        weight: float64 (n,).
+
+    Returns:
+        The counts; bounds of log((true + .5) / (found + .5)), float64 (n,), NaN where none.
+    """
+    batch = named_batch(table)
+    scores = model_scores(batch, decision.features, decision.segmenters)
+    x = inputs(scores, decision.features, decision.centers, batch.concept, batch.family)
+    mean, scale = moments(x, weight)
+    design = np.concatenate([expand(x, mean, scale), np.ones((len(x), 1))], axis=1)
+    found = np.nan_to_num(batch.columns["geometry_objects"])
+    y = np.log((_numbers(table, "true") + 0.5) / (found + 0.5))
+    rows = (batch.kind == "object") & (found >= 1)
+    rows &= (_numbers(table, "score") >= MORE_LIKELY_RIGHT) & np.isfinite(y)
+    part = parts(table)
+    center = _crossed(design, y, weight, rows, part)
+    error = np.log(np.abs(y - center) + math.exp(SPREAD[0]))
+    spread = np.exp(np.clip(_crossed(design, error, weight, rows, part), *SPREAD))
+    off = (y - center) / spread
+    real = _texts(table, "source") != MADE
+    low, high = np.full(len(y), np.nan), np.full(len(y), np.nan)
+    intervals = {}
+    for name in sorted(set(batch.concept[rows])):
+        own = rows & (batch.concept == name)
+        if (bounds := _bounds(off, own, real)) is None:
+            continue
+        intervals[name] = Interval(*bounds, int(own.sum()))
+        for k in range(PARTS):
+            held = own & (part == k)
+            if held.any() and (seen := _bounds(off, own & (part != k), real)) is not None:
+                low[held] = (center + seen[0] * spread)[held]
+                high[held] = (center + seen[1] * spread)[held]
+    counts = Counts(
+        mean,
+        scale,
+        ridge(design[rows], y[rows], weight[rows]),
+        ridge(design[rows], error[rows], weight[rows]),
+        intervals,
+    )
+    return counts, low, high
+
+
+def ridge(design: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted ridge regression; the last column, the intercept, is free. float64 (f,)."""
+    penalty = np.full(design.shape[1], RIDGE)
+    penalty[-1] = 1e-6
+    inner = (design * weight[:, None]).T @ design + np.diag(penalty)
+    return np.linalg.solve(inner, design.T @ (weight * y))
+
+
+def _crossed(
+    design: np.ndarray, y: np.ndarray, weight: np.ndarray, rows: np.ndarray, part: np.ndarray
+) -> np.ndarray:
+    """Predictions for every row from models that never saw its part, float64 (n,)."""
+    out = np.zeros(len(y))
+    for k in range(PARTS):
+        seen = rows & (part != k)
+        if seen.any():
+            out[part == k] = design[part == k] @ ridge(design[seen], y[seen], weight[seen])
+    return out
+
+
+def _bounds(off: np.ndarray, own: np.ndarray, real: np.ndarray) -> tuple[float, float] | None:
+    """Conformal bounds of one concept: those that hold on phantoms and on tiles alike."""
+    kinds = [off[own & which] for which in (real, ~real)]
+    enough = [values for values in kinds if len(values) >= MIN_COUNTED]
+    if not enough:
+        return None
+    low, high = zip(*(_quantiles(np.sort(values)) for values in enough), strict=True)
+    return min(low), max(high)
+
+
+def _quantiles(ordered: np.ndarray) -> tuple[float, float]:
+    """Both tails of ascending values, with the correction for how few there are."""
+    n, tail = len(ordered), (1 - COVERAGE) / 2
+    beyond = min(math.ceil((n + 1) * (1 - tail)), n)
+    return float(ordered[n - beyond]), float(ordered[beyond - 1])
+
+
+def _known(name: str, one: Calibration) -> bool:
+    """Whether a calibration rests on enough of its own masks, or is of a family."""
+    return not name.startswith("concept:") or one.right + one.wrong >= 2 * MIN_SHOWN
+
+
+def _as_asked(table: pa.Table) -> pa.Table:
+    """Each row judged as what it was asked for, without an earlier answer of that name."""
+    return table.drop_columns(["asked_as", "right"])
+
+
+def _texts(table: pa.Table, name: str) -> np.ndarray:
+    return np.array(table[name].to_pylist(), object)
+
+
+def _numbers(table: pa.Table, name: str) -> np.ndarray:
+    return np.array([np.nan if v is None else v for v in table[name].to_pylist()], float)
+
+
+def labelled(data: Sequence[Path], apart: bool) -> Iterator[Labelled]:
+    """Labelled tiles of patients that nothing was trained on, every second one without its scale.
+
+    Args:
+        data: folders of labelled tiles.
+        apart: those that are left to the benchmark, or the others.
+    """
+    complete = (t for t in read_folders(data) if t.kept and (t.absent or _complete(t)))
+    return half_hidden(t for t in complete if (t.fold == APART) == apart)
+
+
+def _complete(tile: Labelled) -> bool:
+    return any(truth.exhaustive for truth in tile.truth.values())
+
+
+def surveyed(
+    data: Sequence[Path], phantom_tiles: int, segmenter: Segmenter, config: FilterConfig
+) -> pa.Table:
+    """Answers on the labelled tiles and on fresh phantoms; half of these are 384 px wide."""
+    drawn = (
+        half_hidden(phantoms(phantom_tiles // (2 if side == 384 else 4), seed, side))
+        for side, seed in SEEDS.items()
+    )
+    tiles = itertools.chain(labelled(data, False), *drawn)
+    return survey(tiles, segmenter, Score(config), ABSENT_ASKED)
+
+
+def summary(fitted: Fitted) -> list[str]:
+    """Lines that say how well the cross-fitted figures hold, by kind of picture."""
+    table = fitted.table
+    name, source = _texts(table, "asked"), _texts(table, "source")
+    whole = is_whole(table)
+    true, found = _numbers(table, "true"), _numbers(table, "geometry_objects")
+    low = (found + 0.5) * np.exp(fitted.low) - 0.5
+    high = (found + 0.5) * np.exp(fitted.high) - 0.5
+    held = (true >= np.floor(low)) & (true <= np.ceil(high))
+    lines = []
+    for kind, mine in ((MADE, source == MADE), ("tiles", source != MADE)):
+        sure = mine & (fitted.whole >= 0.9)
+        lines.append(f"{kind}: said to be all {int(sure.sum())}, of them {whole[sure].mean():.3f}")
+        told = mine & np.isfinite(fitted.low)
+        lines.append(f"{kind}: {int(told.sum())} numbers, in the interval {held[told].mean():.3f}")
+        for one in sorted(set(name[told])):
+            rows = told & (name == one)
+            width = np.median((high / np.maximum(low, 0.5))[rows])
+            lines.append(
+                f"  {one}: {int(rows.sum())}, in it {held[rows].mean():.3f}, "
+                f"most over fewest {width:.2f}"
+            )
+    for level, presence in fitted.extent.presence.items():
+        gone = np.interp(FOUND_NOTHING, presence.x, presence.y)
+        lines.append(
+            f"{level}: shown by {presence.present}, not by {presence.absent}; "
+            f"there though nothing was found {gone:.2f}"
+        )
+    return lines
+
+
+def main() -> None:
+    """Survey, fit, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, nargs="*", default=[], help="folders of labelled tiles"
+    )
+    parser.add_argument("--out", type=Path, default=EMBEDDED)
+    parser.add_argument("--phantoms", type=int, default=220)
+    parser.add_argument(
+        "--survey", type=Path, nargs="*", default=[], help="read the answers from here instead"
+    )
+    parser.add_argument("--answers", type=Path, help="also write the answers here")
+    arguments = parser.parse_args()
+    fix_threads(1)
+    if arguments.survey:
+        tables = [pq.read_table(path) for path in arguments.survey]
+        table = pa.concat_tables(tables, promote_options="default")
+        apart = (_texts(table, "source") != MADE) & (_numbers(table, "fold") == APART)
+        table = table.filter(pa.array(~apart))
+    else:
+        from segmenters.embedded import EmbeddedSegmenter
+
+        table = surveyed(arguments.data, arguments.phantoms, EmbeddedSegmenter(), FilterConfig())
+    if arguments.answers:
+        pq.write_table(table, arguments.answers)
+    fitted = fit_extent(table, sorted(set(table["source"].to_pylist())))
+    write(arguments.out, to_json(fitted.extent))
+    print("\n".join(summary(fitted)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""What is known of every concept that a caption names or a segmenter was asked for.
+
+Present, absent or unknown: a caption names some of what a picture shows, and what it does not name
+is unknown, not absent. So is what it names without a mask that stood up, and what it denies that a
+segmenter found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from ner.concepts import concepts
+from ner.families import related
+from shards.sample import ABSENT, PRESENT, UNKNOWN
+
+Row = Mapping[str, Any]
+
+
+def states(
+    mentions: Sequence[Row],
+    candidates: Sequence[Row],
+    grounded: Collection[str],
+    absent_below: float,
+) -> list[dict[str, Any]]:
+    """State of every concept named or asked, those that are named first.
+
+    Absence is confirmed by an answer: one that found nothing, or none that scores. What no
+    segmenter knows, what another caption of the picture affirms, and what is a kind, part or whole
+    of something that is there, is confirmed by nobody.
+
+    Args:
+        mentions: of the caption.
+        candidates: of its picture, with verdicts and extent (`filters.completeness`).
+        grounded: concepts with a region.
+        absent_below: see `filters.absent_below`.
+
+    Returns:
+        Rows {concept, state, p, why}; see `shards.sample.ConceptModel`.
+    """
+    named: dict[str, list[Row]] = {}
+    for mention in mentions:
+        named.setdefault(mention["concept"], []).append(mention)
+    asked: dict[str, list[Row]] = {}
+    for candidate in candidates:
+        asked.setdefault(candidate["concept"], []).append(candidate)
+    there = {*grounded, *(c["concept"] for c in candidates if c["keep"])}
+    there |= {m["concept"] for m in mentions if m["polarity"] == "affirmed"}
+    table = concepts()
+    rows = []
+    for name in [*named, *sorted(asked.keys() - named.keys())]:
+        answers = asked.get(name, [])
+        kin = any(related(name, other, table) for other in there)
+        state, why = _state(
+            named.get(name, []), answers, name in grounded, kin, _gone(answers, absent_below)
+        )
+        found = [c["presence"] for c in answers if c["presence"] is not None]
+        rows.append(
+            {"concept": name, "state": state, "p": max(found) if found else None, "why": why}
+        )
+    return rows
+
+
+def negatives(mentions: Sequence[Row], known: Sequence[Row]) -> list[dict[str, Any]]:
+    """Negatives of one sample: hard ones, findings and decoys.
+
+    Args:
+        mentions: of its caption.
+        known: its `states`.
+
+    Returns:
+        Rows {concept, why, start, end}: "negated" where the picture confirms what the caption
+        denies, "site" where the concept cannot occur in that organ, "decoy" (null offsets) where
+        an absent concept was asked for and nothing convincing was found.
+    """
+    gone = {row["concept"]: row["why"] for row in known if row["state"] == ABSENT}
+    rows = [
+        {"concept": m["concept"], "why": "negated", "start": m["start"], "end": m["end"]}
+        for m in mentions
+        if m["polarity"] == "negated" and m["concept"] in gone
+    ]
+    rows += [
+        {"concept": m["concept"], "why": "site", "start": m["start"], "end": m["end"]}
+        for m in mentions
+        if m["polarity"] == "affirmed" and m["reason"] == "finding"
+    ]
+    decoys = sorted(name for name, why in gone.items() if why == "decoy")
+    return rows + [{"concept": n, "why": "decoy", "start": None, "end": None} for n in decoys]
+
+
+def _state(
+    mentions: Sequence[Row], answers: Sequence[Row], grounded: bool, kin: bool, gone: bool
+) -> tuple[str, str]:
+    """State of a concept, and why."""
+    polarities = {m["polarity"] for m in mentions}
+    roles = {role for c in answers for role in c["roles"]}
+    if grounded:
+        return PRESENT, "region"
+    if "affirmed" in polarities:
+        return UNKNOWN, _unmasked(mentions, answers)
+    if "uncertain" in polarities:
+        return UNKNOWN, "uncertain"
+    if "positive" in roles:
+        return UNKNOWN, "affirmed_elsewhere"
+    if not answers:
+        return UNKNOWN, "not_asked"
+    if not gone:
+        # Every answer that failed, else something that may be it.
+        silent = [c["reason"] for c in answers if c["score"] is None and c["reason"] != "empty"]
+        return UNKNOWN, silent[0] if len(silent) == len(answers) else "found"
+    if kin:
+        return UNKNOWN, "kin"
+    if "negated" in polarities:
+        return ABSENT, "negated"
+    return (ABSENT, "decoy") if "decoy" in roles else (UNKNOWN, "denied_elsewhere")
+
+
+def _unmasked(mentions: Sequence[Row], answers: Sequence[Row]) -> str:
+    """Why something that is affirmed has no region."""
+    said = [m["reason"] for m in mentions if m["polarity"] == "affirmed" and m["reason"]]
+    if said:
+        return said[0]
+    best = max(answers, key=lambda c: c["score"] or 0.0, default=None)
+    return "not_asked" if best is None else best["failed"] or best["reason"] or "unnamed"
+
+
+def _gone(answers: Sequence[Row], absent_below: float) -> bool:
+    """Whether a concept was looked for and not found in a convincing way."""
+    if not any(c["score"] is not None or c["reason"] == "empty" for c in answers):
+        return False
+    found = ((c["score"] or 0.0, c["presence"] or 0.0) for c in answers)
+    return all(max(both) < absent_below for both in found)
+
+
+def ignored(mentions: Sequence[Row], candidates: Sequence[Row], known: Sequence[Row]) -> list[Row]:
+    """Of every named concept that stays unknown, the best mask that was not kept.
+
+    Args:
+        mentions: of the caption.
+        candidates: of its picture, with verdicts and masks.
+        known: `states` of the sample.
+    """
+    named = {m["concept"] for m in mentions}
+    unknown = [r["concept"] for r in known if r["state"] == UNKNOWN and r["concept"] in named]
+    found = []
+    for name in unknown:
+        masks = [c for c in candidates if c["concept"] == name and c["area_px"]]
+        found += sorted(masks, key=lambda c: (-(c["score"] or 0.0), c["segmenter"]))[:1]
+    return found
