@@ -20,6 +20,7 @@ from miner.config import Config
 from miner.core import beacon
 from miner.core.errors import Refused, lacks_memory
 from miner.core.extras import installed
+from miner.core.terminal import safe_logs
 from miner.stages import Name
 
 POLL_S = 1.0
@@ -174,6 +175,7 @@ def main(fd: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return
+    safe_logs()
     connection = multiprocessing.connection.Connection(fd)
     config, names, eager = connection.recv()
     worker: Any = None

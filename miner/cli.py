@@ -26,9 +26,10 @@ with at_once():
         segment,
         shards,
     )
-    from miner.core.errors import DISK, Refused
+    from miner.core.errors import DISK, PASSING, Refused
     from miner.core.extras import installed
     from miner.core.rooms import check_rooms
+    from miner.core.terminal import safe_logs, say
     from miner.version import __version__
 
 
@@ -46,7 +47,7 @@ app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"histomine {__version__}")
+        say(f"histomine {__version__}")
         raise typer.Exit
 
 
@@ -83,21 +84,22 @@ def main() -> None:
 
     Exit codes: 0 finished, 1 a check failed, 2 refused in one line, 130 interrupted.
     """
+    safe_logs()
     try:
         check_rooms()
         with installed():
             app()
     except KeyboardInterrupt:  # before or after a command; within one, typer leaves with 130
-        print(LINE, file=sys.stderr)
+        say(LINE, err=True)
         sys.exit(EXIT)
     except Refused as error:
-        print(f"miner: {error}", file=sys.stderr)
+        say(f"miner: {error}", err=True)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in DISK:
+        if error.errno not in DISK | PASSING:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(f"miner: {where}{error.strerror}", file=sys.stderr)
+        say(f"miner: {where}{error.strerror}", err=True)
         sys.exit(2)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from miner.child import Child, Died, Late, Raised
 from miner.config import Config
 from miner.core.errors import DISK, Refused
+from miner.core.shown import shown
 from miner.core.store import Store
 from miner.corpora.plan import UnitRef, unit_rows
 from miner.stages import NAMES, Name
@@ -237,7 +238,7 @@ class IsolatedWorker:
     @staticmethod
     def _fault(child: Child, reason: str, detail: str) -> Fault:
         rows = child.rows.get(child.picture or "", [])
-        return Fault(reason, child.stage, child.picture, tuple(rows), detail)
+        return Fault(reason, child.stage, child.picture, tuple(rows), shown(detail))
 
 
 def _from_outside(error: Died | Late) -> bool:

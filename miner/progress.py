@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +16,8 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+from miner.core.terminal import say
 
 
 class Lines:
@@ -51,7 +52,7 @@ class Lines:
         self._say("verdicts, duplicates, shards, ledger, report")
 
     def _say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        say(text, err=True)
 
 
 class Bar:
@@ -78,7 +79,7 @@ class Bar:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.progress.console.print(text, highlight=False, soft_wrap=True)
 
     def barrier(self) -> None:
         """Say what comes next."""

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import json
 import platform
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
@@ -23,6 +22,7 @@ from miner.config import Config, difference
 from miner.core.contents import contents
 from miner.core.errors import Refused
 from miner.core.layout import NOTEBOOK, RUN
+from miner.core.shown import all_masked
 from miner.core.store import Store
 from miner.corpora.config import corpus_name
 from miner.corpora.plan import Plan, UnitRef, load_rows, make_plan
@@ -324,7 +324,7 @@ def describe(config: Config, plan: Plan, files: Mapping[str, str]) -> dict[str, 
             versions[package] = metadata.version(package)
     units = json.dumps([config.identity(), dict(files), plan.fingerprint], sort_keys=True)
     return {
-        "config": _without_secrets(config.model_dump(mode="json")),
+        "config": all_masked(config.model_dump(mode="json")),
         "identity": config.identity(),
         "hash": config.digest(),
         "run": hashlib.sha256(units.encode()).hexdigest(),
@@ -334,17 +334,6 @@ def describe(config: Config, plan: Plan, files: Mapping[str, str]) -> dict[str, 
         "versions": versions,
         "files": dict(files),
     }
-
-
-def _without_secrets(value: Any) -> Any:
-    """The value with user:password parts of URLs cut out."""
-    if isinstance(value, dict):
-        return {k: _without_secrets(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_without_secrets(v) for v in value]
-    if isinstance(value, str):
-        return re.sub(r"(\w+://)[^/@\s]+@", r"\1", value)
-    return value
 
 
 def _check_folder(store: Store) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -41,7 +40,7 @@ def show(text: str, mentions: Sequence[Mention], facts: Sequence[Fact], console:
         for mention in mentions:
             table.add_row(
                 f"{mention.start}:{mention.end}",
-                escape(mention.text),
+                Text(mention.text),
                 f"{mention.concept} ({mention.kind})",
                 Text(mention.polarity, STYLES[mention.polarity]),
                 "yes" if mention.groundable else f"no: {explain(mention, facts)}",
@@ -49,9 +48,7 @@ def show(text: str, mentions: Sequence[Mention], facts: Sequence[Fact], console:
             )
         console.print(table)
     for fact in facts:
-        console.print(
-            f"{fact.kind}: {fact.value} ({fact.start}:{fact.end})", markup=False, highlight=False
-        )
+        console.print(f"{fact.kind}: {fact.value} ({fact.start}:{fact.end})", highlight=False)
 
 
 def explain(mention: Mention, facts: Sequence[Fact]) -> str:

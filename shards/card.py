@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from miner.core.layout import LEAKS
 from miner.core.parts import Part, find
+from miner.core.shown import all_masked
 from miner.core.store import Store
 from shards.croissant import croissant
 from shards.pack import FOLDER, ShardInfo, read_parquet
@@ -63,7 +64,7 @@ def write_card(
             {"name": name, "kind": kind, "rows": counts["statuses"].get(name, {})}
             for name, kind in sorted(kinds.items())
         ],
-        "thresholds": _without_paths(config.filters.model_dump(mode="json")),
+        "thresholds": _without_paths(all_masked(config.filters.model_dump(mode="json"))),
         "target": config.filters.target,
         "versions": _versions(),
         "digest": config.digest(),

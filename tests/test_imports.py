@@ -1,6 +1,7 @@
 """Imports follow the pipeline, in no circle, and Ray stays in the runner."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +89,17 @@ def test_no_imports_go_in_a_circle():
 def test_ray_is_imported_by_the_runner_alone():
     users = [m for m, names in IMPORTS.items() if any(n.split(".")[0] == "ray" for n in names)]
     assert users == ["miner.runner"]
+
+
+def test_what_users_see_goes_through_the_terminal():
+    """`miner.core.terminal` takes passwords and commands to the terminal out of it."""
+    tools = ("miner.core.terminal", "miner.report.notebook", "filters.calibration.train")
+    past = re.compile(r"\btyper\.echo\(|(?<![\w.])(?:print|Console)\(|\bstd(?:out|err)\.write\(")
+    wrong = [
+        f"{module}: {line.strip()}"
+        for module, path in SOURCES.items()
+        if module not in tools and ".training" not in module
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if past.search(line)
+    ]
+    assert not wrong

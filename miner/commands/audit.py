@@ -31,16 +31,15 @@ def audit(
     """Draw masks to judge and write the page to judge them on; with --judgements, the precision."""
     from typing import get_args
 
-    from rich.console import Console
-
     from miner.audit.estimate import earlier as by_stratum
     from miner.audit.folder import PAGE, read_audit, write_audit
     from miner.audit.judgements import read_judgements
     from miner.audit.population import By
     from miner.core.errors import Refused
     from miner.core.store import Store
+    from miner.core.terminal import Terminal
 
-    store, console = Store(out), Console()
+    store, console = Store(out), Terminal()
     if judgements:
         _estimate(store, judgements, masks, console)
         return
@@ -60,7 +59,7 @@ def audit(
         f" {len(drawn['items']) - len(real)} planted",
         highlight=False,
     )
-    console.print(f"Open {store.path(PAGE)}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"Open {store.path(PAGE)}", soft_wrap=True, highlight=False)
 
 
 def _estimate(store: Any, files: list[Path], masks: Path | None, console: Any) -> None:
@@ -91,10 +90,10 @@ def _estimate(store: Any, files: list[Path], masks: Path | None, console: Any) -
         table.add_section()
     console.print(table)
     for line in words(found):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
     if masks is not None:
         n = write_labels(store, drawn, judged, masks)
-        console.print(f"{n} label maps written to {masks}", markup=False, soft_wrap=True)
+        console.print(f"{n} label maps written to {masks}", soft_wrap=True)
 
 
 def words(found: dict[str, Any]) -> list[str]:
@@ -147,20 +146,19 @@ def release(
     ] = None,
 ) -> None:
     """Write a release of an audited run, when its precision holds; exit 1 says what falls short."""
-    from rich.console import Console
-
     from miner.audit.release import release as gate
     from miner.core.store import Store
+    from miner.core.terminal import Terminal
 
     outcome = gate(Store(out), audit, to, min_precision, drop_failing, accept_license or [])
-    console = Console()
+    console = Terminal()
     for line in outcome.said:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
     for line in outcome.reasons:
-        console.print(f"not released: {line}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"not released: {line}", highlight=False, soft_wrap=True)
     if outcome.reasons:
         raise typer.Exit(1)
-    console.print(f"Released: {to}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Released: {to}", highlight=False, soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

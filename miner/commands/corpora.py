@@ -16,16 +16,16 @@ def plan(
     set_: Sets = None,
 ) -> None:
     """Plan the work units of a run, without running them."""
-    from rich.console import Console
     from rich.table import Table
 
     from miner.core.store import Store
+    from miner.core.terminal import Terminal
     from miner.corpora.plan import make_plan
     from miner.load_config import load_config
 
     settings = load_config(config, set_ or [], corpus or [], out)
     made = make_plan(settings.corpora, settings.runner.unit_rows, Store(settings.out))
-    console = Console()
+    console = Terminal()
     table = Table("corpus", "rows", "pictures", "units", title=f"Plan in {settings.out}/plan")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -33,7 +33,7 @@ def plan(
         table.add_row(name, f"{rows:,}", f"{made.images[name]:,}", f"{made.units[name]:,}")
     console.print(table)
     for problem in made.problems:
-        console.print(f"problem: {problem}", markup=False, soft_wrap=True)
+        console.print(f"problem: {problem}", soft_wrap=True)
 
 
 def inspect(
@@ -43,16 +43,15 @@ def inspect(
     """Say what a path holds: corpus, counts, missing files, spread, and the settings to paste."""
     import json
 
-    from rich.console import Console
-
+    from miner.core.terminal import Terminal, say
     from miner.corpora.inspect import examine, show
 
     for path in paths:
         found = examine(path)
         if json_:
-            typer.echo(json.dumps(found, ensure_ascii=False, sort_keys=True))
+            say(json.dumps(found, ensure_ascii=False, sort_keys=True))
         else:
-            show(found, Console())
+            show(found, Terminal())
 
 
 def register(app: typer.Typer) -> None:

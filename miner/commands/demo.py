@@ -13,10 +13,11 @@ def demo(
     seed: Annotated[int, typer.Option(help="equal seeds give equal bytes")] = 0,
 ) -> None:
     """Write phantom corpora: synthetic tissue with captions and truth."""
+    from miner.core.terminal import say
     from miner.demo import write_demo
 
     write_demo(directory, captions, seed)
-    typer.echo(f"wrote {captions} captions to {directory}: quilt, pathcap, pathgen, expert_masks")
+    say(f"wrote {captions} captions to {directory}: quilt, pathcap, pathgen, expert_masks")
 
 
 def register(app: typer.Typer) -> None:

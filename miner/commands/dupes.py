@@ -12,15 +12,15 @@ def dupes(
     n: Annotated[int, typer.Option("--n", min=0, help="pairs on the page")] = 200,
 ) -> None:
     """Show the pictures that were dropped as duplicates beside those that stay."""
-    from rich.console import Console
     from rich.table import Table
 
     from miner.core.store import Store
+    from miner.core.terminal import Terminal
     from miner.report.dupes import counted_by_level, pairs, write_page
 
     store = Store(out)
     found = pairs(store)
-    console = Console()
+    console = Terminal()
     if not found:
         console.print("No picture was dropped as a duplicate.")
         return
@@ -30,7 +30,7 @@ def dupes(
     console.print(table)
     for pair in found[:n]:
         line = f"{pair.how} {pair.similarity:.3f}  {pair.dropped} for {pair.keeper}"
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
     page = store.path(write_page(store, found[:n], len(found)))
     console.print(f"Drawn to {page}, the least similar first", soft_wrap=True)
 

@@ -22,10 +22,9 @@ def evaluate(
     """Compare mined regions with expert masks, each once per picture."""
     import json
 
-    from rich.console import Console
-
     from miner.core.errors import Refused
     from miner.core.store import Store
+    from miner.core.terminal import Terminal
     from miner.evaluate.compare import evaluate as compare
     from miner.evaluate.worst import write_worst
 
@@ -35,13 +34,13 @@ def evaluate(
             json_file.write_text(json.dumps(found, indent=2) + "\n")
         except OSError as error:
             raise Refused(f"--json {json_file}: {error.strerror}") from None
-    console = Console()
+    console = Terminal()
     console.print(_table(found))
     for line in words(found):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
     if worst is not None:
         n = write_worst(Store(out), masks, worst)
-        console.print(f"The worst {n} are drawn in {worst}", markup=False, soft_wrap=True)
+        console.print(f"The worst {n} are drawn in {worst}", soft_wrap=True)
 
 
 def _table(found: Mapping[str, Any]) -> Any:

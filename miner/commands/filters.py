@@ -15,14 +15,14 @@ def refilter(
     set_: Sets = None,
 ) -> None:
     """Give a run new verdicts from its stored scores; no model runs."""
-    from rich.console import Console
     from rich.table import Table
 
     from miner.barrier.refilter import refilter as judge
+    from miner.core.terminal import Terminal
     from miner.run import write_report
 
     changes = judge(out, set_ or [], write_report)
-    console = Console()
+    console = Terminal()
     for line in changes.settings:
         console.print(line, highlight=False)
     for title, rows in (("regions kept", changes.concepts), ("dropped for", changes.reasons)):
@@ -39,15 +39,15 @@ def show(
     png: Annotated[Path | None, typer.Option(help="overlay; default SAMPLE_ID.png")] = None,
 ) -> None:
     """Explain the verdict on every candidate mask of one sample, and draw them."""
-    from rich.console import Console
     from rich.table import Table
 
     from miner.core.errors import Refused
     from miner.core.store import Store
+    from miner.core.terminal import Terminal
     from miner.report.show import chain, find, overlay
 
     shown = find(Store(out), key)
-    console = Console()
+    console = Terminal()
     state = shown.sample["status"]
     if shown.sample["reason"]:
         state += f" ({shown.sample['reason']})"
@@ -55,7 +55,7 @@ def show(
     if shown.sample["duplicate_of"]:
         keeper, similarity = shown.sample["duplicate_of"], shown.sample["similarity"]
         console.print(f"{keeper} stays for it, similarity {similarity:.3f}", highlight=False)
-    console.print(shown.caption, highlight=False, markup=False)
+    console.print(shown.caption, highlight=False)
     for one in shown.candidates:
         table = Table("", "", title=one["concept"], title_justify="left", show_header=False)
         for name, value in chain(one):
@@ -90,6 +90,7 @@ def calibrate(
     from filters.calibration.refit import refit
     from filters.config import FilterConfig
     from miner.core.errors import Refused
+    from miner.core.terminal import say
     from miner.load_config import load_config
     from segmenters.config import SegmentConfig
 
@@ -100,7 +101,7 @@ def calibrate(
     elif set_:
         raise Refused("--set: needs --config, the configuration that it changes")
     for line in refit(masks, out, segment, filters, references_only):
-        typer.echo(line)
+        say(line)
 
 
 def register(app: typer.Typer) -> None:

@@ -31,8 +31,9 @@ def register(app: typer.Typer) -> None:
         """Convert a CLIP checkpoint of open_clip, CONCH or BiomedCLIP for the filters."""
         from filters.clip.convert import convert as run
         from miner.core.errors import Refused
+        from miner.core.terminal import say
 
         if activation not in (None, "gelu", "quick_gelu"):
             raise Refused(f"--activation: {activation!r} is neither gelu nor quick_gelu")
         kind = run(checkpoint, out, activation, tokenizer)
-        typer.echo(f"{out}: {kind}; set filters.clip.model to this folder")
+        say(f"{out}: {kind}; set filters.clip.model to this folder")

@@ -20,22 +20,21 @@ def ner(
     """Print what a caption names, or write what the captions of a file name."""
     import json
 
-    from rich.console import Console
-
     from miner.core.errors import Refused
+    from miner.core.terminal import Terminal
     from ner.extractor import Extractor
     from ner.files import config_of, rows_of, write_rows
     from ner.show import show
 
     extractor = Extractor(config_of(set_ or []))
-    console = Console()
+    console = Terminal()
     if not text.endswith(".jsonl"):
         if out is not None:
             raise Refused(f"--out: needs a .jsonl file to read, got the caption {text[:40]!r}")
         (found,) = extractor([text])
         show(text, found.mentions, found.facts, console)
         for note in found.notes:
-            console.print(note, markup=False)
+            console.print(note)
         return
     rows = rows_of(text)
     if out is None:
@@ -44,9 +43,7 @@ def ner(
             show(row["caption"], found.mentions, found.facts, console)
         return
     written = write_rows(rows, extractor, out)
-    console.print(
-        json.dumps({"rows": written, **extractor.summary()}), markup=False, soft_wrap=True
-    )
+    console.print(json.dumps({"rows": written, **extractor.summary()}), soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

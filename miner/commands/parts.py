@@ -18,17 +18,17 @@ def offered() -> str:
 
 def parts() -> None:
     """List readers, segmenters, scores, exporters and tasks, and the packages they are from."""
-    from rich.console import Console
     from rich.table import Table
 
     from miner.core.parts import BUILT_IN, kinds, offers
+    from miner.core.terminal import Terminal
 
     table = Table("group", "kind", "from", box=None)
     for group in BUILT_IN:
         theirs = offers(group)
         for kind in kinds(group):
             table.add_row(group, kind, theirs.get(kind, "histomine"))
-    Console().print(table)
+    Terminal().print(table)
 
 
 def register(app: typer.Typer) -> None:

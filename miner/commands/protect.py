@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
         from filters.dedupe.prints import read
         from filters.embed import embedder
         from miner.core.errors import Refused
+        from miner.core.terminal import say
         from miner.core.wording import counted
 
         if out.suffix != ".parquet":
@@ -40,4 +41,4 @@ def register(app: typer.Typer) -> None:
         except OSError as error:
             raise Refused(f"--out {out}: {error.strerror}") from None
         patients = f", {counted(len(prints.patients), 'patient')}" if prints.patients else ""
-        typer.echo(f"{out}: fingerprints of {counted(len(prints), 'picture')}{patients}")
+        say(f"{out}: fingerprints of {counted(len(prints), 'picture')}{patients}")

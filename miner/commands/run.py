@@ -40,49 +40,44 @@ def run(
         settings = load_config(config, set_ or [], corpus or [], out, workers)
         os.environ.update(environment(settings.runner.threads))  # before numpy and torch load
 
-        from rich.console import Console
-
         from miner.core.layout import REPORT
+        from miner.core.terminal import Terminal, say
         from miner.progress import reporting
         from miner.report.summary import print_summary
         from miner.run import run as mine
 
     try:
-        with once(), reporting(Console(stderr=True)) as progress:
+        with once(), reporting(Terminal(stderr=True)) as progress:
             outcome = mine(settings, progress, ray, retry_isolated, takeover)
     except KeyboardInterrupt:
-        typer.echo(LINE, err=True)
+        say(LINE, err=True)
         raise typer.Exit(EXIT) from None
-    console = Console()
+    console = Terminal()
     print_summary(outcome.store, console)
     if outcome.finished_before:
         console.print("Nothing was left to do.")
-    console.print(
-        f"Report: {outcome.store.path(REPORT)}", soft_wrap=True, markup=False, highlight=False
-    )
+    console.print(f"Report: {outcome.store.path(REPORT)}", soft_wrap=True, highlight=False)
     console.print(
         f"Next:   miner validate {quote(settings.out)}",
         soft_wrap=True,
-        markup=False,
         highlight=False,
     )
 
 
 def status(out: Annotated[str, typer.Argument(help="output folder or URL of a run")]) -> None:
     """Say how far a run is, from its files alone."""
-    from rich.console import Console
-
     from miner.cluster.lease import state
     from miner.core.layout import RUN, check_out
     from miner.core.store import Store
+    from miner.core.terminal import Terminal
     from miner.report.summary import print_status
 
     store = Store(out)
     check_out(store)
     rows = store.read_json(RUN)["rows"]
-    console = Console()
+    console = Terminal()
     if line := state(store):
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        console.print(line, soft_wrap=True, highlight=False)
     print_status(store, sum(rows.values()), console, at_work=line.startswith("running"))
 
 

@@ -25,6 +25,7 @@ def segment(
 
     from miner.core.errors import Refused
     from miner.core.pixels import decode
+    from miner.core.terminal import say
     from miner.core.threads import fix_threads
     from miner.load_config import load_config
     from miner.report.words import explain
@@ -47,8 +48,8 @@ def segment(
     except (OSError, ValueError) as error:
         raise Refused(f"{target}: {error}") from None
     for segmenter, candidate in rows:
-        typer.echo(describe(segmenter, candidate))
-    typer.echo(f"wrote {target}")
+        say(describe(segmenter, candidate))
+    say(f"wrote {target}")
 
 
 def register(app: typer.Typer) -> None:

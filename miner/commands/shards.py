@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
         """Render a run in the dialect of a consumer."""
         from miner.core.errors import Refused
         from miner.core.store import Store
+        from miner.core.terminal import say
         from miner.core.wording import counted
         from shards.export.options import read_options
         from shards.export.run import dialect, samples
@@ -43,11 +44,11 @@ def register(app: typer.Typer) -> None:
         except OSError as error:
             raise Refused(f"--out {folder}: {error.strerror or error}") from None
         for text, count in done.losses.most_common():
-            typer.echo(f"{count:>8}  {text}")
+            say(f"{count:>8}  {text}")
         for note in done.notes:
-            typer.echo(f"note: {note}")
+            say(f"note: {note}")
         losses = counted(done.losses.total(), "loss", "losses") + " listed in LOSSES.jsonl"
-        typer.echo(
+        say(
             f"{folder}: {to}, {done.written:,} of {counted(done.samples, 'sample')} written; "
             f"{losses if done.losses else 'nothing lost'}"
         )
@@ -59,15 +60,16 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Check every byte, sample and sum of a finished run."""
         from miner.core.store import Store
+        from miner.core.terminal import say
         from miner.core.wording import counted
         from shards.validate import validate as check
 
         report = check(Store(out))
         for fault in report.faults[:most]:
-            typer.echo(f"BROKEN {fault}")
+            say(f"BROKEN {fault}")
         if len(report.faults) > most:
-            typer.echo(f"... and {len(report.faults) - most} more")
-        typer.echo(
+            say(f"... and {len(report.faults) - most} more")
+        say(
             f"{counted(report.samples, 'sample')}, {counted(report.regions, 'region')}, "
             f"{report.bytes / 1e6:.1f} MB: {counted(len(report.faults), 'fault')}"
         )

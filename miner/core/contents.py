@@ -12,6 +12,7 @@ import fsspec
 
 from miner.core.errors import Refused
 from miner.core.settings import SHIPPED, Files, Settings
+from miner.core.shown import all_masked
 
 Place = tuple[str | int, ...]
 
@@ -52,12 +53,13 @@ def contents(settings: Settings) -> dict[str, str]:
 def identity(settings: Settings) -> dict[str, Any]:
     """What makes two configurations the same: settings, with files by their content.
 
-    A setting that stands for the same bytes as what ships is as good as that.
+    A setting that stands for the same bytes as what ships is as good as that, and an address is the
+    same with another password.
 
     Raises:
         Refused: a file cannot be read.
     """
-    plain = settings.model_dump(mode="json")
+    plain = all_masked(settings.model_dump(mode="json"))
     for at, section in sections(settings):
         here: Any = plain
         for step in at:

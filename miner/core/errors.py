@@ -2,17 +2,24 @@
 
 import errno
 
+from miner.core.shown import shown
+
 
 class Refused(Exception):
     """Something the user must change: a wrong path, an unknown key, a missing model.
 
     The message is one line that names file and field. The command line prints it without a
-    traceback and exits with 2.
+    traceback and exits with 2. Addresses in it lose their passwords and keys.
     """
+
+    def __init__(self, message: object = ""):
+        super().__init__(shown(str(message)))
 
 
 # What the machine refuses, not the program.
-DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG})
+# What it may get over: a failing disk or server of files, too many files open.
+PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE})
 
 # Libraries with an allocator of their own say it in their own words.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "insufficient memory")

@@ -8,21 +8,24 @@ all later requests, once that has been seen to help.
 from __future__ import annotations
 
 import asyncio
+import base64
 import concurrent.futures
 import importlib
 import json
 import logging
 import os
 import re
+import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from miner.core.answers import text_of
 from miner.core.budget import Budget
-from miner.core.errors import Refused
+from miner.core.errors import Refused, lacks_memory
 from miner.core.llm_settings import LlmSettings
 from miner.core.replies import Replies
+from miner.core.shown import HIDDEN, masked
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,6 +43,8 @@ _ABOUT_SCHEMA = re.compile(
     re.IGNORECASE,
 )
 _WORDS = 300  # characters of a server's message that are kept
+_MOST_BYTES = 8 << 20  # of an answer, unpacked
+_LEAST_SECRET = 8  # characters from which on a secret is taken out of answers: `none` is a word
 _IMAGE_TOKENS = 1000  # estimate for a picture in a question: the order of what models take
 
 
@@ -92,6 +97,7 @@ class Client:
         self._settings = settings
         self._replies = Replies(settings.cache)
         self._key = os.environ.get(settings.key_env)
+        self._secrets = _secrets(settings.base_url, self._key)
         self._stopped = False
         # Names of what is sent beside model and messages; only a refusal changes them.
         self._unknown: set[str] = set()
@@ -161,7 +167,13 @@ class Client:
             return self._problem(str(failure), failure.words)
         finally:
             self.budget.settle(tokens_in, tokens_out, *used)
-        value = question.read(content)
+        try:
+            value = question.read(content)
+        except Exception as error:  # whatever an answer leads its reader to, it is no answer
+            if lacks_memory(error):
+                raise
+            log.warning("an answer could not be read: %s", type(error).__name__)
+            value = None
         if value is None:
             return self._problem("unreadable")
         self._replies.put(question.record, content)
@@ -171,7 +183,7 @@ class Client:
         self.counts[problem] += 1
         if words and problem not in self.said:
             self.said[problem] = words
-            log.warning("%s: %s: %s", self._settings.base_url, problem, words)
+            log.warning("%s: %s: %s", masked(self._settings.base_url), problem, words)
         return Reply(None, problem)
 
     def _parameters(self, question: Question[Any]) -> dict[str, Any]:
@@ -215,11 +227,15 @@ class Client:
                 else:
                     self.counts["asked_plainly"] += 1
             except openai.APIConnectionError as error:
-                raise _Failed("connection", words=str(error.__cause__ or error)) from error
-            except (openai.OpenAIError, ValueError) as error:
+                words = self._hidden(str(error.__cause__ or error))
+                raise _Failed("connection", words=words) from error
+            except (openai.OpenAIError, ValueError, TypeError, RecursionError) as error:
                 raise _Failed("not_json") from error
         self._adapt(refused)
-        return self._content(reply, question)
+        try:
+            return self._content(reply, question)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise _Failed("not_json") from error  # the client does not look at an answer's shape
 
     def _adapt(self, refused: Sequence[str]) -> None:
         """Leave out, from now on, what the server named in refusing, now that it answered."""
@@ -238,14 +254,14 @@ class Client:
         if not isinstance(reply, openai.types.chat.ChatCompletion):
             raise _Failed("not_json")
         usage = reply.usage
-        used = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
+        used = (_count(usage.prompt_tokens), _count(usage.completion_tokens)) if usage else (0, 0)
         if not reply.choices:
             raise _Failed("no_choices", used)
         choice = reply.choices[0]
         message = getattr(choice, "message", None)
         refusal = getattr(message, "refusal", None)
         if choice.finish_reason == "content_filter" or refusal:
-            raise _Failed("refused", used, str(refusal or "")[:_WORDS])
+            raise _Failed("refused", used, self._hidden(str(refusal or ""))[:_WORDS])
         content = text_of(getattr(message, "content", None))
         if content is None or not content.strip():
             raise _Failed("empty", used)
@@ -253,7 +269,8 @@ class Client:
             used = (_tokens_in(question.messages), len(content) // 4 + 1)
         if choice.finish_reason == "length":
             self.counts["cut"] += 1
-        return content, used
+        content = content.encode("utf-8", "replace").decode()  # JSON can hold half characters
+        return self._hidden(content, _LEAST_SECRET), used
 
     def _words(self, error: Any) -> str:
         """What the server said, in one line, without the key."""
@@ -261,8 +278,31 @@ class Client:
         if isinstance(body, dict):
             body = body.get("message") or _faults(body) or body
         text = body if isinstance(body, str) else json.dumps(body, default=str)
-        text = text.replace(self._key, "…") if self._key else text
-        return " ".join(text.split())[:_WORDS]
+        return " ".join(self._hidden(text).split())[:_WORDS]
+
+    def _hidden(self, text: str, least: int = 1) -> str:
+        """Without secrets of at least so many characters that the server repeats."""
+        for secret in self._secrets:
+            if len(secret) >= least:
+                text = text.replace(secret, HIDDEN)
+        return text if least > 1 else masked(text)
+
+
+def _secrets(url: str, key: str | None) -> list[str]:
+    """What is sent along that nobody else may see, as it may be spelled; the longest first."""
+    parts = urllib.parse.urlsplit(url)
+    found = [key, parts.password]
+    found += [value for _, value in urllib.parse.parse_qsl(parts.query)]
+    if parts.username or parts.password:
+        pair = f"{parts.username or ''}:{parts.password or ''}"
+        found += [pair, base64.b64encode(urllib.parse.unquote(pair).encode()).decode()]
+    found += [urllib.parse.unquote(secret) for secret in found if secret]
+    return sorted({secret for secret in found if secret}, key=lambda s: (-len(s), s))
+
+
+def _count(value: Any) -> int:
+    """A number of tokens; 0 for anything else."""
+    return value if isinstance(value, int) and 0 < value < 1 << 40 else 0
 
 
 def _refused(error: Any, words: str, parameters: dict[str, Any]) -> tuple[str | None, bool]:
@@ -310,7 +350,7 @@ def _tokens_in(messages: Sequence[dict[str, Any]]) -> int:
 
 
 def _open(settings: LlmSettings, key: str) -> Any:
-    """An openai client for which `timeout_s` is a deadline, however slowly an answer drips."""
+    """An openai client that waits at most `timeout_s`, and holds so much of an answer at most."""
     import openai
 
     base = openai.DefaultAsyncHttpxClient
@@ -320,9 +360,24 @@ def _open(settings: LlmSettings, key: str) -> Any:
         async def send(self, request: Any, **options: Any) -> Any:
             try:
                 async with asyncio.timeout(settings.timeout_s):
-                    return await super().send(request, **options)
+                    response = await super().send(request, **{**options, "stream": True})
+                    return await whole(response)
             except TimeoutError as error:
                 raise http.ReadTimeout("no whole answer in time", request=request) from error
+
+    async def whole(response: Any) -> Any:
+        parts, size = [], 0
+        async for part in response.aiter_bytes():
+            parts.append(part)
+            size += len(part)
+            if size > _MOST_BYTES:
+                await response.aclose()
+                raise http.ReadError("an endless answer", request=response.request)
+        packed = ("content-encoding", "content-length", "transfer-encoding")
+        headers = [(k, v) for k, v in response.headers.multi_items() if k.lower() not in packed]
+        return http.Response(
+            response.status_code, headers=headers, content=b"".join(parts), request=response.request
+        )
 
     return openai.AsyncOpenAI(
         base_url=settings.base_url,

@@ -118,13 +118,13 @@ def show(found: dict[str, Any], console: Console) -> None:
     pictures = f"{counted(found['images'], 'picture')}, {found['missing']:,} of them missing"
     console.print(f"{counted(found['rows'], 'row')}, {pictures}")
     if found["missing_names"]:
-        console.print(f"missing, for example: {', '.join(found['missing_names'])}", markup=False)
+        console.print(f"missing, for example: {', '.join(found['missing_names'])}")
     for problem in found["problems"]:
-        console.print(f"problem: {problem}", markup=False, soft_wrap=True)
+        console.print(f"problem: {problem}", soft_wrap=True)
     if found["unreadable"]:
         reasons = ", ".join(f"{reason} {n}" for reason, n in found["unreadable"].items())
         console.print(f"of {found['spread_rows']:,} rows looked at, cannot be read: {reasons}")
-    console.print(f"licence: {found['license']}", markup=False)
+    console.print(f"licence: {found['license']}")
     table = Table("", "value (rows)", title=f"Spread of {found['spread_rows']:,} rows")
     for dimension, counts in found["spread"].items():
         shown = ", ".join(f"{value} {n}" for value, n in list(counts.items())[:8])
@@ -136,11 +136,11 @@ def show(found: dict[str, Any], console: Console) -> None:
         samples.add_row(str(sample["row"]), Text(sample["image"]), Text(sample["caption"]))
     console.print(samples)
     console.print("Settings:\n")
-    console.print(found["config"], markup=False, soft_wrap=True)
+    console.print(found["config"], soft_wrap=True)
     (settings,) = yaml.safe_load(found["config"])["corpora"]
     if set(settings) == {"kind", "path"}:
         corpus = shlex.quote(f"{settings['kind']}={settings['path']}")
         part = find("corpora", found["corpus"])
         file = part.configuration if isinstance(part, CorpusPart) else "quickstart.yaml"
         command = f"miner run {file} --out OUT --corpus {corpus}"
-        console.print(f"or: {command}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"or: {command}", highlight=False, soft_wrap=True)

@@ -21,6 +21,7 @@ from miner.core.masks import decode
 from miner.core.pixels import decode as decode_image
 from miner.core.store import Store
 from miner.report.outlines import COLOURS, Colour, draw
+from shards.sample import KEY
 
 KEPT, DROPPED = COLOURS[0], COLOURS[3]  # green, red
 INK = (40, 40, 40)
@@ -51,6 +52,8 @@ def find(store: Store, key: str) -> Shown:
     """
     check_out(store)
     sample, corpus = _ledger_row(store, key)
+    if not KEY.fullmatch(sample["sample_id"]):  # it names the file that is drawn to
+        raise Refused(f"{key}: its sample_id is {sample['sample_id']!r}, which no run writes")
     for mark in read_marks(store).values():
         samples = read_table(store, mark, "samples", ["sample_id", "image_id", "caption"])
         for row in samples.to_pylist():

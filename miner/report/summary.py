@@ -82,10 +82,10 @@ def print_summary(store: Store, console: Console) -> None:
             console.print(f"{name}: " + ", ".join(f"{k} {n}" for k, n in sorted(calls.items())))
     missing = {k: why for mark in found_marks for k, why in mark["missing"].items()}
     for what, why in sorted(missing.items()):
-        console.print(f"{what}: {why}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{what}: {why}", highlight=False, soft_wrap=True)
     for name in store.names("plan", suffix=".json"):
         for problem in store.read_json(name)["problems"]:
-            console.print(f"problem: {problem}", markup=False, soft_wrap=True)
+            console.print(f"problem: {problem}", soft_wrap=True)
 
 
 def print_status(store: Store, captions: int, console: Console, at_work: bool = False) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from miner.core.answers import spoken, values
 
 _POLARITIES = ("affirmed", "negated", "uncertain")
+_LONGEST_NAME = 80  # characters of a concept
 
 
 class Span(NamedTuple):
@@ -98,8 +99,12 @@ def _span(place: tuple[int, int], answer: dict[str, Any]) -> Span:
     return Span(
         *place,
         polarity if polarity in _POLARITIES else "uncertain",
-        concept if isinstance(concept, str) else "",
+        concept if isinstance(concept, str) and _is_name(concept) else "",
     )
+
+
+def _is_name(concept: str) -> bool:
+    return len(concept) <= _LONGEST_NAME and concept.isprintable()
 
 
 def _whole_words(caption: str, start: int, end: int) -> bool:

@@ -34,6 +34,18 @@ def test_a_full_disk_is_one_line_that_names_the_file(monkeypatch, capsys, tmp_pa
     assert not list((tmp_path / "a").iterdir())
 
 
+@pytest.mark.parametrize("number", [errno.EFBIG, errno.EIO, errno.EMFILE, errno.ESTALE])
+def test_what_files_cannot_do_is_one_line_that_names_the_file(monkeypatch, capsys, number):
+    def app():
+        raise OSError(number, os.strerror(number), "/out/units/a.json")
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err == f"miner: /out/units/a.json: {os.strerror(number)}\n"
+
+
 def test_version_and_completion_are_offered():
     said = CliRunner().invoke(cli.app, ["--version"])
     assert (said.exit_code, said.output) == (0, f"histomine {__version__}\n")

@@ -1,11 +1,13 @@
 import hashlib
+import json
 import shutil
 
 import pytest
 
 from filters import decision
-from miner.core.contents import contents
+from miner.core.contents import contents, identity
 from miner.core.errors import Refused
+from miner.core.llm_settings import LlmSettings
 from miner.load_config import check_config
 
 QUILT = {"kind": "quilt", "path": "a"}
@@ -138,3 +140,14 @@ def test_how_the_work_is_spread_makes_no_other_run():
     gpu = {"resources": {"segment": {"num_gpus": 1}}, "workers": 7, "in_flight": 9}
     assert config(runner=gpu).digest() == config().digest()
     assert config(runner={"unit_rows": 5}).digest() != config().digest()
+
+
+def test_an_address_is_the_same_with_another_password_and_not_at_another_place():
+    def at(url):
+        return identity(LlmSettings(base_url=url, model="m"))
+
+    first = at("http://user:canary@host/v1?api-key=canary&api-version=1")
+    assert at("http://user:two@host/v1?api-key=b&api-version=1") == first
+    assert at("http://user:one@other/v1?api-key=a&api-version=1") != first
+    assert at("http://user:one@host/v1?api-key=a&api-version=2") != first
+    assert "canary" not in json.dumps(first)

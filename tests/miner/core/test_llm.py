@@ -1,13 +1,17 @@
 """The client of language models: whose fault a refusal is, deadlines, and what is recorded."""
 
 import asyncio
+import contextlib
+import gzip
 import json
 import time
 
 import pytest
 
+from filters.judge import parse
 from miner.core.llm import Client, Question
 from miner.core.llm_settings import LlmSettings
+from ner.llm.reply import items
 from tests.llm_server import completion
 
 FORMAT = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
@@ -171,3 +175,98 @@ def test_what_could_be_read_is_recorded_for_all_who_ask_the_same(serve, tmp_path
     assert [r.value for r in ask([question("a"), question("a")])] == ["YES", "YES"]
     assert client(server, cache=str(tmp_path))([question("a")])[0].value == "YES"
     assert len(server.requests) == 1
+
+
+SHAPES = {
+    "a list": [1, 2],
+    "a number": 7,
+    "a string": "hello",
+    "null": None,
+    "choices are text": {"choices": "hello"},
+    "choices are numbers": {"choices": [1, 2]},
+    "choices are null": {"choices": None},
+    "choices are empty": {"choices": []},
+    "a choice is null": {"choices": [None]},
+    "a choice is a list": {"choices": [[]]},
+    "no message": {"choices": [{"finish_reason": "stop"}]},
+    "a message that is text": {"choices": [{"message": "yes"}]},
+    "content is a number": {"choices": [{"message": {"content": 7}}]},
+    "content is an object": {"choices": [{"message": {"content": {"a": 1}}}]},
+    "content is nested lists": {"choices": [{"message": {"content": [[["yes"]]]}}]},
+    "refusal is an object": {"choices": [{"message": {"content": "yes", "refusal": {"a": 1}}}]},
+    "usage is a list": {**completion("yes"), "usage": [1]},
+    "usage is text": {**completion("yes"), "usage": {"prompt_tokens": "many"}},
+    "usage is negative": {**completion("yes"), "usage": {"prompt_tokens": -(10**9)}},
+    "usage is beyond numbers": {**completion("yes"), "usage": {"completion_tokens": 1e300}},
+    "finish reason is a list": completion("yes", finish_reason=[]),
+    "half a character": completion("yes \ud800"),
+    "brackets": completion("[" * 30_000),
+    "a number of 5,000 digits": completion('{"verdict": ' + "9" * 5000 + "}"),
+    "objects within objects": completion('{"a":' * 3000 + "1" + "}" * 3000),
+}
+READERS = {"words": str.upper, "mentions": items, "verdict": parse}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_an_answer_of_any_shape_is_a_value_or_a_problem(serve, name):
+    server = serve(lambda body: (200, json.dumps(SHAPES[name]).encode()))
+    for reader, read in READERS.items():
+        messages = [{"role": "user", "content": reader}]
+        (reply,) = client(server)([Question(reader.encode(), messages, read)])
+        assert (reply.value is None) != (reply.problem is None)
+        assert not isinstance(reply.value, str) or reply.value.encode()
+
+
+def test_bytes_that_are_no_json_and_answers_without_end(serve):
+    def endless(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                handler.wfile.write(b" " * 65536)
+
+    def bomb(handler):
+        packed = gzip.compress(bytes(1 << 26))
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Content-Length", str(len(packed)))
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            handler.wfile.write(packed)
+
+    for answer in ((200, b"\xff\xfe{"), (200, b""), (200, b"<html>", "text/html"), endless, bomb):
+        server = serve(lambda body, answer=answer: answer)
+        (reply,) = client(server)([question("a")])
+        assert reply.problem in ("not_json", "connection")
+
+
+def test_what_reading_an_answer_raises_is_that_answers_problem(serve):
+    def read(content):
+        raise KeyError(content)
+
+    server = serve(lambda body: completion("yes"))
+    (reply,) = client(server)([Question(b"a", [{"role": "user", "content": "a"}], read)])
+    assert reply.problem == "unreadable"
+
+
+def test_no_secret_comes_back(serve, monkeypatch, caplog, tmp_path):
+    monkeypatch.setenv("A_KEY", "canary-key-0123")
+    echo = "key canary-key-0123, Basic dXNlcjpjYW5hcnktcHc=, canary-pw, canary-query"
+
+    def answer(body):
+        if text_of(body) == "refuse":
+            return 403, json.dumps({"error": {"message": echo}}).encode()
+        return completion(f'{{"mentions": [], "said": "{echo}"}}')
+
+    server = serve(answer)
+    url = server.url.replace("http://", "http://user:canary-pw@") + "?api-key=canary-query"
+    settings = LlmSettings(base_url=url, model="m", key_env="A_KEY", cache=str(tmp_path), retries=0)
+    ask = Client(settings, "x")
+    good, bad = ask([question("a"), question("refuse")])
+    assert bad.problem == "http_403"
+    recorded = "".join(p.read_text() for p in tmp_path.rglob("*.json"))
+    assert "MENTIONS" in good.value
+    assert "mentions" in recorded
+    for text in (good.value.lower(), ask.said["http_403"], caplog.text, recorded):
+        assert "canary" not in text
+        assert "dXNlcjpjYW5hcnktcHc" not in text

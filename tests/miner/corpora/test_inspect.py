@@ -5,12 +5,12 @@ import tarfile
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from rich.console import Console
 from typer.testing import CliRunner
 
 from miner.cli import app
 from miner.config import Config
 from miner.core.errors import Refused
+from miner.core.terminal import Terminal
 from miner.corpora.inspect import examine, show
 from tests.miner.corpora.layouts import (
     image_table,
@@ -120,7 +120,7 @@ def test_brackets_in_captions_are_shown_as_they_are(tmp_path, capsys):
     folder = tmp_path / "my [b] pictures"
     pairs(folder)
     min(folder.rglob("*.txt")).write_text("Fat [/i] and [bold]glands[/bold].")
-    show(examine(str(folder)), Console(width=200))
+    show(examine(str(folder)), Terminal(width=200))
     said = capsys.readouterr().out
     assert "Fat [/i] and [bold]glands[/bold]." in said
     assert f"--corpus 'pairs={folder}'" in said
