@@ -87,8 +87,12 @@ def ask_all(
     """Candidates of every segmenter, and where figures are drawn on the picture, bool (H, W).
 
     Segmenters see the picture without its arrows, scale bars and letters, and none of these is in a
-    mask. See `ask` for the arguments.
+    mask. Where none of them looks at the picture, it is not searched for figures. See `ask` for the
+    arguments.
     """
+    if not any(one.searches for one in segmenters):
+        nothing = np.zeros(image.shape[:2], bool)
+        return [ask(one, image, mpp, prompts, name) for one in segmenters], nothing
     drawn = figures.drawn(image)
     shown = figures.without(image, drawn)
     found = [ask(one, shown, mpp, prompts, name) for one in segmenters]

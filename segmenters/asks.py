@@ -79,8 +79,9 @@ def asks(
         kinds.setdefault(mention["concept"], mention["kind"])
     named = {mention["concept"] for mention in mentions}
     positive = {name for name, found in roles.items() if "positive" in found}
-    decoys = _decoys(named, positive, sites_of(facts), supported, image_id)
-    for concept in decoys[: config.decoys if roles else 0]:
+    wanted = config.decoys if roles else 0
+    decoys = _decoys(named, positive, sites_of(facts), supported, image_id) if wanted else []
+    for concept in decoys[:wanted]:
         roles[concept] = {"decoy"}
         kinds[concept] = table[concept].kind
     return [
@@ -120,7 +121,7 @@ def _decoys(
     free = [
         concept
         for name, concept in table.items()
-        if all(absent(one) for one in shown[name]) and supported(name)
+        if supported(name) and all(absent(one) for one in shown[name])
     ]
 
     def unsure(name: str) -> int:

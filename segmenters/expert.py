@@ -63,7 +63,7 @@ def _answer(prompt: Prompt, size: tuple[int, int]) -> Candidate:
         return Candidate(name, wording, None, reason="empty", trusted=True)
     if prompt.kind == "object" and prompt.given.apart:
         labels = decode_labels(counts, size)
-        return Candidate(name, wording, labels > 0, labels, 1.0, trusted=True)
+        return Candidate(name, wording, labels > 0, labels, 1.0, instances=counts, trusted=True)
     mask = np.logical_or.reduce([decode(one, *size) for one in counts])
     return Candidate(name, wording, mask, None, 1.0, trusted=True)
 

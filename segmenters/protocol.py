@@ -58,6 +58,7 @@ class Candidate:
         scores: further named scores of the segmenter (finite floats).
         asked_as: the concept whose mask it is and as which it is judged, where that is another
             than the one asked for (see `segmenters.equivalents`), else None.
+        instances: RLE counts of the objects in `labels`, in order, where they are known already.
         trusted: it is the truth: filters measure it and never reject it, figures are not cut out.
     """
 
@@ -69,6 +70,7 @@ class Candidate:
     reason: str | None = None
     scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
     asked_as: str | None = None
+    instances: tuple[str, ...] | None = None
     trusted: bool = False
 
 

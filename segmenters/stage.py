@@ -56,6 +56,8 @@ class Segment(Stage):
         self.config = config
         self.keep_negatives = keep_negatives
         self.segmenters = registry.build(config, threads)
+        if not any(one.searches for one in self.segmenters):
+            self.config = config.model_copy(update={"decoys": 0})
         self.refine = _refiner(config.refine)
         self.columns = config.columns()
 
@@ -190,7 +192,7 @@ def _row(image_id: str, ask: AskRow, segmenter: str, answer: Candidate) -> dict[
         "prompt": answer.prompt,
         "segmenter": segmenter,
         "counts": encode(mask) if mask is not None else None,
-        "instances": encode_labels(labels) if labels is not None else [],
+        "instances": [] if labels is None else list(answer.instances or encode_labels(labels)),
         "bbox": list(bbox(mask)) if mask is not None else None,
         "area_px": int(mask.sum()) if mask is not None else 0,
         "confidence": float(np.nan_to_num(answer.confidence, nan=0.0)),

@@ -128,7 +128,7 @@ def _lies_in(one: Outlined, regions: list[Outlined]) -> Outlined | None:
     A region of nearly the whole picture says nothing.
     """
     n = int(one.labels.max())
-    if n < 2:
+    if n < 2 or not regions:
         return None
     ys, xs = np.nonzero(one.labels)
     ids = one.labels[ys, xs] - 1

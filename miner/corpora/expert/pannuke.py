@@ -22,7 +22,6 @@ from miner.corpora.expert.tile import (
     Term,
     Tile,
     noted,
-    ranked,
     split_ids,
     stacked,
     whole_numbers,
@@ -118,8 +117,7 @@ class PanNuke(Layout):
         ids = read_part(self.folder, masks, i)
         if ids.ndim != 3 or ids.shape[:2] != picture.shape[:2] or ids.shape[2] < len(TERMS):
             raise BadTile("another_size")
-        numbers = whole_numbers(np.moveaxis(ids[..., : len(TERMS)], -1, 0))
-        maps = [ranked(one) for one in numbers]
+        maps = by_channel(ids, len(TERMS))
         nuclei, shared = stacked(maps)
         outlined = [
             Outlined(str(term.concept), term.phrase, labels)
@@ -133,6 +131,30 @@ class PanNuke(Layout):
             meta={"fold": item.group},
             notes=noted(overlapping_px=shared, split_ids=split_ids(nuclei)),
         )
+
+
+def by_channel(ids: np.ndarray, channels: int) -> list[np.ndarray]:
+    """Label maps of the first channels, int32 (H, W), ids 1..n each; raises `BadTile`.
+
+    Four fifths of a tile are background: only what is not is looked at.
+
+    Args:
+        ids: any numbers (H, W, C), in C order.
+        channels: how many, at most C.
+    """
+    height, width, depth = ids.shape
+    flat = ids.reshape(-1)
+    there = np.flatnonzero(flat != 0)  # of truth values: a third of the time
+    channel = there % depth
+    there, channel = there[channel < channels], channel[channel < channels]
+    numbers = whole_numbers(flat[there])
+    maps = []
+    for one in range(channels):
+        mine = channel == one
+        labels = np.zeros(height * width, np.int32)
+        labels[there[mine] // depth] = np.unique(numbers[mine], return_inverse=True)[1] + 1
+        maps.append(labels.reshape(height, width))
+    return maps
 
 
 def open_array(folder: Folder, name: str) -> Array:

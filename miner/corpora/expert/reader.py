@@ -6,9 +6,11 @@ Each published layout is a kind (`miner.corpora.expert.sets`). The outlines go w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pydantic
 
 from miner.core.errors import Refused
@@ -19,7 +21,7 @@ from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.expert.compose import compose
 from miner.corpora.expert.layouts import open_layout
 from miner.corpora.expert.scale import nuclear_scale
-from miner.corpora.expert.tile import BadTile, Tile
+from miner.corpora.expert.tile import BadTile, Outlined, Tile
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
@@ -82,11 +84,7 @@ class ExpertSet(Reader):
         mpp = self.config.mpp or tile.mpp
         if mpp is not None:
             row.meta["mpp"] = mpp
-        row.given = [
-            {"concept": one.concept, "apart": one.apart, "counts": encode_labels(one.labels)}
-            for one in tile.outlined
-            if one.complete
-        ]
+        row.given = _given([one for one in tile.outlined if one.complete])
         row.caption = tile.caption
         if not row.caption.strip():
             row.caption, told = compose(tile)
@@ -101,8 +99,13 @@ class ExpertSet(Reader):
         return {row.image: self._picture(row) for row in rows}
 
     def _picture(self, row: Row) -> Picture:
-        data = row.where if isinstance(row.where, bytes) else encode(row.where, "png")
-        return check(data, self.config.max_pixels)
+        if isinstance(row.where, bytes):
+            return check(row.where, self.config.max_pixels)
+        height, width = row.where.shape[:2]
+        picture = Picture(width=width, height=height)
+        if width * height > self.config.max_pixels:
+            return dataclasses.replace(picture, status="excluded", reason="too_many_pixels")
+        return dataclasses.replace(picture, data=encode(row.where, "png"), format="png")
 
     def spread(self, rows: list[Row]) -> dict[str, dict[str, int]]:
         """The scale that nuclei speak for, to two digits."""
@@ -112,6 +115,28 @@ class ExpertSet(Reader):
                 said = f"{row.meta['nuclei_mpp']:.2f}"
                 found[said] = found.get(said, 0) + 1
         return {"mpp by nuclei": dict(sorted(found.items(), key=lambda i: (-i[1], i[0])))}
+
+
+def _given(outlined: Sequence[Outlined]) -> list[dict[str, Any]]:
+    """Rows of `miner.core.unit.GIVEN`; objects that the first concept has too are encoded once."""
+    rows: list[dict[str, Any]] = []
+    for one in outlined:
+        same = _same_objects(one, outlined[0]) if rows else None
+        counts = encode_labels(one.labels) if same is None else [rows[0]["counts"][i] for i in same]
+        rows.append({"concept": one.concept, "apart": one.apart, "counts": counts})
+    return rows
+
+
+def _same_objects(one: Outlined, first: Outlined) -> list[int] | None:
+    """Which objects of the first concept those of another are, None where one is none of them."""
+    there = one.labels > 0
+    mine, theirs = one.labels[there], first.labels[there]
+    same = np.zeros(int(mine.max(initial=0)) + 1, np.int64)
+    same[mine] = theirs
+    sizes = np.bincount(first.labels.ravel())
+    if (theirs != same[mine]).any() or (np.bincount(mine)[1:] != sizes[same[1:]]).any():
+        return None
+    return [int(i) - 1 for i in same[1:]]
 
 
 def _meta(tile: Tile) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from skimage.measure import label as components
 
 from miner.corpora.files import Folder
 
+# Up to this id ranks are looked up in a table, which takes a third of the time of sorting.
+_MOST_RANKED = 1 << 20
+
 
 class BadTile(Exception):
     """A picture whose annotation cannot be used; the message is the reason."""
@@ -183,13 +186,10 @@ def whole_numbers(ids: np.ndarray) -> np.ndarray:
     Raises:
         BadTile: `fractional_ids`: negative, not finite, or no whole numbers.
     """
-    if ids.dtype.kind in "iub":
+    with np.errstate(invalid="ignore"):
         numbers = ids.astype(np.int64)
-    else:
-        with np.errstate(invalid="ignore"):
-            numbers = ids.astype(np.int64)
-        if not np.array_equal(numbers, ids):
-            raise BadTile("fractional_ids")
+    if ids.dtype.kind not in "iub" and not (numbers == ids).all():
+        raise BadTile("fractional_ids")
     if numbers.min(initial=0) < 0:
         raise BadTile("fractional_ids")
     return numbers
@@ -201,10 +201,18 @@ def ranked(ids: np.ndarray) -> np.ndarray:
     Args:
         ids: int (H, W), 0 background.
     """
-    labels = np.zeros(ids.shape, np.int32)
-    there = ids > 0
-    labels[there] = np.unique(ids[there], return_inverse=True)[1] + 1
-    return labels
+    top = int(ids.max(initial=0))
+    if top > _MOST_RANKED:
+        labels = np.zeros(ids.shape, np.int32)
+        there = ids > 0
+        labels[there] = np.unique(ids[there], return_inverse=True)[1] + 1
+        return labels
+    rank = np.zeros(top + 1, np.int32)
+    rank[ids.ravel()] = 1
+    rank[0] = 0
+    np.cumsum(rank, out=rank)
+    rank[0] = 0
+    return rank[ids]
 
 
 def stacked(maps: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
