@@ -23,6 +23,7 @@ class Mix(Settings):
         tasks: share of each task among the exchanges, any scale; a task left out is not asked.
         refusals: share of refusals among all exchanges, 0..1, beside the tasks.
         exchanges: most exchanges in a dialogue.
+        certain: least `exhaustive` of a region that is said to be all of its concept.
         think: write the chain of thought of refusals.
         stratum: kind of stratum that is balanced (corpus, organ, stain, …), empty for none.
         max_share: largest share of the dialogues one value of that stratum may take.
@@ -35,6 +36,7 @@ class Mix(Settings):
     )
     refusals: float = pydantic.Field(0.15, ge=0, le=1)
     exchanges: int = pydantic.Field(3, ge=1)
+    certain: float = pydantic.Field(0.9, ge=0, le=1)
     think: bool = True
     stratum: str = "organ"
     max_share: float = pydantic.Field(1.0, gt=0, le=1)

@@ -1,7 +1,7 @@
 """Optional rewording by a language model, kept only when it says the same.
 
-The same means: every grounded phrase verbatim and once, the same numbers, the same polarity, the
-same special tokens.
+The same means: every grounded phrase verbatim and once, the same numbers, as exact and as many of
+all as before, the same polarity, the same special tokens.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _WORDS = (
     "once twice half both several many few"
 )
 _SPELLED = re.compile(rf"\b({'|'.join(_WORDS.split())})\b", re.IGNORECASE)
+_VAGUE = re.compile(r"\b(about|more than|all|every|each|those that|the ones that)\b", re.IGNORECASE)
 _NEGATIVE = re.compile(
     r"\b(no|not|none|never|without|cannot|absent|free of|rules?\b.{0,40}?\bout|denie[sd]|nothing|"
     r"neither|nor|lacks?|excluded?|fails?|unlikely)\b|n't\b",
@@ -47,7 +48,7 @@ def keeps(original: str, reply: str, phrases: Sequence[str]) -> bool:
         return False
     if any(reply.count(p) != 1 for p in phrases):
         return False
-    for pattern in (_NUMBER, _SPELLED, SPECIAL):
+    for pattern in (_NUMBER, _SPELLED, _VAGUE, SPECIAL):
         if Counter(pattern.findall(original)) != Counter(pattern.findall(reply)):
             return False
     # As many denials: one that is lost beside others would turn a clause round.

@@ -64,7 +64,7 @@ def _exchanges(
         count = sum(asked.values()) + 1
         name = max(sorted(open_tasks), key=lambda name: shares[name] * count - asked[name])
         open_tasks.discard(name)
-        exchange = task(name)(sample, rng)
+        exchange = task(name, mix.certain)(sample, rng)
         if exchange is None or exchange.question in questions:
             continue
         questions.add(exchange.question)

@@ -1,13 +1,16 @@
 """Tasks: each turns a grounded sample into one exchange, from what the ledger supports only.
 
-Counts come from object concepts whose single instances passed, sizes where um per pixel are known,
-absence from denials, from searched and unfound decoys, and from the site.
+A number is said as closely as its interval allows, "all of them" only where a region is known to be
+all of its concept, and "no" only of what is confirmed to be absent; sizes where um per pixel are
+known. A refusal may also say that the organ named has no such thing.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +21,10 @@ from miner.core.settings import PartSettings
 from ner.concepts import concepts
 from shards.export.folder import VisualPrompt
 from shards.export.masks import box_of
+from shards.instruct.numbers import said
 from shards.instruct.wordings import THINK, pick
+from shards.known import absent as absent_concepts
+from shards.known import is_whole, states
 from shards.sample import GroundedSample
 
 
@@ -46,17 +52,26 @@ class Exchange:
 class Task(Protocol):
     """Turns a grounded sample into an exchange, None where the sample does not support one."""
 
-    __name__: str
-
     def __call__(self, sample: GroundedSample, rng: random.Random, /) -> Exchange | None:
         """Ask about a sample, with the random choices of `rng`."""
         ...
 
 
-def task(kind: str) -> Task:
-    """A task by its name; it has no settings but its share in a mix."""
+class Certain(PartSettings):
+    """Of a task that says that there is no more.
+
+    Attributes:
+        certain: least `exhaustive` of a region that is said to be all of its concept.
+    """
+
+    certain: float = 0.9
+
+
+def task(kind: str, certain: float = 0.9) -> Task:
+    """A task by its name, with its share of the settings of a mix."""
     part = find("tasks", kind)
-    return part.build(part.Settings(kind=kind), 1)
+    more = {"certain": certain} if issubclass(part.Settings, Certain) else {}
+    return part.build(part.Settings(kind=kind, **more), 1)
 
 
 def name_of(sample: GroundedSample, region: int) -> str:
@@ -86,7 +101,11 @@ def countable(concept: str) -> bool:
 
 
 def _about(
-    task: str, sample: GroundedSample, rng: random.Random, region: int, **fields: object
+    task: str,
+    sample: GroundedSample,
+    rng: random.Random,
+    region: int,
+    **fields: object,
 ) -> Exchange:
     x = name_of(sample, region)
     answer = pick(task, False, rng, x=x, **fields)
@@ -122,14 +141,15 @@ def locate(sample: GroundedSample, rng: random.Random) -> Exchange | None:
 
 
 def count(sample: GroundedSample, rng: random.Random) -> Exchange | None:
-    """Number of single objects; their median size where the scale is known."""
-    region = _any_objects(sample, rng)
-    if region is None:
+    """Number of objects as closely as it is known; their median size where the scale is known."""
+    told = {i: number for i, r in enumerate(sample["regions"]) if (number := said(r.get("count")))}
+    if not told:
         return None
-    instances = sample["regions"][region]["instances"]
-    exchange = _about("count", sample, rng, region, n=len(instances))
+    region = rng.choice(sorted(told))
+    exchange = _about("count", sample, rng, region, n=told[region])
     if sample["mpp"] is None:
         return exchange
+    instances = sample["regions"][region]["instances"]
     areas = [decode(i["counts"], *i["size"]).sum() for i in instances]
     size = 2 * float(np.sqrt(np.median(areas) / np.pi)) * sample["mpp"]
     size_text = f" Their median diameter is about {size:.1f} µm."
@@ -173,21 +193,22 @@ def present(sample: GroundedSample, rng: random.Random) -> Exchange | None:
 
 
 def absent(sample: GroundedSample, rng: random.Random) -> Exchange | None:
-    """Is it there: no, with the reason."""
-    found = absences(sample)
+    """Is it there: no, with the reason; only of what is confirmed to be absent."""
+    found = [(concept, why) for concept, why in absences(sample) if why != "site"]
     if not found:
         return None
     concept, why = rng.choice(found)
     x = spoken(concept)
-    fields = {"x": x, "s": site_of(sample) or ""}
-    return Exchange("absent", pick("present", True, rng, x=x), pick(why, False, rng, **fields))
+    return Exchange("absent", pick("present", True, rng, x=x), pick(why, False, rng, x=x))
 
 
 def absences(sample: GroundedSample) -> list[tuple[str, str]]:
     """(concept, why) of what is not there: denied, searched and not found, or not of the organ.
 
-    A name that a grounded phrase of the sample contains is never among them.
+    The organ speaks only of what nobody named or asked for. A name that a grounded phrase of the
+    sample contains is never among them.
     """
+    known = states(sample)
     there = {r["concept"] for r in sample["regions"]}
     there |= {m["concept"] for m in sample["mentions"] if m["polarity"] != "negated"}
     table = concepts()
@@ -196,15 +217,12 @@ def absences(sample: GroundedSample) -> list[tuple[str, str]]:
             name = str(table[name].parent)
             there.add(name)
     site = site_of(sample)
-    found: dict[str, str] = {}
-    for n in sample["negatives"]:
-        needs_site = n["why"] == "site"
-        if n["concept"] not in there and (site or not needs_site):
-            found.setdefault(n["concept"], n["why"])
+    gone = set(absent_concepts(sample)) - there
+    found = {n["concept"]: n["why"] for n in sample["negatives"] if n["concept"] in gone}
     if site:
         for concept in table.values():
-            if site in concept.not_sites and concept.name not in there:
-                found.setdefault(concept.name, "site")
+            if site in concept.not_sites and concept.name not in {*there, *known}:
+                found[concept.name] = "site"
     return sorted(found.items())
 
 
@@ -244,8 +262,11 @@ def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     )
 
 
-def prompted(sample: GroundedSample, rng: random.Random) -> Exchange | None:
-    """From a point, box or scribble on one object: all instances of its concept."""
+def prompted(sample: GroundedSample, rng: random.Random, certain: float = 0.9) -> Exchange | None:
+    """From a point, box or scribble on one object: the objects of its concept.
+
+    That these are all is asked and said only of a region that is known to be all of its concept.
+    """
     region = _any_objects(sample, rng)
     if region is None:
         return None
@@ -261,17 +282,20 @@ def prompted(sample: GroundedSample, rng: random.Random) -> Exchange | None:
         if kind == "scribble":
             order = sorted(rng.sample(range(len(xs)), min(6, len(xs))), key=lambda i: xs[i])
         points = [[int(xs[i]), int(ys[i])] for i in order]
-    exchange = _about("prompted", sample, rng, region)
-    return dataclasses.replace(exchange, prompt={"kind": kind, "points": points})
+    whole = is_whole(sample["regions"][region], certain)
+    exchange = _about("prompted" if whole else "prompted_some", sample, rng, region)
+    return dataclasses.replace(exchange, task="prompted", prompt={"kind": kind, "points": points})
 
 
-def _part(task: Task) -> Part:
+def _part(task: Callable[[GroundedSample, random.Random], Exchange | None]) -> Part:
     return Part(kind=task.__name__, Settings=PartSettings, build=lambda settings, threads: task)
+
+
+def _prompted(settings: Certain, threads: int) -> Task:
+    return functools.partial(prompted, certain=settings.certain)
 
 
 PARTS = {
     part.kind: part
-    for part in map(
-        _part, (segment, count, locate, describe, compare, present, absent, prompted, refuse)
-    )
-}
+    for part in map(_part, (segment, count, locate, describe, compare, present, absent, refuse))
+} | {"prompted": Part(kind="prompted", Settings=Certain, build=_prompted)}

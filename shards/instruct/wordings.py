@@ -61,6 +61,14 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "I marked one [object|structure] with <vp>: [find|segment|mark] all of its kind.",
         "[Which structure is this|What have I marked]: <vp>? [Mark all of them.|Segment them all.]",
     ),
+    "prompted_some": (
+        "What is [at|under|marked by] <vp>? [Segment|Mark|Outline] [others of its kind|more of it]"
+        "[.| in this image.]",
+        "[Segment|Find|Mark|Outline] [things|structures] [like|of the same kind as] "
+        "[the object at |]<vp>.",
+        "I marked one [object|structure] with <vp>: [find|segment|mark] others of its kind.",
+        "[Which structure is this|What have I marked]: <vp>? [Mark more of them.|Segment others.]",
+    ),
     "refuse": (
         "[Segment|Outline|Locate|Mark|Delineate] the {x} [in this image|in this field|here].",
         "[Describe|Explain] the [look|arrangement|distribution] of the {x} [here|in this image].",
@@ -106,10 +114,13 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "No. [I looked for {x} and found nothing convincing.|A search for {x} gave no sound mask.]",
         "No, [there is no convincing {x} here|I cannot find {x} in this image].",
     ),
-    "site": ("No. This appears to be {s} tissue, where one does not [find|expect] {x}.",),
     "prompted": (
         "[This is one of|You marked one of|It belongs to] the {x}; [all of them are|every instance "
         "is] marked.",
+    ),
+    "prompted_some": (
+        "[This is one of|You marked one of|It belongs to] the {x}; [those that I can make out|the "
+        "ones that I found] are marked.",
     ),
     "refuse_site": (
         "This appears to be {s} tissue, where one does not [find|expect] {x}. "

@@ -18,14 +18,15 @@ import cv2
 import numpy as np
 import torch
 
-from filters.calibration import labelled
+from filters.calibration import fit_extent, labelled
+from filters.calibration.train import half_hidden
 from segmenters.embedded import EmbeddedSegmenter
 from segmenters.protocol import Candidate, Prompt
 from segmenters.routes import ROUTES
 from segmenters.stain import StainSegmenter, support
 from segmenters.stain.scale import resize_to
 from segmenters.training.augment import restain
-from tests.bench import kept, overlap, shares, sheets, tiles
+from tests.bench import completeness, kept, overlap, shares, sheets, tiles
 from tests.bench.baselines import BASELINES
 
 SHARED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -39,7 +40,7 @@ ENTITIES = {concept.replace(" ", "_"): concept for concept in ROUTES} | {
 RELATED = ("tnbc", "dsb2018")
 
 
-PARTS = ("speed", "shares", "phantom", "train", "kept", "real")
+PARTS = ("speed", "shares", "phantom", "train", "kept", "known", "real")
 
 
 def ask(segmenter, encoded, concept: str) -> Candidate:
@@ -239,6 +240,13 @@ def main() -> None:
         if folders:
             source = kept.tiles(folders, args.per_set)
             kept.report("training tiles kept apart", source, segmenters["embedded"])
+    if "known" in args.only:
+        drawn = half_hidden(labelled.phantoms(args.phantoms, tiles.HELD_OUT_SEED + 1))
+        completeness.report("phantoms", drawn, segmenters["embedded"])
+        folders = [f for f in (args.train, args.train2) if f.is_dir()]
+        if folders:
+            apart = fit_extent.labelled(folders, True)
+            completeness.report("training tiles kept apart", apart, segmenters["embedded"])
     if "real" in args.only and args.real.is_dir():
         real = list(tiles.real(args.real))
         answers = overlaps("real tiles", real, segmenters)

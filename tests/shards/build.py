@@ -121,7 +121,16 @@ def sample(i: int, split: str = "train", size: tuple[int, int] | None = None, **
     glands = blobs(rng, height, width, 3)
     stroma = blobs(rng, height, width, 1)
     candidates = [
-        candidate("gland", "object", glands, score=(i % 10) / 10, q_value=(i % 7) / 10),
+        candidate(
+            "gland",
+            "object",
+            glands,
+            score=(i % 10) / 10,
+            q_value=(i % 7) / 10,
+            exhaustive=0.95 if i % 2 else 0.5,
+            count_low=len(glands),
+            count_high=len(glands),
+        ),
         candidate("stroma", "stuff", stroma, score=0.75),
     ]
     negatives = [

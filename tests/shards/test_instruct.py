@@ -20,6 +20,7 @@ from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.run import export
 from shards.instruct.mix import Mix, read_mix
+from shards.instruct.numbers import said
 from shards.instruct.paraphrase import keeps, reworded
 from shards.instruct.run import instructed
 from shards.instruct.tasks import absences, refuse
@@ -113,6 +114,9 @@ def test_exchanges_are_supported(i: int, kind: str, seed: int) -> None:
         if exchange.prompt["kind"] != "box":
             assert all(mask[y, x] for x, y in exchange.prompt["points"])
         assert exchange.question.count("<vp>") == 1
+        whole = value["regions"][region]["exhaustive"] >= 0.9
+        assert bool(re.search(r"\ball\b|\bevery\b", exchange.answer)) == whole
+        assert whole or not re.search(r"\ball\b|\bevery", exchange.question)
     if kind in ("absent", "refuse"):
         assert not exchange.grounded
         assert "gland" not in exchange.answer.lower()
@@ -128,6 +132,45 @@ def test_absence_needs_a_reason() -> None:
     unknown = {**value, "facts": [], "negatives": []}
     assert absences(unknown) == []
     assert refuse(unknown, random.Random(0)) is None
+
+
+def test_no_is_said_only_of_what_is_confirmed() -> None:
+    value = made(0).value  # kidney: hepatocytes would not be there, but nobody looked
+    assert dict(absences(value))["hepatocyte"] == "site"
+    asked = {of_kind("absent")(value, random.Random(i)).question for i in range(60)}
+    assert not any("hepatocyte" in question for question in asked)
+    open_ = [{**c, "state": "unknown"} for c in value["concepts"]]
+    assert of_kind("absent")({**value, "concepts": open_}, random.Random(0)) is None
+    found = [
+        {"concept": "hepatocyte", "state": "unknown", "p": 0.7, "why": "found"}, *value["concepts"]
+    ]  # fmt: skip
+    assert "hepatocyte" not in dict(absences({**value, "concepts": found}))
+
+
+@pytest.mark.parametrize(
+    ("low", "n", "high", "words"),
+    [
+        (12, 12, 12, "12"),
+        (18, 20, 22, "20"),
+        (17, 20, 22, "about 20"),
+        (20, 20, 25, "about 20"),
+        (15, 20, 40, "more than 14"),
+        (9, 20, 21, None),  # below half of what was found
+        (1, 1, 2, None),
+        (0, 1, 1, None),
+        (2, 3, 9, "more than 1"),
+    ],
+)
+def test_a_number_is_said_no_closer_than_its_interval(
+    low: int, n: int, high: int, words: str | None
+) -> None:
+    assert said({"low": low, "n": n, "high": high}) == words
+
+
+def test_a_count_that_was_not_measured_is_not_asked_for() -> None:
+    value = made(0).value
+    regions = [{**r, "count": None} for r in value["regions"]]
+    assert of_kind("count")({**value, "regions": regions}, random.Random(0)) is None
 
 
 def test_refusals_think_in_four_steps() -> None:
@@ -178,6 +221,8 @@ ORIGINAL = "I count 3 instances of tumor cells."
     [
         ("One can make out 3 single tumor cells here.", False),  # "one" is a number
         ("There are 3 of the tumor cells.", True),
+        ("There are about 3 of the tumor cells.", False),  # was exact
+        ("These are all 3 of the tumor cells.", False),
         ("There are 4 of the tumor cells.", False),
         ("There are three of the tumor cells.", False),
         ("There are 3 of the neoplastic cells.", False),

@@ -1,0 +1,31 @@
+"""A number in words, no closer than its interval."""
+
+from __future__ import annotations
+
+from shards.sample import CountRange
+
+EXACT = 0.1  # share of the number that either end of the interval may be off for it to be said
+ABOUT = 0.25  # the same for "about"
+WORTH = 0.5  # share of the number below which "more than" tells too little
+
+
+def said(count: CountRange | None) -> str | None:
+    """How the number of objects may be told: "12", "about 12", "more than 9", or not at all.
+
+    Args:
+        count: of a region, None where it was not measured.
+    """
+    if count is None or count["n"] < 1:
+        return None
+    low, n = count["low"], count["n"]
+    if _within(count, EXACT):
+        return str(n)
+    if _within(count, ABOUT):
+        return f"about {n}"
+    return f"more than {low - 1}" if low >= max(2, WORTH * n) else None
+
+
+def _within(count: CountRange, share: float) -> bool:
+    """Whether both ends of the interval are that near to the number."""
+    n = count["n"]
+    return count["low"] >= (1 - share) * n and count["high"] <= (1 + share) * n
