@@ -39,7 +39,8 @@ class RunnerConfig(Settings):
     """How the work is spread. Nothing here but `threads` and `unit_rows` can change a byte.
 
     Attributes:
-        workers: actors per group of stages; 0 means one per core of the machine or cluster.
+        workers: actors per group of stages; 0 means as many as the machine or cluster holds, now
+            and when it grows. With a number, those that find no room yet are waited for.
         threads: threads of OpenMP, torch and OpenCV in each worker.
         unit_rows: captions in a work unit (an image's captions always stay together).
         in_flight: units underway per worker.

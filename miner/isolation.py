@@ -82,7 +82,7 @@ class IsolatedWorker:
         self.child: Child | None = None
         self.took: deque[float] = deque(maxlen=101)
 
-    def process(self, ref: UnitRef, passed: Passed | Isolated | None) -> Any:
+    def process(self, ref: UnitRef, passed: Passed | None) -> Any:
         """Run the stages over a unit; see `miner.work.Worker.process`.
 
         Returns:
@@ -92,8 +92,6 @@ class IsolatedWorker:
             Refused: a stage cannot be built, or fails whatever the picture.
             OSError: disk, network or rights fail for good.
         """
-        if isinstance(passed, Isolated):  # by the group before; the unit begins anew
-            return passed
         began = time.monotonic()
         for _ in range(2):
             answer = self._ask("process", ref, passed)

@@ -191,7 +191,7 @@ def _mine(
     leave_out = LeaveOut(store, progress)
     new: dict[str, dict[str, Any]] = {}
     left = sum(plan.units.values()) - len(marks)
-    for mark in _units(config, pending, left, use_ray, leave_out):
+    for mark in _units(config, pending, left, use_ray, leave_out, progress.note):
         leave_out.rows += mark["tables"]["samples"]["rows"]
         progress.unit(mark)
         new[mark["unit_id"]] = mark
@@ -255,13 +255,14 @@ def _units(
     left: int,
     use_ray: bool,
     leave_out: Callable[[UnitRef, isolation.Isolated], UnitRef],
+    say: Callable[[str], None],
 ) -> Iterator[dict[str, Any]]:
     """Marks of the `left` pending units, as they are committed."""
     if use_ray:
         from miner.runner import cluster, run_units
 
         with cluster(config) as workers:
-            yield from run_units(config, pending, min(workers, left), leave_out)
+            yield from run_units(config, pending, lambda: min(workers(), left), leave_out, say)
         return
     if config.runner.isolation:
         worker: Any = isolation.IsolatedWorker(config, NAMES)

@@ -1,43 +1,39 @@
-"""Units through chained Ray actors. The only module that imports ray.
+"""The run on Ray: joins or starts a cluster, and spreads units over it.
 
-Each group of stages is a pool of actors. A unit is submitted to one actor of every pool at once:
-the object reference that the first returns is the argument of the second, so units wait in Ray and
-not here. `in_flight` units per worker are underway; commits happen in the actors of the last pool.
+Each group of stages is a pool of actors (`miner.cluster.pool`), and units walk from pool to pool
+(`miner.cluster.spread`); commits happen in the actors of the last one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import os
-import re
 import shlex
-import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import ray
-from ray.exceptions import RayTaskError
 
 from miner import interrupts
+from miner.cluster.head import Head, check_address
+from miner.cluster.pool import Pool, post
+from miner.cluster.spread import Spread
 from miner.config import Config
 from miner.core.errors import Refused
 from miner.core.threads import environment
 from miner.corpora.plan import UnitRef
-from miner.isolation import Isolated, IsolatedWorker
+from miner.isolation import Isolated
 from miner.stages import groups
-
-# A worker that dies (out of memory, lost node) is started again and its unit tried again.
-MAX_RETRIES = 2
-ANSWER_S = 10.0
 
 
 @contextlib.contextmanager
-def cluster(config: Config) -> Iterator[int]:
-    """Join the cluster at RAY_ADDRESS, or start a local Ray; yields the number of workers.
+def cluster(config: Config) -> Iterator[Callable[[], int]]:
+    """Join the cluster at RAY_ADDRESS, or start a local Ray.
+
+    Yields how many workers of every group there may be now; asked again, it follows the cluster.
 
     Raises:
         Refused: Ray does not start, no cluster answers, or it has no room for one worker.
@@ -49,7 +45,7 @@ def cluster(config: Config) -> Iterator[int]:
     joined = ray.is_initialized() or "RAY_ADDRESS" in os.environ
     if joined:
         address = os.environ.get("RAY_ADDRESS", "")
-        _check_address(address)
+        check_address(address)
         try:
             ray.init(runtime_env=runtime_env, ignore_reinit_error=True, **quiet)
         except ConnectionError as error:
@@ -83,29 +79,13 @@ def cluster(config: Config) -> Iterator[int]:
                 f"Ray did not start ({_first(error)}); run again, or with --no-ray"
             ) from None
     interrupts.again()  # Ray has set its own
+    if not config.runner.workers or not joined:
+        _check_room(config)
     try:
-        yield config.runner.workers or _fitting(config)
+        yield lambda: config.runner.workers or max(_fitting(config), 1)
     finally:
         if not joined:
             ray.shutdown()
-
-
-def _check_address(address: str) -> None:
-    """Refuse a host:port where nothing listens: Ray tries for minutes and says so in pages.
-
-    Nothing listens either where `ray start` was called in an environment whose path has a space:
-    the head dies a second later.
-    """
-    found = re.fullmatch(r"(?:ray://)?([\w.-]+):(\d+)", address)
-    if found is None:
-        return
-    try:
-        socket.create_connection((found[1], int(found[2])), timeout=ANSWER_S).close()
-    except OSError as error:
-        raise Refused(
-            f"RAY_ADDRESS={address}: no Ray head answers ({error.strerror or error}); unset it to "
-            "run on this machine"
-        ) from None
 
 
 def _first(error: Exception) -> str:
@@ -121,91 +101,37 @@ def _fitting(config: Config) -> int:
         need = sum(getattr(r, resource) for r, _ in groups(config))
         if need:
             fits.append(int(have.get(key, 0) / need))
-    workers = min(fits, default=1)
-    if workers < 1:
-        raise Refused(f"runner.resources: the cluster has {have}, one worker needs more")
-    return workers
+    return min(fits, default=1)
+
+
+def _check_room(config: Config) -> None:
+    """Refuse a cluster that has no room for one worker."""
+    if _fitting(config) < 1:
+        have = ray.cluster_resources()
+        said = ", ".join(f"{have.get(key, 0):g} {key}" for key in ("CPU", "GPU"))
+        raise Refused(f"runner.resources: the cluster has {said}, one worker needs more")
 
 
 def run_units(
     config: Config,
     refs: Iterable[UnitRef],
-    workers: int,
+    workers: Callable[[], int],
     leave_out: Callable[[UnitRef, Isolated], UnitRef],
+    say: Callable[[str], None],
 ) -> Iterator[dict[str, Any]]:
     """Run and commit units; yields each one's mark as it finishes, in any order.
 
     Args:
         config: the run.
         refs: its units.
-        workers: actors per group of stages.
+        workers: how many actors per group of stages there may be now.
         leave_out: gives the unit without rows that end their worker.
+        say: told who waits for room, and who is lost.
 
     Raises:
-        Refused: a stage cannot be built (missing model, wrong setting).
+        Refused: a stage cannot be built (missing model, wrong setting); the head is gone.
     """
-    pools: list[list[Any]] = []
-    for resources, names in groups(config):
-        actor: Any = ray.remote(_worker(config)).options(
-            num_cpus=resources.num_cpus,
-            num_gpus=resources.num_gpus,
-            max_restarts=-1,
-            max_task_retries=MAX_RETRIES,
-        )
-        pools.append([actor.remote(config, names) for _ in range(workers)])
-    load = [[0] * workers for _ in pools]
-    underway: dict[Any, tuple[UnitRef, list[int]]] = {}
-    again: list[UnitRef] = []
-    pending = iter(refs)
-    try:
-        while True:
-            room = workers * config.runner.in_flight - len(underway)
-            for ref in itertools.islice(itertools.chain(_emptied(again), pending), max(room, 0)):
-                value: Any = None
-                chosen = []
-                for pool, busy in zip(pools, load, strict=True):
-                    at = min(range(workers), key=busy.__getitem__)
-                    busy[at] += 1
-                    chosen.append(at)
-                    value = pool[at].process.remote(ref, value)
-                underway[value] = (ref, chosen)
-            if not underway:
-                return
-            done, _ = ray.wait(list(underway), num_returns=1)
-            for future in done:
-                ref, chosen = underway.pop(future)
-                for busy, at in zip(load, chosen, strict=True):
-                    busy[at] -= 1
-                found = _result(future)
-                if isinstance(found, Isolated):
-                    again.append(leave_out(ref, found))
-                else:
-                    yield found
-    finally:
-        # Actors at work end with this process's job; killed, Ray would report each as a fault.
-        if not underway:
-            for actor in itertools.chain(*pools):
-                ray.kill(actor)
-
-
-def _worker(config: Config) -> type:
-    if config.runner.isolation:
-        return IsolatedWorker
-    from miner.work import Worker
-
-    return Worker
-
-
-def _emptied(refs: list[UnitRef]) -> Iterator[UnitRef]:
-    while refs:
-        yield refs.pop()
-
-
-def _result(future: Any) -> dict[str, Any]:
-    try:
-        return ray.get(future)
-    except RayTaskError as error:
-        # Ray's copy of the cause carries a traceback in its text, and lost errno and file.
-        if isinstance(error.cause, (Refused, OSError)):
-            raise error.cause from None
-        raise error.as_instanceof_cause() from None
+    pools = [Pool(need, names, post(config, need, names)) for need, names in groups(config)]
+    in_flight = config.runner.in_flight
+    with Head(ray.get_runtime_context().gcs_address) as head:
+        yield from Spread(pools, refs, workers, in_flight, leave_out, say, head.check)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from miner.core import beacon
 from miner.core.store import Store
 from miner.core.unit import IMAGES, SAMPLES, Unit
 from miner.corpora.config import CorpusConfig
@@ -63,6 +64,8 @@ def build_unit(
             row.fail("unreadable", "bad_name")
             row.image = row.image.replace("\0", " ")
     alive = [row for row in rows if row.status is None]
+    if len({row.image for row in alive}) == 1:  # readers take many at once; of one, say its name
+        beacon.at(f"{name}/{alive[0].image}")
     pictures = _pictures(reader, alive, store)
     for row in alive:
         picture = pictures[row.image]

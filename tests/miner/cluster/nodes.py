@@ -1,0 +1,112 @@
+"""A Ray cluster on loopback whose head and nodes can be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+
+RAY = Path(sys.executable).parent / "ray"
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Nodes:
+    """Head first; each is a group of processes of its own (`ray start --block`).
+
+    Attributes:
+        address: of the head.
+        environment: of everything that is started.
+        processes: of the nodes.
+    """
+
+    def __init__(self, environment: Mapping[str, str]):
+        self.address = f"127.0.0.1:{free_port()}"
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"},
+            "RAY_worker_niceness": "0",
+            **environment,
+        }
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, cpus: int, *options: str) -> subprocess.Popen[bytes]:
+        """The head, or another node."""
+        where = ["--head", f"--port={self.address.rsplit(':')[-1]}", "--include-dashboard=false"]
+        if self.processes:
+            where = [f"--address={self.address}"]
+        process = subprocess.Popen(
+            [
+                *(RAY, "start", *where, f"--num-cpus={cpus}", "--disable-usage-stats", "--block"),
+                *("--object-store-memory=200000000", "--dashboard-agent-listen-port=0"),
+                *("--min-worker-port=0", "--max-worker-port=0"),
+                *options,
+            ],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        end = time.monotonic() + 300
+        while process.poll() is None and time.monotonic() < end:
+            if self.raylet(process) and (len(self.processes) > 1 or self._answers()):
+                return process
+            time.sleep(0.2)
+        raise RuntimeError(f"ray start: exit {process.poll()}")
+
+    def _answers(self) -> bool:
+        host, port = self.address.split(":")
+        with contextlib.suppress(OSError):
+            socket.create_connection((host, int(port)), timeout=1).close()
+            return True
+        return False
+
+    def members(self, process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+        """Processes of a node."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(process.pid).children(recursive=True)
+        return []
+
+    def raylet(self, process: subprocess.Popen[bytes]) -> psutil.Process | None:
+        """What stands for a node; the workers are its children."""
+        for one in self.members(process):
+            with contextlib.suppress(psutil.Error):
+                if one.name() == "raylet":
+                    return one
+        return None
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """All processes of a node at once, as when the machine is lost."""
+        for one in [*self.members(process), psutil.Process(process.pid)]:
+            with contextlib.suppress(psutil.Error):
+                one.send_signal(signal.SIGKILL)
+        process.wait()
+        self.processes.remove(process)
+
+
+@contextlib.contextmanager
+def nodes(*cpus: int, environment: Mapping[str, str] | None = None) -> Iterator[Nodes]:
+    """A cluster whose nodes have these numbers of CPUs, the head's first."""
+    with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as folder:
+        ours = {"RAY_TMPDIR": folder, "RAY_AUTH_MODE": "disabled", **(environment or {})}
+        made = Nodes(ours)
+        try:
+            for n in cpus:
+                made.start(n)
+            yield made
+        finally:
+            for process in list(made.processes):
+                made.kill(process)
