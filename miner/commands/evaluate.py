@@ -82,6 +82,7 @@ def words(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} from: precision, recall: " + "; ".join(
                 f"{r['at']:g}: {_figure(r['precision'])}, {_figure(r['recall'])}" for r in rows
             )
+    yield from _known(found["known"])
     if found["phrases"]:
         p = found["phrases"]
         yield (
@@ -93,6 +94,31 @@ def words(found: Mapping[str, Any]) -> Iterator[str]:
             f"Of the {p['outlined']} that experts outlined {p['grounded']} have a mask, "
             f"{p['right']} a right one ({_figure(p['grounded_recall'])})."
         )
+
+
+def _known(found: Mapping[str, Any]) -> Iterator[str]:
+    """What was said to be there, not there and unknown, and the numbers."""
+    for state, row in found["states"].items():
+        if row["judged"]:
+            yield (
+                f"{row['stated']} times {state}; of {row['judged']} that experts know, "
+                f"{row['there']} are there."
+            )
+    if found["cgf1"] is not None:
+        yield (
+            f"cgF1 {100 * found['cgf1']:.1f}: localisation (pmF1) {100 * found['pmf1']:.1f}, "
+            f"presence (MCC) {found['il_mcc']:.3f}."
+        )
+    elif found["pmf1"] is not None:
+        yield f"pmF1 {100 * found['pmf1']:.1f}; cgF1 needs concepts that are known to be absent."
+    for name, row in found["concepts"].items():
+        numbers = ""
+        if row["counts"]:
+            numbers = f"; numbers off by {row['count_error']:.0%} (median of {row['counts']})"
+        if row["intervals"]:
+            numbers += f", in the interval {row['held']:.3f} of {row['intervals']}"
+        recall, pixels = _figure(row["recall"]), _figure(row["pixel_recall"])
+        yield f"{name}: recall {recall} of {row['there']}, {pixels} of the pixels{numbers}."
 
 
 def _figure(value: float | None) -> str:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from miner.commits import marks, read_table
 from miner.core.store import Store
 from miner.evaluate.figures import by_threshold, row
+from miner.evaluate.known import known
 from miner.evaluate.phrases import phrases
 from miner.evaluate.regions import Judged, judged, written
 from miner.evaluate.truth import Truth
@@ -30,7 +31,8 @@ def evaluate(store: Store, masks: Path) -> dict[str, Any]:
     Returns:
         `all`, and by name `concepts`, `corpora`, `strata` (by dimension): see `figures.row`;
         `asked`: structures asked for that experts outlined, None where the ledger is not there;
-        `thresholds`: see `figures.by_threshold`; `phrases`: see `phrases.phrases`.
+        `thresholds`: see `figures.by_threshold`; `phrases`: see `phrases.phrases`; `known`: see
+        `known.known`.
 
     Raises:
         Refused: `masks` has no label maps, or OUT no shards.
@@ -49,6 +51,7 @@ def evaluate(store: Store, masks: Path) -> dict[str, Any]:
         "asked": asked,
         "thresholds": by_threshold(found, asked),
         "phrases": phrases(truth.gold, _captions(store), found),
+        "known": known(store, truth),
     }
 
 
@@ -74,9 +77,9 @@ def _asked(store: Store, truth: Truth) -> int | None:
 
 def _captions(store: Store) -> Iterator[Mapping[str, Any]]:
     """Captions with their mentions: of the units where OUT has them, else of the shards."""
-    units = sorted(marks(store))
+    units = marks(store)
     columns = ["corpus", "image", "caption", "mentions"]
-    for unit_id in units:
-        yield from read_table(store, unit_id, "samples", columns).to_pylist()
+    for _, mark in sorted(units.items()):
+        yield from read_table(store, mark, "samples", columns).to_pylist()
     if not units:
         yield from written(store)

@@ -37,12 +37,7 @@ def match(mined: np.ndarray, truth: np.ndarray) -> Matched:
         mined: int (H, W), 0 background.
         truth: int (H, W), 0 background.
     """
-    names, ours = np.unique(mined, return_inverse=True)
-    known, theirs = np.unique(truth, return_inverse=True)
-    table = np.zeros((len(names), len(known)), np.int64)
-    np.add.at(table, (ours.ravel(), theirs.ravel()), 1)
-    of_mined, of_truth = table.sum(1)[names > 0], table.sum(0)[known > 0]
-    both = table[names > 0][:, known > 0]
+    both, of_mined, of_truth = _overlaps(mined, truth)
     either = of_mined[:, None] + of_truth[None] - both
     iou = both / np.maximum(either, 1)
     hit = iou > MATCH_IOU
@@ -60,3 +55,25 @@ def match(mined: np.ndarray, truth: np.ndarray) -> Matched:
     return Matched(
         int(hit.sum()), len(of_mined), len(of_truth), float(iou[hit].sum()), intersection, union
     )
+
+
+def hit_ious(mined: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """IoU of every pair above .5, float64 (hits,); no object is in two such.
+
+    Args:
+        mined: int (H, W), 0 background.
+        truth: int (H, W), 0 background.
+    """
+    both, of_mined, of_truth = _overlaps(mined, truth)
+    iou = both / np.maximum(of_mined[:, None] + of_truth[None] - both, 1)
+    return iou[iou > MATCH_IOU]
+
+
+def _overlaps(mined: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels in common, int64 (m, t), and of each object, (m,) and (t,)."""
+    names, ours = np.unique(mined, return_inverse=True)
+    known, theirs = np.unique(truth, return_inverse=True)
+    table = np.zeros((len(names), len(known)), np.int64)
+    np.add.at(table, (ours.ravel(), theirs.ravel()), 1)
+    of_mined, of_truth = table.sum(1)[names > 0], table.sum(0)[known > 0]
+    return table[names > 0][:, known > 0], of_mined, of_truth

@@ -26,7 +26,7 @@ def region(concept, mask, instances=()):
 def sample(key, corpus, image, *regions, group="g", organ="colon"):
     return {
         "key": key, "corpus": corpus, "image": image, "group": group, "strata": [f"organ={organ}"],
-        "caption": "", "mentions": [], "regions": list(regions),
+        "caption": "", "mentions": [], "negatives": [], "regions": list(regions),
     }  # fmt: skip
 
 
