@@ -13,6 +13,7 @@ with at_once():
 
     from miner.commands import (
         audit,
+        cluster,
         corpora,
         demo,
         dupes,
@@ -65,6 +66,7 @@ for room in (
     demo,
     corpora,
     run,
+    cluster,
     evaluate,
     shards,
     filters,

@@ -29,10 +29,15 @@ class Resources(Settings):
     Attributes:
         num_cpus: cores, may be a fraction.
         num_gpus: GPUs, may be a fraction.
+        memory_gb: main memory, in GB of 10^9 bytes: so many share a node as fit into what Ray has
+            there, some 70% of it. A worker with the embedded models takes some 1.2.
+        workers: actors of this stage and those that share them; 0 means `runner.workers`.
     """
 
     num_cpus: float = pydantic.Field(1.0, ge=0)
     num_gpus: float = pydantic.Field(0.0, ge=0)
+    memory_gb: float = pydantic.Field(1.5, ge=0)
+    workers: int = pydantic.Field(0, ge=0)
 
 
 class RunnerConfig(Settings):

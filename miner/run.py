@@ -262,7 +262,7 @@ def _units(
         from miner.runner import cluster, run_units
 
         with cluster(config) as workers:
-            yield from run_units(config, pending, lambda: min(workers(), left), leave_out, say)
+            yield from run_units(config, pending, left, workers, leave_out, say)
         return
     if config.runner.isolation:
         worker: Any = isolation.IsolatedWorker(config, NAMES)

@@ -12,7 +12,7 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import ray
@@ -20,6 +20,7 @@ import ray
 from miner import interrupts
 from miner.cluster.head import Head, check_address
 from miner.cluster.pool import Pool, post
+from miner.cluster.room import lacking, sizes
 from miner.cluster.spread import Spread
 from miner.config import Config
 from miner.core.errors import Refused
@@ -30,10 +31,10 @@ from miner.stages import groups
 
 
 @contextlib.contextmanager
-def cluster(config: Config) -> Iterator[Callable[[], int]]:
+def cluster(config: Config) -> Iterator[Callable[[], list[int]]]:
     """Join the cluster at RAY_ADDRESS, or start a local Ray.
 
-    Yields how many workers of every group there may be now; asked again, it follows the cluster.
+    Yields what says how many workers of each group there may be now, as the cluster grows.
 
     Raises:
         Refused: Ray does not start, no cluster answers, or it has no room for one worker.
@@ -58,7 +59,7 @@ def cluster(config: Config) -> Iterator[Callable[[], int]]:
         # starts, and Ray tries for ever.
         runtime_env["py_executable"] = shlex.quote(sys.executable)
         wanted = config.runner.workers or os.cpu_count() or 1
-        cpus = sum(r.num_cpus for r, _ in groups(config)) * wanted
+        cpus = sum(r.num_cpus * (r.workers or wanted) for r, _ in groups(config))
         try:
             ray.init(
                 address="local",
@@ -79,10 +80,11 @@ def cluster(config: Config) -> Iterator[Callable[[], int]]:
                 f"Ray did not start ({_first(error)}); run again, or with --no-ray"
             ) from None
     interrupts.again()  # Ray has set its own
-    if not config.runner.workers or not joined:
-        _check_room(config)
+    have = ray.cluster_resources()
+    if (not config.runner.workers or not joined) and (said := lacking(config, have)):
+        raise Refused(f"runner.resources: {said}")
     try:
-        yield lambda: config.runner.workers or max(_fitting(config), 1)
+        yield lambda: sizes(config, ray.cluster_resources())
     finally:
         if not joined:
             ray.shutdown()
@@ -93,29 +95,11 @@ def _first(error: Exception) -> str:
     return str(error).split(". ")[0].strip()
 
 
-def _fitting(config: Config) -> int:
-    """How many workers of every group fit into the cluster at once."""
-    have = ray.cluster_resources()
-    fits = []
-    for resource, key in (("num_cpus", "CPU"), ("num_gpus", "GPU")):
-        need = sum(getattr(r, resource) for r, _ in groups(config))
-        if need:
-            fits.append(int(have.get(key, 0) / need))
-    return min(fits, default=1)
-
-
-def _check_room(config: Config) -> None:
-    """Refuse a cluster that has no room for one worker."""
-    if _fitting(config) < 1:
-        have = ray.cluster_resources()
-        said = ", ".join(f"{have.get(key, 0):g} {key}" for key in ("CPU", "GPU"))
-        raise Refused(f"runner.resources: the cluster has {said}, one worker needs more")
-
-
 def run_units(
     config: Config,
     refs: Iterable[UnitRef],
-    workers: Callable[[], int],
+    left: int,
+    workers: Callable[[], Sequence[int]],
     leave_out: Callable[[UnitRef, Isolated], UnitRef],
     say: Callable[[str], None],
 ) -> Iterator[dict[str, Any]]:
@@ -124,7 +108,8 @@ def run_units(
     Args:
         config: the run.
         refs: its units.
-        workers: how many actors per group of stages there may be now.
+        left: how many those are.
+        workers: how many actors of each group of stages there may be now.
         leave_out: gives the unit without rows that end their worker.
         say: told who waits for room, and who is lost.
 
@@ -134,4 +119,4 @@ def run_units(
     pools = [Pool(need, names, post(config, need, names)) for need, names in groups(config)]
     in_flight = config.runner.in_flight
     with Head(ray.get_runtime_context().gcs_address) as head:
-        yield from Spread(pools, refs, workers, in_flight, leave_out, say, head.check)
+        yield from Spread(pools, refs, left, workers, in_flight, leave_out, say, head.check)

@@ -13,6 +13,7 @@ from typing import Any
 import ray
 import ray._private.state
 
+from miner.cluster.room import need
 from miner.config import Config, Resources
 from miner.corpora.plan import UnitRef
 from miner.isolation import Isolated, IsolatedWorker
@@ -99,6 +100,7 @@ def post(config: Config, resources: Resources, names: tuple[Name, ...]) -> Calla
     remote = ray.remote(
         num_cpus=resources.num_cpus,
         num_gpus=resources.num_gpus,
+        memory=int(need(resources)["memory"]) or None,
         max_restarts=0,
         max_task_retries=0,
         concurrency_groups={"health": 1},
@@ -153,8 +155,8 @@ class Pool:
         if not n:
             return ""
         free = ray.available_resources()
-        wanted = {"CPU": self.resources.num_cpus, "GPU": self.resources.num_gpus}
-        lacking = [name for name, need in wanted.items() if free.get(name, 0.0) < need]
+        wanted = need(self.resources)
+        lacking = [name for name, amount in wanted.items() if free.get(name, 0) < amount]
         what = " and ".join(lacking) or "a process"
         return f"{n} of {len(self.actors)} workers wait{'s' if n == 1 else ''} for {what}"
 

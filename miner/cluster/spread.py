@@ -52,7 +52,8 @@ class Spread:
     Args:
         pools: groups of stages in pipeline order.
         refs: the units.
-        wanted: how many workers of every group there may be now.
+        left: how many those are.
+        wanted: how many actors of each group there may be now.
         in_flight: units underway per actor.
         leave_out: gives the unit without rows that end their worker.
         say: told what somebody should know.
@@ -63,7 +64,8 @@ class Spread:
         self,
         pools: Sequence[Pool],
         refs: Iterable[UnitRef],
-        wanted: Callable[[], int],
+        left: int,
+        wanted: Callable[[], Sequence[int]],
         in_flight: int,
         leave_out: Callable[[UnitRef, Isolated], UnitRef],
         say: Callable[[str], None],
@@ -71,23 +73,22 @@ class Spread:
     ):
         self.pools = pools
         self.refs = iter(refs)
-        self.more = True  # there may be units that have not begun
+        self.left = left  # to be committed
         self.wanted, self.in_flight = wanted, in_flight
         self.leave_out, self.say, self.check = leave_out, say, check
         self.ready: list[collections.deque[Walk]] = [collections.deque() for _ in pools]
         self.asked: dict[Any, tuple[Walk, Actor]] = {}  # by the reference of the answer
-        self.size, self.sized = 0, -GROW_S
+        self.sizes: Sequence[int] = [0] * len(pools)
+        self.sized = -GROW_S
         self.waits, self.said = 0.0, ""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield marks; raises `Refused` when a stage cannot be built or the head is lost."""
         try:
-            while True:
+            while self.left:
                 self.check()
                 self._staff()
                 self._hand_out()
-                if not self.more and not self._underway():
-                    return
                 yield from self._collect()
         finally:
             # Actors at work end with this process's job; killed, Ray would report each as a fault.
@@ -107,13 +108,12 @@ class Spread:
                 if actor.silent():
                     self._lost(pool, actor, "does not answer")
         if now - self.sized >= GROW_S:
-            self.size, self.sized = self.wanted(), now
-        # In the end nobody is started for whom there is no unit.
-        size = self.size if self.more else min(self.size, max(self._underway(), 1))
+            self.sizes, self.sized = self.wanted(), now
         # Until there is one of each, nobody takes the room of whom the others wait for.
         whole = all(pool.up for pool in self.pools)
-        for pool in self.pools:
-            pool.fill(size if whole or len(self.pools) == 1 else max(len(pool.up), 1))
+        for pool, size in zip(self.pools, self.sizes, strict=True):
+            ready = whole or len(self.pools) == 1
+            pool.fill(min(size, self.left) if ready else max(len(pool.up), 1))
         self._say_waiting(now)
 
     def _say_waiting(self, now: float) -> None:
@@ -143,11 +143,8 @@ class Spread:
         if self.ready[group]:
             return self.ready[group].popleft()
         room = self.in_flight * sum(len(pool.up) for pool in self.pools)
-        if group == 0 and self.more and self._underway() < room:
-            ref = next(self.refs, None)
-            if ref is not None:
-                return Walk(ref)
-            self.more = False
+        if group == 0 and self._underway() < room and (ref := next(self.refs, None)):
+            return Walk(ref)
         return None
 
     def _collect(self) -> Iterator[dict[str, Any]]:
@@ -166,6 +163,7 @@ class Spread:
             elif future in self.asked:  # else lost, with an actor, a moment ago
                 mark = self._answer(future)
                 if mark is not None:
+                    self.left -= 1
                     yield mark
 
     def _hear(self, ping: Any, pool: Pool, actor: Actor) -> None:

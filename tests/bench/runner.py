@@ -69,7 +69,9 @@ def on_ray(config: Config, refs: list[UnitRef]) -> float:
 
     with cluster(config):
         began = 0.0
-        for i, _ in enumerate(run_units(config, refs, lambda: WORKERS, _whole, print), start=1):
+        for i, _ in enumerate(
+            run_units(config, refs, len(refs), lambda: [WORKERS], _whole, print), start=1
+        ):
             if i == WARM_UP * WORKERS:
                 began = time.perf_counter()
         return time.perf_counter() - began

@@ -62,7 +62,8 @@ class Ray:
         self.killed.append(handle)
 
     def available_resources(self):
-        return {"CPU": max(self.room - sum(a.placed() for a in self.actors), 0), "GPU": 9}
+        free = max(self.room - sum(a.placed() for a in self.actors), 0)
+        return {"CPU": free, "GPU": 9, "memory": 1e12}
 
 
 class Future:
@@ -124,12 +125,15 @@ def mine(ray, units=6, workers=2, resources=None, check=lambda: None):
     ]
     said = []
     refs = [UnitRef(f"u{i}", "c", i, 1) for i in range(units)]
-    wanted = workers if callable(workers) else lambda: workers
+
+    def wanted():
+        size = workers() if callable(workers) else workers
+        return [need.workers or size for need, _ in groups(config)]
 
     def leave_out(ref, found):
         return dataclasses.replace(ref, isolated=((0, "worker_died"),))
 
-    spread = Spread(made, refs, wanted, 2, leave_out, said.append, check)
+    spread = Spread(made, refs, units, wanted, 2, leave_out, said.append, check)
     marks = [mark["mark"] for mark in itertools.islice(spread, 1000)]
     return marks, said
 
@@ -141,6 +145,11 @@ def test_units_go_to_all_who_are_up_and_each_is_done_once(ray):
     assert len(ray.log) == 6
     assert not said
     assert len(ray.killed) == 2  # let go in the end
+
+
+def test_no_more_are_started_than_there_are_units(ray):
+    mine(ray, units=3, workers=8)
+    assert len(ray.actors) == 3
 
 
 def test_nothing_goes_to_an_actor_without_room_and_that_is_said(ray):
