@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+AGENTS = ("dashboard-agent-grpc", "metrics-export", "runtime-env-agent")
 RAY = Path(sys.executable).parent / "ray"
 
 
@@ -38,6 +39,7 @@ class Nodes:
         self.environment = {
             **{k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"},
             "RAY_worker_niceness": "0",
+            "RAY_agent_register_timeout_ms": "300000",
             **environment,
         }
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -52,6 +54,12 @@ class Nodes:
                 *(RAY, "start", *where, f"--num-cpus={cpus}", "--disable-usage-stats", "--block"),
                 *("--object-store-memory=200000000", "--dashboard-agent-listen-port=0"),
                 *("--min-worker-port=0", "--max-worker-port=0"),
+                # Else the raylet waits for the agents' own, and on a busy machine not for long.
+                *(
+                    f"--dashboard-agent-grpc-port={free_port()}",
+                    f"--metrics-export-port={free_port()}",
+                ),
+                f"--runtime-env-agent-port={free_port()}",
                 *options,
             ],
             env=self.environment,
