@@ -9,12 +9,14 @@ import os
 import shutil
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, NotRequired
 
 from typing_extensions import TypedDict
 
 from miner.core.errors import Refused
+from miner.core.store import Store
 from shards.sample import GroundedSample
 
 
@@ -53,6 +55,23 @@ class ExportedSample(GroundedSample):
 
 
 @dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a sample lies in the shards of its run.
+
+    Attributes:
+        store: OUT.
+        tar: entry of the tar in the manifest.
+        start: byte of the header of its first member.
+        end: byte behind its last member.
+    """
+
+    store: Store
+    tar: Mapping[str, Any]
+    start: int
+    end: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Sample:
     """A grounded sample on its way out.
 
@@ -61,12 +80,14 @@ class Sample:
         image: the publisher's bytes.
         format: jpg or png.
         split: name of the split.
+        place: in the shards of a run, None where it comes from none.
     """
 
     value: ExportedSample
     image: bytes
     format: str
     split: str
+    place: Place | None = None
 
     @property
     def key(self) -> str:

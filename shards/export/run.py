@@ -6,16 +6,18 @@ import dataclasses
 import difflib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from miner.core.errors import Refused
 from miner.core.parts import Part, find, kinds
 from miner.core.settings import PartSettings
 from miner.core.store import Store
-from shards.export.folder import ExportedSample, Folder, Sample
+from shards.export.folder import ExportedSample, Folder, Place, Sample
 from shards.export.pictures import portable
 from shards.index import read_index
 from shards.read import ShardReader
+from shards.tar import BLOCK, padding
 from shards.trust import sound_sample
 
 # What people call the consumer, where the dialect has another name.
@@ -50,7 +52,7 @@ def samples(store: Store, splits: Sequence[str] | None = None) -> Iterator[Sampl
     names = sorted({e["split"] for e in entries})
     for split in splits or names:
         columns = ["key", "format", "image_offset", "image_size", "image_crc32"]
-        columns += ["json_offset", "json_size", "json_crc32"]
+        columns += ["json_offset", "json_size", "json_crc32", "members"]
         index, shards = read_index(store, split, columns)
         reader = ShardReader(store, shards)
         for batch in index.to_batches(max_chunksize=4096):
@@ -65,7 +67,21 @@ def samples(store: Store, splits: Sequence[str] | None = None) -> Iterator[Sampl
                     for part in ("json", "image")
                 )
                 sample = ExportedSample(**sound_sample(text, row["key"], split))
-                yield Sample(sample, image, row["format"], split)
+                start, end = extent(row)
+                place = Place(store, shards[row["shard"]], start, end)
+                yield Sample(sample, image, row["format"], split, place)
+
+
+def extent(row: Mapping[str, Any]) -> tuple[int, int]:
+    """Where the first header of a sample begins in its tar, and where its last member ends.
+
+    Args:
+        row: of the index: offset and size of image, JSON and `members`.
+    """
+    parts = [(row["image_offset"], row["image_size"]), (row["json_offset"], row["json_size"])]
+    parts += [(m["offset"], m["size"]) for m in row["members"]]
+    offset, size = max(parts)
+    return min(parts)[0] - BLOCK, offset + size + len(padding(size))
 
 
 @dataclasses.dataclass

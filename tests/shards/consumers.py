@@ -6,10 +6,12 @@ Each yields (key, phrase as the consumer sees it, mask as it decodes it), or box
 from __future__ import annotations
 
 import ast
+import io
 import itertools
 import json
 import pickle
 import re
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -450,3 +452,25 @@ def paligemma(path: Path) -> Iterator[tuple[str, str, list]]:
             names.add(name)
         assert {row["prefix"]} == {f"detect {n}" for n in names}
         yield key_of(row["image"]), names.pop(), boxes
+
+
+def energon(folder: Path) -> Iterator[Seen]:
+    """Energon: a sample is what lies between two offsets of the index, members by their ending."""
+    names = json.loads((folder / ".nv-meta/split.yaml").read_text())["split_parts"]
+    counts = json.loads((folder / ".nv-meta/.info.json").read_text())["shard_counts"]
+    for name in names.get("train", ()):
+        tar = (folder / name).read_bytes()
+        offsets = np.frombuffer((folder / f"{name}.idx").read_bytes(), "<u8").tolist()
+        assert len(offsets) == counts[name] + 1
+        assert set(tar[offsets[-1] :]) <= {0}  # the end of a tar
+        for start, end in itertools.pairwise(offsets):
+            with tarfile.open(fileobj=io.BytesIO(tar[start:end]), mode="r:") as part:
+                members = {m.name.partition(".")[2]: part.extractfile(m).read() for m in part}
+            sample = json.loads(members["json"])
+            for mention in sample["mentions"]:
+                for i in mention["regions"]:
+                    yield (
+                        sample["key"],
+                        mention["text"],
+                        coco.decode(dict(sample["regions"][i]["rle"])).astype(bool),
+                    )

@@ -116,6 +116,7 @@ READERS: dict[str, Callable[[Path], Iterable[tuple[str, str, Any]]]] = {
     "glamm-regions": _each("visual_genome/train.json", consumers.glamm_regions),
     "medplib": lambda out: consumers.medplib(out) if (out / "train.json").exists() else (),
     "paligemma": _each("train.jsonl", consumers.paligemma),
+    "energon": consumers.energon,
 }
 
 
@@ -226,6 +227,7 @@ EQUAL: dict[str, Callable[[Sample, Phrase, str, Any], bool]] = {
     "sa2va-vp": _described_mask,
     "glamm-regions": _described_box,
     "paligemma": _same_locations,
+    "energon": _same_mask,
 }
 
 

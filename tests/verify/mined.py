@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import hashlib
 import json
 import os
@@ -23,7 +24,6 @@ from miner.core.parts import BUILT_IN
 from miner.core.store import Store
 from miner.core.unit import STATUSES
 from miner.evaluate.compare import evaluate
-from shards.export.folder import Sample
 from shards.export.run import samples
 from tests.shards.read_back import read_back
 from tests.verify.promise import Promise, promise, skipped
@@ -140,7 +140,7 @@ def _judged(what: str, corpora: Path, out: Path, bar: float) -> Promise:
 
 def exports(out: Path) -> Iterator[Promise]:
     """Every dialect, read back by its consumer's rules."""
-    source = [Sample(s.value, s.image, s.format, "train") for s in samples(Store(str(out)))]
+    source = [dataclasses.replace(s, split="train") for s in samples(Store(str(out)))]
     for dialect in BUILT_IN["exporters"]:
         with contextlib.redirect_stdout(None):  # pycocotools tells what it reads
             found = read_back(dialect, source, out.with_name(f"export-{dialect}"))
