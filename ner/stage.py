@@ -11,8 +11,9 @@ from miner.core.unit import FACT, MENTION, Stage, Unit
 from ner.config import NerConfig
 from ner.extractor import Extractor, Found, default
 from ner.mentions import Fact, Mention
+from ner.turns import ASKING, QUESTION, Said, plain_lead, settle
 
-_ORDER = ("finding", "scale", "specimen", "vague", "uncertain", "negated")
+_ORDER = ("finding", "scale", "specimen", "vague", "uncertain", "negated", QUESTION)
 
 
 class ExtractMentions(Stage):
@@ -87,7 +88,13 @@ def _texts(row: Mapping[str, Any]) -> list[str]:
     if row["status"] == "unreadable" or row["told"] is not None:
         return [""]
     turns = row["turns"]
-    return [turn["text"] or "" for turn in turns] if turns else [row["caption"] or ""]
+    if not turns:
+        return [row["caption"] or ""]
+    texts = [turn["text"] or "" for turn in turns]
+    return [
+        text if turn["role"] in ASKING else plain_lead(text)
+        for turn, text in zip(turns, texts, strict=True)
+    ]
 
 
 def _row(
@@ -98,11 +105,11 @@ def _row(
     if row["told"] is not None and row["status"] != "unreadable":
         mentions = [Mention(**one) for one in row["told"]]
         return mentions, list(default()(row["caption"]).facts), notes
-    mentions = [
-        mention._replace(turn=index) if row["turns"] else mention
-        for index, one in enumerate(found)
-        for mention in one.mentions
-    ]
+    turns = row["turns"]
+    if turns and len(turns) == len(found):
+        mentions = settle(turns, [Said(one.mentions, one.facts) for one in found])
+    else:
+        mentions = list(found[0].mentions)
     return mentions, [fact for one in found for fact in one.facts], notes
 
 
@@ -110,8 +117,8 @@ def no_entity(mentions: Sequence[Mention]) -> str | None:
     """Return why nothing in a caption can be grounded, or None when something can.
 
     Returns:
-        `no_mention`, `only_negated`, `only_uncertain`, or the first obstacle of `finding`, `scale`,
-        `specimen`, `vague`.
+        `no_mention`, `only_negated`, `only_uncertain`, `question` (nothing but questions names
+        anything), or the first obstacle of `finding`, `scale`, `specimen`, `vague`.
     """
     if any(mention.groundable for mention in mentions):
         return None

@@ -142,12 +142,22 @@ def strata_of(caption: str, meta: Mapping[str, Any]) -> list[Stratum]:
     return [found[d] for d in DIMENSIONS if d in found]
 
 
-def strata_column(captions: Sequence[str], metas: Sequence[Mapping[str, Any]]) -> pa.Array:
-    """`strata_of` many rows, list<STRATUM>."""
-    rows = [
-        [s._asdict() for s in strata_of(caption, meta)]
-        for caption, meta in zip(captions, metas, strict=True)
-    ]
+def strata_column(
+    texts: Sequence[str], metas: Sequence[Mapping[str, Any]], turned: Sequence[bool]
+) -> pa.Array:
+    """`strata_of` many rows, list<STRATUM>.
+
+    Args:
+        texts: captions, or all turns of a dialogue.
+        metas: side columns.
+        turned: whether a text is of turns; spans in it are none of a caption and left out.
+    """
+    rows = []
+    for text, meta, in_turns in zip(texts, metas, turned, strict=True):
+        found = strata_of(text, meta)
+        if in_turns:
+            found = [s._replace(start=None, end=None) for s in found]
+        rows.append([s._asdict() for s in found])
     return pa.array(rows, pa.list_(STRATUM))
 
 

@@ -33,6 +33,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "pathcap": "miner.corpora.pathcap:PART",
         "pathgen": "miner.corpora.pathgen:PART",
         "arch": "miner.corpora.arch:PART",
+        "conversations": "miner.corpora.turned:PARTS",
+        "vqa": "miner.corpora.turned:PARTS",
         "pannuke": "miner.corpora.expert.sets:PARTS",
         "lizard": "miner.corpora.expert.sets:PARTS",
         "consep": "miner.corpora.expert.sets:PARTS",

@@ -56,10 +56,13 @@ def build_unit(
             row.status, row.reason = "unreadable", isolated[row.row]
         if not row.caption.strip() and not row.turns:
             row.fail("no_entity", "empty_caption")
-        if len(row.caption) > config.max_caption_chars:
+        if len(_said(row)) > config.max_caption_chars:
             row.fail("excluded", "caption_too_long")
-            row.caption = row.caption[: config.max_caption_chars]
-        row.caption = row.caption.replace("\0", " ")  # same length, and no consumer chokes on it
+            row.caption, row.turns = row.caption[: config.max_caption_chars], None
+        # Same length, and no consumer chokes on it.
+        row.caption = row.caption.replace("\0", " ")
+        for turn in row.turns or ():
+            turn["text"] = turn["text"].replace("\0", " ")
         if "\0" in row.image:
             row.fail("unreadable", "bad_name")
             row.image = row.image.replace("\0", " ")
@@ -75,6 +78,11 @@ def build_unit(
             row.meta.setdefault(key, value)
     images = _images(rows, alive, pictures, config, name)
     return Unit(samples=_samples(rows, config, name, isolated), images=images)
+
+
+def _said(row: Row) -> str:
+    """All text of a row: its caption, or its turns."""
+    return "\n".join(turn["text"] for turn in row.turns) if row.turns else row.caption
 
 
 def read_rows(reader: Reader, places: Sequence[Place]) -> list[Row]:
@@ -109,7 +117,7 @@ def _samples(
 ) -> pa.Table:
     records = [
         {
-            "sample_id": sample_id(name, row.row, row.image, row.caption),
+            "sample_id": sample_id(name, row.row, row.image, _said(row)),
             "corpus": name,
             "row": row.row,
             "image": row.image,
@@ -128,8 +136,8 @@ def _samples(
         for row in rows
     ]
     table = pa.Table.from_pylist(records, schema=SAMPLES)
-    captions = ["" if row.row in isolated else row.caption for row in rows]
-    strata = strata_column(captions, [row.meta for row in rows])
+    texts = ["" if row.row in isolated else _said(row) for row in rows]
+    strata = strata_column(texts, [row.meta for row in rows], [bool(row.turns) for row in rows])
     return table.append_column("strata", strata)
 
 

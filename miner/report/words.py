@@ -29,6 +29,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     "no_entity": {
         "no_mention": "it names no structure",
         "empty_caption": "the caption is empty",
+        "question": "nothing but questions names anything",
         "no_text": "an annotated picture without a text, and none is composed",
         "only_negated": "everything it names is denied",
         "only_uncertain": "everything it names is in doubt",
@@ -86,6 +87,12 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "bad_name": "the row names no file",
         "bad_position": "the row's position is no number",
         "no_wsi_id": "the row names no slide",
+        "no_image": "the dialogue is about no picture",
+        "several_images": "the dialogue is about several pictures",
+        "no_dialogue": "the record holds no turns, or none that can be read",
+        "turn_is_no_text": "a turn is a number, a list or the like",
+        "unknown_role": "a turn is of nobody that is known",
+        "no_answer": "the question has no answer",
         "failed": "reading it failed, with the error that follows",
         # the picture
         "missing_image": "the picture is not there",

@@ -54,4 +54,5 @@ def test_mentions_of_a_dialogue_name_their_turn():
     assert [(m["turn"], m["text"], m["polarity"]) for m in row["mentions"]] == [
         (0, "necrosis", "uncertain"),
         (1, "lymphocytes", "affirmed"),
+        (1, "No", "negated"),
     ]
