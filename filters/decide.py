@@ -21,6 +21,7 @@ are kept whatever they fail, and count for no rate; `failed` says what the filte
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 
@@ -62,24 +63,130 @@ def decide(candidates: pa.Table, config: FilterConfig) -> pa.Table:
     Raises:
         Refused: the decision file cannot be read.
     """
+    judged = judge(candidates, config)
+    estimate = estimate_fdr(judged, config)
+    return verdicts(candidates, judged, estimate.q, accepted_from(judged, estimate, config), config)
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """What is known of candidates before the stated precision or rate is applied.
+
+    All of it is said of each picture's candidates alone, so parts of a run can be judged apart and
+    joined; only the false-discovery rate (`estimate_fdr`) and `accepted_from` need them all.
+
+    Attributes:
+        score: float64 (n,), probability to be right; NaN without a mask.
+        level: object (n,), name of the calibration that it comes from.
+        family: object (n,), of the concept.
+        failed: object (n,), first filter that objects, `PASSED` where none does.
+        positive: bool (n,), some caption affirms it.
+        decoy: bool (n,), asked as a decoy only.
+        trusted: bool (n,), no filter may object.
+        asked: bool (n,), some segmenter knows the concept; what is trusted counts for no rate.
+        has_mask: bool (n,).
+    """
+
+    score: np.ndarray
+    level: np.ndarray
+    family: np.ndarray
+    failed: np.ndarray
+    positive: np.ndarray
+    decoy: np.ndarray
+    trusted: np.ndarray
+    asked: np.ndarray
+    has_mask: np.ndarray
+
+    def to_table(self) -> pa.Table:
+        """One column an attribute; texts as dictionaries."""
+        return pa.table(
+            {
+                f.name: pa.array(getattr(self, f.name), pa.dictionary(pa.int32(), pa.string()))
+                if getattr(self, f.name).dtype == object
+                else pa.array(getattr(self, f.name))
+                for f in dataclasses.fields(self)
+            }
+        )
+
+    @staticmethod
+    def from_table(table: pa.Table) -> Judged:
+        """What `to_table` gave, or several of these one after the other."""
+        columns = {}
+        for name in table.column_names:
+            chunks = table[name].chunks
+            if pa.types.is_dictionary(table[name].type):  # equal texts are one object
+                texts: dict[str, str] = {}
+                parts = [
+                    np.array([texts.setdefault(t, t) for t in c.dictionary.to_pylist()], object)[
+                        c.indices.to_numpy()
+                    ]
+                    for c in chunks
+                    if len(c)
+                ]
+                columns[name] = np.concatenate(parts) if parts else np.empty(0, object)
+            else:
+                columns[name] = table[name].to_numpy()
+        return Judged(**columns)
+
+
+def judge(candidates: pa.Table, config: FilterConfig) -> Judged:
+    """Judge candidates by all that does not need the rest of the run; see `decide`."""
     decision = cached_decision(config.decision)
     batch = read_batch(candidates)
     score, level = probabilities(batch, decision)
     failed = np.full(candidates.num_rows, PASSED, object)
     _rule_out(failed, batch, _Partners(batch, candidates), score, config)
-    estimate = estimate_fdr(batch, score, failed, config)
-    _threshold(failed, batch, score, level, estimate, decision, config)
+    return Judged(
+        score=score,
+        level=level,
+        family=batch.family,
+        failed=failed,
+        positive=batch.positive,
+        decoy=batch.decoy,
+        trusted=batch.trusted,
+        asked=np.array([reason != "unsupported" for reason in batch.given], bool) & ~batch.trusted,
+        has_mask=batch.has_mask,
+    )
 
-    reason = failed.copy()
-    reason[batch.has_mask & batch.trusted] = PASSED
-    reason[batch.has_mask & ~batch.positive] = "negated"
-    reason[batch.has_mask & batch.decoy] = "decoy"
+
+def accepted_from(judged: Judged, estimate: fdr.Estimate, config: FilterConfig) -> float:
+    """Lowest score of a target that the stated rate accepts; infinite when it accepts none.
+
+    Decoys and negated phrases have no q-value; they pass where a target of their score does.
+    """
+    if config.target is None or config.target[0] != "fdr":
+        return float("inf")
+    if not estimate.decoys_enough:
+        log.warning(
+            "%d decoys are too few to check a false-discovery rate of %g; it rests on the "
+            "calibrated probabilities alone",
+            estimate.decoys,
+            config.target[1],
+        )
+    good = judged.positive & (judged.failed == PASSED) & (estimate.q <= config.target[1])
+    return float(judged.score[good].min(initial=np.inf))
+
+
+def verdicts(
+    candidates: pa.Table, judged: Judged, q: np.ndarray, accepted_from: float, config: FilterConfig
+) -> pa.Table:
+    """Candidates with their verdicts, as `decide` returns them.
+
+    Args:
+        candidates: of the run or a part of it.
+        judged: of these.
+        q: float64 (n,), their q-values among all of the run.
+        accepted_from: see the function of that name.
+        config: of the filters.
+    """
+    failed = after_target(judged, q, accepted_from, config)
+    reason = reasons(judged, failed)
     return _with(
         candidates,
         {
-            "score": pa.array(score.round(6), pa.float64(), from_pandas=True),
-            "calibration": _texts(level, batch.has_mask),
-            "q_value": pa.array(estimate.q.round(6), pa.float64(), from_pandas=True),
+            "score": pa.array(judged.score.round(6), pa.float64(), from_pandas=True),
+            "calibration": _texts(judged.level, judged.has_mask),
+            "q_value": pa.array(q.round(6), pa.float64(), from_pandas=True),
             "failed": _texts(failed, failed != PASSED),
             "keep": pa.array(reason == PASSED, pa.bool_()),
             "reason": _texts(reason, reason != PASSED),
@@ -115,32 +222,27 @@ def probabilities(batch: Batch, decision: Decision) -> tuple[np.ndarray, np.ndar
     return score, level
 
 
-def estimate_fdr(
-    batch: Batch, score: np.ndarray, failed: np.ndarray, config: FilterConfig
-) -> fdr.Estimate:
-    """Both false-discovery rates of the candidates that no filter ruled out."""
-    return fdr.estimate(*_competition(batch, score, failed, config))
+def estimate_fdr(judged: Judged, config: FilterConfig) -> fdr.Estimate:
+    """Both false-discovery rates of the candidates of a run that no filter ruled out."""
+    return fdr.estimate(*_competition(judged, config))
 
 
-def check_fdr(
-    batch: Batch, score: np.ndarray, failed: np.ndarray, config: FilterConfig
-) -> fdr.Entrapment:
+def check_fdr(judged: Judged, config: FilterConfig) -> fdr.Entrapment:
     """Whether the count of decoys says what it should, by every second decoy."""
-    return fdr.entrapment(*_competition(batch, score, failed, config))
+    return fdr.entrapment(*_competition(judged, config))
 
 
 def _competition(
-    batch: Batch, score: np.ndarray, failed: np.ndarray, config: FilterConfig
+    judged: Judged, config: FilterConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, float | None]:
     """Arguments of `fdr.estimate`."""
-    asked = np.array([reason != "unsupported" for reason in batch.given], bool) & ~batch.trusted
     target = config.target
     return (
-        score,
-        batch.family,
-        batch.positive & asked,
-        batch.decoy & asked,
-        failed == PASSED,
+        judged.score,
+        judged.family,
+        judged.positive & judged.asked,
+        judged.decoy & judged.asked,
+        judged.failed == PASSED,
         target[1] if target is not None and target[0] == "fdr" else None,
     )
 
@@ -190,40 +292,37 @@ def _rule_out(
     )
 
 
-def _threshold(
-    failed: np.ndarray,
-    batch: Batch,
-    score: np.ndarray,
-    level: np.ndarray,
-    estimate: fdr.Estimate,
-    decision: Decision,
-    config: FilterConfig,
-) -> None:
-    """Apply the stated precision or rate to what is left."""
+def after_target(
+    judged: Judged, q: np.ndarray, accepted_from: float, config: FilterConfig
+) -> np.ndarray:
+    """First filter that a mask failed, the stated precision or rate included: object (n,)."""
+    failed = judged.failed.copy()
     if config.target is None:
-        return
+        return failed
     what, value = config.target
     left = failed == PASSED
     if what == "fdr":
-        good = estimate.q <= value
-        # Decoys and negated phrases have no q-value; they pass where a target of their score does.
-        accepted = score[batch.positive & left & good]
-        passes = score >= accepted.min() if len(accepted) else np.zeros(len(score), bool)
-        failed[left & ~np.where(batch.positive, good, passes)] = "high_fdr"
-        if not estimate.decoys_enough:
-            log.warning(
-                "%d decoys are too few to check a false-discovery rate of %g; it rests on the "
-                "calibrated probabilities alone",
-                estimate.decoys,
-                value,
-            )
-        return
-    least = {name: decision.calibrations[name].threshold_for(value) for name in sorted(set(level))}
+        passes = np.where(judged.positive, q <= value, judged.score >= accepted_from)
+        failed[left & ~passes] = "high_fdr"
+        return failed
+    calibrations = cached_decision(config.decision).calibrations
+    levels = sorted(set(judged.level.tolist()))
+    least = {name: calibrations[name].threshold_for(value) for name in levels}
     # However good the rest is, a mask that is more likely wrong than right is not a label.
     floor = min(value, MORE_LIKELY_RIGHT)
-    limit = np.array([max(least[name], floor) for name in level], float)
+    limit = np.array([max(least[name], floor) for name in judged.level.tolist()], float)
     failed[left & np.isinf(limit)] = "uncertifiable"
-    failed[left & np.isfinite(limit) & ~(score >= limit)] = "low_score"
+    failed[left & np.isfinite(limit) & ~(judged.score >= limit)] = "low_score"
+    return failed
+
+
+def reasons(judged: Judged, failed: np.ndarray) -> np.ndarray:
+    """Why each candidate is not kept, `PASSED` for those that are: object (n,)."""
+    reason = failed.copy()
+    reason[judged.has_mask & judged.trusted] = PASSED
+    reason[judged.has_mask & ~judged.positive] = "negated"
+    reason[judged.has_mask & judged.decoy] = "decoy"
+    return reason
 
 
 class _Partners:

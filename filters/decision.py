@@ -55,9 +55,10 @@ class Model:
 
     def logit(self, features: np.ndarray) -> np.ndarray:
         """Log odds, float64 (n,), of inputs float64 (n, f), NaN where undefined; see `inputs`."""
-        return expand(features, self.mean, self.scale) @ np.concatenate(
-            [self.weight, self.square, self.missing]
-        ) + np.float64(self.intercept)
+        weights = np.concatenate([self.weight, self.square, self.missing])
+        # Row by row: the sums of a matrix product depend on how many rows it has.
+        x = expand(features, self.mean, self.scale)
+        return np.einsum("ij,j->i", x, weights) + np.float64(self.intercept)
 
 
 def expand(features: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:

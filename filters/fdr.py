@@ -25,6 +25,7 @@ than the stated rate says.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 
@@ -127,13 +128,10 @@ def estimate(
 
     enough = int(is_decoy.sum()) >= needed
     if enough:
-        own = {
-            name
-            for name in np.unique(family[is_decoy].astype(str))
-            if (is_decoy & (family == name)).sum() >= max(FAMILY_DECOYS, needed)
-        }
-        pools = [family == name for name in sorted(own)]
-        pools.append(~np.isin(family.astype(str), sorted(own)))
+        counts = Counter(family[is_decoy].tolist())
+        own = sorted(n for n, count in counts.items() if count >= max(FAMILY_DECOYS, needed))
+        pools = [family == name for name in own]
+        pools.append(~np.logical_or.reduce([*pools, np.zeros(n, bool)]))
         for i, pool in enumerate(pools):
             # Families without enough decoys borrow those of all families.
             lent = pool if i < len(own) else np.ones(n, bool)

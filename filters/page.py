@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from scipy.stats import binom
 
-from filters.batch import read_batch
+from filters import fdr
 from filters.config import FilterConfig
-from filters.decide import PASSED, cached_decision, check_fdr, decide, estimate_fdr
+from filters.decide import PASSED, Judged, after_target, cached_decision, check_fdr, reasons
 from filters.decision import Calibration
 
 BINS = 20
 VERSION = 1
 
 
-def calibration_page(candidates: pa.Table, config: FilterConfig) -> dict[str, Any]:
+def calibration_page(
+    judged: Judged, estimate: fdr.Estimate, accepted_from: float, config: FilterConfig
+) -> dict[str, Any]:
     """Collect everything the page shows.
 
     Args:
-        candidates: all candidates of a run as the units hold them: `reason` is the segmenter's.
+        judged: all candidates of a run.
+        estimate: of these, see `filters.decide.estimate_fdr`.
+        accepted_from: of these, see the function of that name in `filters.decide`.
         config: of the filters.
 
     Returns:
@@ -34,27 +38,19 @@ def calibration_page(candidates: pa.Table, config: FilterConfig) -> dict[str, An
         candidates each judged.
     """
     decision = cached_decision(config.decision)
-    # Masks are told from answers without one by the segmenter's own reason, not by the verdict's.
-    batch = read_batch(candidates)
-    candidates = decide(candidates, config)
-    score = _floats(candidates, "score")
-    failed = np.array([f or PASSED for f in candidates["failed"].to_pylist()], object)
-    keep = np.array(candidates["keep"].to_pylist(), bool)
-    late = np.isin(failed.astype(str), ["high_fdr", "low_score", "uncertifiable"])
-    competing = np.where(late, PASSED, failed)
-    estimate = estimate_fdr(batch, score, competing, config)
-    check = check_fdr(batch, score, competing, config)
-    negated = batch.has_mask & ~batch.positive & ~batch.decoy
+    score = judged.score.round(6)
+    keep = reasons(judged, after_target(judged, estimate.q, accepted_from, config)) == PASSED
+    check = check_fdr(judged, config)
     edges = np.linspace(0, 1, BINS + 1)
     groups = {
-        "target": batch.positive & batch.has_mask,
+        "target": judged.positive & judged.has_mask,
         "accepted": keep,
-        "decoy": batch.decoy & batch.has_mask,
-        "negated": negated,
+        "decoy": judged.decoy & judged.has_mask,
+        "negated": judged.has_mask & ~judged.positive & ~judged.decoy,
     }
     expected = float(np.mean(1 - score[keep])) if keep.any() else None
     decoy = float(np.nanmax(estimate.decoy[keep])) if _any(estimate.decoy[keep]) else None
-    level = candidates["calibration"].to_pylist()
+    levels = Counter(judged.level[judged.has_mask].tolist())
     return {
         "version": VERSION,
         "target": list(config.target) if config.target else None,
@@ -79,7 +75,7 @@ def calibration_page(candidates: pa.Table, config: FilterConfig) -> dict[str, An
             "edges": edges.round(6).tolist(),
             **{n: np.histogram(score[rows], edges)[0].tolist() for n, rows in groups.items()},
         },
-        "levels": {n: level.count(n) for n in sorted({v for v in level if v is not None})},
+        "levels": dict(sorted(levels.items())),
     }
 
 
@@ -109,10 +105,6 @@ def _curve(one: Calibration) -> dict[str, Any]:
         "right": one.right,
         "wrong": one.wrong,
     }
-
-
-def _floats(table: pa.Table, name: str) -> np.ndarray:
-    return table[name].combine_chunks().to_numpy(zero_copy_only=False).astype(float)
 
 
 def _any(values: np.ndarray) -> bool:

@@ -35,11 +35,11 @@ class DamagedUnit(Refused):
     """
 
     def __init__(self, unit_id: str, text: str):
-        super().__init__(unit_id, text)
-        self.unit_id, self.text = unit_id, text
+        super().__init__(text)
+        self.unit_id = unit_id
 
-    def __str__(self) -> str:
-        return self.text
+    def __reduce__(self) -> tuple[type[DamagedUnit], tuple[str, str]]:
+        return DamagedUnit, (self.unit_id, str(self))
 
 
 def commit(

@@ -8,13 +8,14 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any, Protocol
 
 from miner import isolation
 from miner.barrier.finish import finish, is_finished
 from miner.barrier.protect import prepare
+from miner.barrier.swap import finish_swap
 from miner.cluster import lease
 from miner.commits import DamagedUnit, check_marks, forget, keep_marks
 from miner.commits import marks as read_marks
@@ -27,7 +28,7 @@ from miner.core.store import Store
 from miner.corpora.config import corpus_name
 from miner.corpora.plan import Plan, UnitRef, load_rows, make_plan
 from miner.corpora.rows import sample_id
-from miner.stages import NAMES
+from miner.crew import Crew
 from miner.version import __version__
 from shards.sides import side_files
 
@@ -120,6 +121,7 @@ def _run(
     """What `run` does while OUT is ours."""
     if retry_isolated:
         isolation.forget(store)
+    finish_swap(store)
     marks = _read_marks(store, progress)
     begun = store.read_json(RUN) if store.exists(RUN) else {}
     if marks:  # else nothing is mined yet, as when the first call named a model that is not there
@@ -144,22 +146,24 @@ def _run(
     done = sum(mark["tables"]["samples"]["rows"] for mark in marks.values())
     progress.start(units, sum(plan.rows.values()), len(marks), done)
     again: set[str] = set()
-    while True:
-        if len(marks) < units:
-            marks = _mine(store, config, plan, marks, described["run"], progress, use_ray)
-        progress.barrier()
-        try:
-            finish(store, config, marks)
-            write_report(store)
-            return Outcome(store, False)
-        except DamagedUnit as damaged:
-            if damaged.unit_id in again:  # the disk gives back what was never written
-                raise
-            again.add(damaged.unit_id)
-            progress.note(f"{damaged.unit_id} is damaged and mined again")
-            marks = {u: mark for u, mark in marks.items() if u != damaged.unit_id}
-            forget(store, damaged.unit_id)
-            keep_marks(store, marks, all_=True)
+    with Crew(config, use_ray) as crew:
+        while True:
+            if len(marks) < units:
+                marks = _mine(store, config, plan, marks, described["run"], progress, crew)
+            progress.barrier()
+            try:
+                finish(store, config, marks, crew.spread, progress.mine.check)
+                break
+            except DamagedUnit as damaged:
+                if damaged.unit_id in again:  # the disk gives back what was never written
+                    raise
+                again.add(damaged.unit_id)
+                progress.note(f"{damaged.unit_id} is damaged and mined again")
+                marks = {u: mark for u, mark in marks.items() if u != damaged.unit_id}
+                forget(store, damaged.unit_id)
+                keep_marks(store, marks, all_=True)
+    write_report(store)
+    return Outcome(store, False)
 
 
 def _read_marks(store: Store, progress: Heard) -> dict[str, dict[str, Any]]:
@@ -179,7 +183,7 @@ def _mine(
     marks: Mapping[str, dict[str, Any]],
     run: str,
     progress: Heard,
-    use_ray: bool,
+    crew: Crew,
 ) -> dict[str, dict[str, Any]]:
     """Mine the units without a mark; returns the marks of all."""
     out = isolation.left_out(store)
@@ -191,7 +195,7 @@ def _mine(
     leave_out = LeaveOut(store, progress)
     new: dict[str, dict[str, Any]] = {}
     left = sum(plan.units.values()) - len(marks)
-    for mark in _units(config, pending, left, use_ray, leave_out, progress.note):
+    for mark in crew.units(pending, left, leave_out, progress.note):
         leave_out.rows += mark["tables"]["samples"]["rows"]
         progress.unit(mark)
         new[mark["unit_id"]] = mark
@@ -247,38 +251,6 @@ def write_report(store: Store) -> None:
     from miner.report import write_report as write
 
     write(store)
-
-
-def _units(
-    config: Config,
-    pending: Iterable[UnitRef],
-    left: int,
-    use_ray: bool,
-    leave_out: Callable[[UnitRef, isolation.Isolated], UnitRef],
-    say: Callable[[str], None],
-) -> Iterator[dict[str, Any]]:
-    """Marks of the `left` pending units, as they are committed."""
-    if use_ray:
-        from miner.runner import cluster, run_units
-
-        with cluster(config) as workers:
-            yield from run_units(config, pending, left, workers, leave_out, say)
-        return
-    if config.runner.isolation:
-        worker: Any = isolation.IsolatedWorker(config, NAMES)
-    else:
-        from miner.interrupts import at_once
-
-        with at_once():  # models and their libraries load
-            from miner.work import Worker
-
-            worker = Worker(config, NAMES)
-            worker.load()
-    with contextlib.closing(worker):
-        for ref in pending:
-            while isinstance(found := worker.process(ref, None), isolation.Isolated):
-                ref = leave_out(ref, found)
-            yield found
 
 
 class LeaveOut:

@@ -143,6 +143,28 @@ def pack(
         return [future.result() for future in done]
 
 
+def pack_tar(samples: Iterable[Item], store: Store, name: str, split: str) -> ShardInfo:
+    """Write one tar and its index, whatever their size.
+
+    Args:
+        samples: see `pack`; at least one.
+        store: OUT.
+        name: of the tar, such as `train-000000.tar`.
+        split: name of the split.
+
+    Raises:
+        ValueError: as `pack`.
+    """
+    with _Background() as background:
+        shard = background.opened = _Shard(store, name, split)
+        for item in samples:
+            shard.add(item)
+            if shard.held >= _CHUNK:
+                background.do(shard.write, shard.take())
+        background.do(shard.write, shard.take(END))
+        return background.do(shard.finish).result()
+
+
 def write_manifest(store: Store, infos: Iterable[ShardInfo], run: str = "") -> None:
     """Write `shards/manifest.json`, the commit mark; call it last.
 

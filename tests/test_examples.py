@@ -104,9 +104,9 @@ def out(place: Path, miner: Miner) -> Path:
 
 def masks(out: Path) -> dict[str, dict]:
     """The candidate ledger's row of each picture."""
-    samples = pq.read_table(out / "ledger/samples/notes.parquet").to_pylist()
+    samples = pq.read_table(out / "ledger/samples/notes-000000.parquet").to_pylist()
     images = {row["sample_id"]: Path(row["image"]).stem for row in samples}
-    rows = pq.read_table(out / "ledger/candidates/notes.parquet").to_pylist()
+    rows = pq.read_table(out / "ledger/candidates/notes-000000.parquet").to_pylist()
     return {images[row["sample_id"]]: row for row in rows}
 
 
@@ -121,7 +121,7 @@ def check_mined(out: Path) -> None:
     assert found["IHC"]["keep"]
     assert found["IHC-blurred"]["reason"] == "at_least:sharpness"
     assert found["HE"]["sharpness"] is None
-    schema = pq.read_schema(out / "ledger/candidates/notes.parquet")
+    schema = pq.read_schema(out / "ledger/candidates/notes-000000.parquet")
     assert b"Laplacian" in schema.field("sharpness").metadata[b"description"]
     (value,) = samples(out)
     assert value["regions"][0]["scores"] == [

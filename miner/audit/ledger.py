@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from miner.barrier.ledger import SAMPLE_ROWS, table_writer
+from miner.barrier.ledger import SAMPLE_ROWS
 from miner.core.store import Store
 
 
@@ -51,6 +51,5 @@ def rewrite(
         for column, values in (("keep", keep), ("reason", reason)):
             at = table.column_names.index(column)
             table = table.set_column(at, table.field(column), pa.array(values, table[column].type))
-        with table_writer(to, name, table.schema) as out:
-            out.write_table(table)
+        to.write_table(name, table)
     return len(gone)

@@ -1,28 +1,27 @@
-"""Pictures of a run compared with each other: from the committed units to duplicates."""
+"""Pictures of a run compared with each other: from pieces of the barrier to duplicates."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from filters.config import DedupeConfig
 from filters.dedupe import Duplicate, duplicates
 from filters.dedupe.levels import Rank
 from filters.dedupe.thumbnail import SIDE
-from miner.commits import read_table
+from miner.barrier.outcomes import another_model
+from miner.barrier.pieces import Piece, read_piece
 from miner.core.errors import Refused
 from miner.core.store import Store
-
-COLUMNS = ["image_id", "sha256", "pixel_hash", "embedding", "thumbnail"]
 
 
 def compared(
     store: Store,
     config: DedupeConfig,
-    marks: Sequence[Mapping[str, Any]],
+    pieces: Sequence[Piece],
     image_ids: Sequence[str],
     ranks: Sequence[Rank],
 ) -> dict[str, Duplicate]:
@@ -33,15 +32,15 @@ def compared(
     Args:
         store: OUT.
         config: which levels, and the threshold.
-        marks: of the units that have the pictures.
+        pieces: `pictures` of the parts, see `outcomes`.
         image_ids: the pictures.
         ranks: of each; smaller is better.
 
     Raises:
-        Refused: an embedding that is no number or of another model, or see `duplicates`.
+        Refused: embeddings of two models, or see `duplicates`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        pictures = load(store, folder, marks, image_ids)
+        pictures = Pictures(store, folder, pieces, image_ids)
         return duplicates(
             image_ids,
             pictures.hashes,
@@ -54,82 +53,57 @@ def compared(
         )
 
 
-def load(
-    store: Store,
-    folder: str,
-    marks: Sequence[Mapping[str, Any]],
-    image_ids: Sequence[str],
-) -> Pictures:
-    """What is compared of some pictures of a run.
-
-    Args:
-        store: OUT.
-        folder: a temporary one, for vectors and thumbnails.
-        marks: of the units that have the pictures.
-        image_ids: the pictures, in this order.
-
-    Raises:
-        Refused: an embedding that is no number or of another model.
-    """
-    place = {image_id: i for i, image_id in enumerate(image_ids)}
-    pictures = Pictures(folder, len(place))
-    for mark in marks:
-        for image in read_table(store, mark, "images", COLUMNS).to_pylist():
-            at = place.get(image["image_id"])
-            if at is not None:
-                pictures.add(at, image)
-    return pictures
-
-
 class Pictures:
     """What is compared of some pictures; vectors and thumbnails in files, mapped into memory.
 
     Args:
+        store: OUT.
         folder: where the files go.
-        n: how many pictures.
+        pieces: `pictures` of the parts, see `outcomes`.
+        image_ids: the pictures, in this order.
 
     Attributes:
         hashes: of the bytes.
         pixel_hashes: of the pixels.
-        thumbs: uint8 (n, SIDE, SIDE).
-        vectors: float16 (n, d), None before the first picture.
+        thumbs: uint8 (n, SIDE, SIDE); zeros where a unit of an earlier version has none.
+        vectors: float16 (n, d), None without pictures.
+
+    Raises:
+        Refused: embeddings of two lengths.
     """
 
-    def __init__(self, folder: str, n: int):
-        self._folder = folder
+    def __init__(
+        self, store: Store, folder: str, pieces: Sequence[Piece], image_ids: Sequence[str]
+    ):
+        place = {image_id: i for i, image_id in enumerate(image_ids)}
+        n = len(image_ids)
         self.hashes, self.pixel_hashes = [""] * n, [""] * n
         self.thumbs = np.lib.format.open_memmap(
             f"{folder}/thumbs.npy", "w+", np.uint8, (n, SIDE, SIDE)
         )
         self.vectors: np.ndarray | None = None
+        for piece in pieces:
+            for table in read_piece(store, piece).to_batches(1024):
+                self._take(table, place, folder)
 
-    def add(self, at: int, image: Mapping[str, Any]) -> None:
-        """Take a row of a unit's `images`; one of an earlier version has no thumbnail.
-
-        Raises:
-            Refused: its embedding is no number, or of another length than others.
-        """
-        self.hashes[at] = image["sha256"]
-        self.pixel_hashes[at] = image.get("pixel_hash") or image["sha256"]
-        if image.get("thumbnail") is not None:
-            self.thumbs[at] = np.frombuffer(image["thumbnail"], np.uint8).reshape(SIDE, SIDE)
-        if self.vectors is None:
-            self.vectors = np.lib.format.open_memmap(
-                f"{self._folder}/vectors.npy",
-                "w+",
-                np.float16,
-                (len(self.hashes), len(image["embedding"])),
-            )
-        self.vectors[at] = _checked(image["embedding"], self.vectors.shape[1], image["image_id"])
-
-
-def _checked(vector: Sequence[float], length: int, image_id: str) -> np.ndarray:
-    if len(vector) != length:
-        raise Refused(
-            f"dedupe.model: the embedding of {image_id} has {len(vector)} numbers, others have "
-            f"{length}: it is another model's; mine again into another folder"
-        )
-    value = np.asarray(vector, np.float32)
-    if not np.isfinite(value).all():
-        raise Refused(f"dedupe.model: the embedding of {image_id} has a value that is no number")
-    return value
+    def _take(self, table: pa.RecordBatch, place: dict[str, int], folder: str) -> None:
+        ids = table["image_id"].to_pylist()
+        rows = [row for row, image_id in enumerate(ids) if image_id in place]
+        at = [place[ids[row]] for row in rows]
+        taken = table.take(pa.array(rows, pa.int64()))
+        named = (self.hashes, "sha256"), (self.pixel_hashes, "pixel_hash")
+        for into, name in named:
+            for i, value in zip(at, taken[name].to_pylist(), strict=True):
+                into[i] = value
+        columns = (taken[name].to_pylist() for name in ("thumbnail", "vector", "image_id"))
+        for i, thumb, data, image_id in zip(at, *columns, strict=True):
+            if thumb is not None:
+                self.thumbs[i] = np.frombuffer(thumb, np.uint8).reshape(SIDE, SIDE)
+            vector = np.frombuffer(data, np.float16)
+            if self.vectors is None:
+                self.vectors = np.lib.format.open_memmap(
+                    f"{folder}/vectors.npy", "w+", np.float16, (len(self.hashes), len(vector))
+                )
+            if len(vector) != self.vectors.shape[1]:
+                raise Refused(another_model(image_id, len(vector), self.vectors.shape[1]))
+            self.vectors[i] = vector

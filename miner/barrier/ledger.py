@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from miner.barrier.parts import Part
+from miner.barrier.pieces import Piece, Place, read_piece
+from miner.barrier.sampling import before_after, coverage
 from miner.core.store import Store
 
 SAMPLE_ROWS = pa.schema(
@@ -43,11 +48,142 @@ CANDIDATE_HEAD = pa.schema(
 NOT_IN_LEDGER = frozenset({"image_id", "counts", "instances"})
 
 
-@contextlib.contextmanager
-def table_writer(store: Store, name: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Parquet file that grows table by table and appears whole at the end."""
-    with store.writer(name) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        yield writer
+SAMPLES, CANDIDATES = "ledger/samples", "ledger/candidates"
+
+# Concept, whether its candidate was kept before and is now, why not before and now: how often.
+Change = tuple[str, bool | None, str | None, bool | None, str | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What `ledger` is given.
+
+    Attributes:
+        part: which rows.
+        rows: piece of `outcomes`.
+        verdicts: likewise.
+        chosen: piece of `choice`.
+        tars: names of all tars.
+        schema: of the candidate ledger.
+        next: folder in OUT of what is to be published.
+        compare: count what differs from the ledger that stands.
+    """
+
+    part: Part
+    rows: Piece
+    verdicts: Piece
+    chosen: Piece
+    tars: Sequence[str]
+    schema: pa.Schema
+    next: str
+    compare: bool
+
+
+def ledger(place: Place, given: Told) -> dict[str, Any]:
+    """Write the two ledger files of a part.
+
+    Returns:
+        sampling: see `miner.barrier.sampling.merged`; changes: list of [*Change, count], empty
+        unless asked for.
+    """
+    store, part = place.store, given.part
+    target, name = store.below(given.next), f"{part.corpus}-{part.number:06d}.parquet"
+    columns = ["sample_id", "corpus", "row", "image", "image_id", "group", "mentions", "strata"]
+    samples = part.samples(store, [*columns, "notes"])
+    rows = read_piece(store, given.rows, ["kept"])
+    chosen = read_piece(store, given.chosen)
+    _write(target, f"{SAMPLES}/{name}", _sample_rows(samples, rows, chosen, given.tars))
+
+    light = part.candidates(store)
+    verdicts = read_piece(store, given.verdicts)
+    for column in verdicts.column_names:
+        if column in light.column_names:
+            light = light.drop_columns([column])
+        light = light.append_column(verdicts.field(column), verdicts[column])
+    for field in given.schema:
+        if field.name not in light.column_names and field.name not in CANDIDATE_HEAD.names:
+            light = light.append_column(field, pa.nulls(len(light), field.type))
+    named = samples.select(["sample_id", "image_id"]).append_column(
+        "mentions", _light_mentions(samples)
+    )
+    told = candidate_rows(named.to_pylist(), light, given.schema)
+    _write(target, f"{CANDIDATES}/{name}", told)
+    changes = _changes(store, f"{CANDIDATES}/{name}", told) if given.compare else Counter()
+    return {
+        "sampling": _sampling(samples, rows, chosen, light),
+        "changes": [[*change, count] for change, count in sorted(changes.items(), key=repr)],
+    }
+
+
+def _write(store: Store, name: str, table: pa.Table) -> None:
+    """A parquet file of one row group."""
+    with store.writer(name) as file:
+        pq.write_table(table, file, compression="zstd", row_group_size=max(1, len(table)))
+
+
+def _sample_rows(
+    samples: pa.Table, rows: pa.Table, chosen: pa.Table, tars: Sequence[str]
+) -> pa.Table:
+    written = pc.equal(chosen["status"].cast(pa.string()), "written")
+    nothing = pa.nulls(len(samples), pa.string())
+    names = pa.array(tars, pa.string())
+    columns = {
+        **{n: samples[n] for n in ("sample_id", "corpus", "row", "image", "group", "notes")},
+        **{n: chosen[n] for n in ("split", "status", "reason", "duplicate_of", "similarity")},
+        "shard": names.take(chosen["tar"].combine_chunks()) if len(names) else nothing,
+        "key": pc.if_else(written, samples["sample_id"], nothing),
+        "regions": pc.list_value_length(rows["kept"]),
+    }
+    columns["notes"] = pc.coalesce(columns["notes"], pa.scalar([], columns["notes"].type))
+    cast = {f.name: columns[f.name].cast(f.type) for f in SAMPLE_ROWS}
+    return pa.table(cast, schema=SAMPLE_ROWS)
+
+
+def _light_mentions(samples: pa.Table) -> pa.Array:
+    """Mentions without what the ledger does not say."""
+    mentions = samples["mentions"].combine_chunks()
+    fields = ["concept", "polarity", "start", "end"]
+    flat = mentions.flatten()
+    light = pa.StructArray.from_arrays([flat.field(name) for name in fields], fields)
+    lengths = pc.fill_null(pc.list_value_length(mentions), 0)
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
+    return pa.ListArray.from_arrays(offsets, light)
+
+
+def _sampling(
+    samples: pa.Table, rows: pa.Table, chosen: pa.Table, candidates: pa.Table
+) -> dict[str, Any]:
+    """Strata and concepts of the rows that caps chose among, and of those that stayed."""
+    status, reason = chosen["status"].cast(pa.string()), chosen["reason"].cast(pa.string())
+    written = pc.equal(status, "written")
+    capped = pc.fill_null(pc.starts_with(reason, "cap:"), False)
+    among = pc.or_(written, pc.and_(pc.equal(status, "excluded"), capped))
+    kept = rows["kept"].combine_chunks()
+    names = candidates["concept"].combine_chunks().take(kept.flatten())
+    table = samples.select([n for n in ("corpus", "strata") if n in samples.column_names])
+    table = table.append_column("concepts", pa.ListArray.from_arrays(kept.offsets, names))
+    table, keep = table.filter(among), written.filter(among).to_pylist()
+    concepts, organs, cells = coverage(table, keep)
+    return {
+        "before_after": before_after(table, keep),
+        "coverage": {"concepts": concepts, "organs": organs, "samples": cells},
+    }
+
+
+def _changes(store: Store, name: str, now: pa.Table) -> Counter[Change]:
+    """How often a verdict was one thing and is another, by concept; equal ones count too."""
+    columns = ["sample_id", "concept", "segmenter", "keep", "reason"]
+    found: Counter[Change] = Counter()
+    if not store.exists(name):
+        return found
+    sides = []
+    for table in (store.read_table(name, columns=columns), now.select(columns)):
+        values = zip(*(table[c].to_pylist() for c in columns), strict=True)
+        sides.append({(s, c, g): (k, r) for s, c, g, k, r in values})
+    before, after = sides
+    for key in before.keys() | after.keys():
+        found[(key[1], *before.get(key, (None, None)), *after.get(key, (None, None)))] += 1
+    return found
 
 
 def candidate_rows(

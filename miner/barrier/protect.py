@@ -12,10 +12,10 @@ from filters.dedupe.leaks import Match, control, matches
 from filters.dedupe.pixels import RESEMBLES, SAME
 from filters.dedupe.prints import PATIENT, Prints, from_bytes, read
 from filters.embed import embedder
-from miner.barrier.compare import load
+from miner.barrier.compare import Pictures
+from miner.barrier.pieces import Piece
 from miner.config import Config
 from miner.core.errors import Refused
-from miner.core.layout import LEAKS
 from miner.core.store import Store
 
 FOLDER = "protect"  # fingerprints of the protected sets, made when a run starts
@@ -27,13 +27,8 @@ def prepare(store: Store, config: Config) -> None:
     Raises:
         Refused: a protected set is not there, empty or unreadable, or of another model.
     """
-    wanted = {f"{FOLDER}/{entry.name}.parquet" for entry in config.protect}
-    for name in store.names(FOLDER):
-        if name not in wanted:
-            store.remove(name)
-    if not config.protect:
-        return
-    embed = embedder(config.dedupe)
+    made: dict[str, bytes] = {}
+    embed = embedder(config.dedupe) if config.protect else None
     for i, entry in enumerate(config.protect):
         field = f"protect.{i}.path"
         prints = read(entry.path, entry.model or config.dedupe.model, embed, field)
@@ -42,7 +37,11 @@ def prepare(store: Store, config: Config) -> None:
                 f"{field}: {entry.path}: its embeddings are of {prints.model}, the run's "
                 f"dedupe.model is {config.dedupe.model}"
             )
-        data, name = prints.to_bytes(), f"{FOLDER}/{entry.name}.parquet"
+        made[_file(entry.name)] = prints.to_bytes()
+    for name in store.names(FOLDER):
+        if name not in made:
+            store.remove(name)
+    for name, data in made.items():
         if not store.exists(name) or store.read(name) != data:
             store.write(name, data)
 
@@ -55,20 +54,21 @@ def digest(store: Store, config: Config) -> list[str]:
 def guarded(
     store: Store,
     config: Config,
-    marks: Sequence[Mapping[str, Any]],
+    pieces: Sequence[Piece],
     image_ids: Sequence[str],
     groups: Mapping[str, set[str]],
-) -> dict[str, str]:
+) -> tuple[dict[str, str], dict[str, Any]]:
     """Pictures that may not be written, with the name of the set that they are like.
-
-    Writes the certificate.
 
     Args:
         store: OUT, with the fingerprints.
         config: what is protected.
-        marks: of the units that have the pictures.
+        pieces: `pictures` of the parts, see `outcomes`.
         image_ids: the pictures.
         groups: of each picture, and its name as published: where patients are looked for.
+
+    Returns:
+        The name of the set by picture, and the certificate.
 
     Raises:
         Refused: the control of a set was missed: what is like it would not be found.
@@ -77,7 +77,7 @@ def guarded(
     sets: list[dict[str, Any]] = []
     patients = {i: {p for g in groups[i] for p in PATIENT.findall(g)} for i in image_ids}
     with tempfile.TemporaryDirectory() as folder:
-        pictures = load(store, folder, marks, image_ids)
+        pictures = Pictures(store, folder, pieces, image_ids)
         for entry in config.protect:
             prints = from_bytes(store.read(_file(entry.name)))
             planted, seen = control(prints, config.dedupe.threshold)
@@ -91,21 +91,17 @@ def guarded(
             for image_id in (*(image_ids[row] for row in sorted(found)), *same):
                 excluded.setdefault(image_id, entry.name)
             sets.append(_certified(entry.name, prints, found, len(same), (planted, seen)))
-    store.write_json(
-        LEAKS,
-        {
-            "compared": len(image_ids),
-            "excluded": len(excluded),
-            "thresholds": {
-                "detail": SAME,
-                "cosine": config.dedupe.threshold,
-                "detail_beside_cosine": RESEMBLES,
-            },
-            "model": config.dedupe.model,
-            "sets": sets,
+    return excluded, {
+        "compared": len(image_ids),
+        "excluded": len(excluded),
+        "thresholds": {
+            "detail": SAME,
+            "cosine": config.dedupe.threshold,
+            "detail_beside_cosine": RESEMBLES,
         },
-    )
-    return excluded
+        "model": config.dedupe.model,
+        "sets": sets,
+    }
 
 
 def _certified(

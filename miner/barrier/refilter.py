@@ -1,19 +1,20 @@
 """`miner refilter`: new verdicts from the stored scores of a run, and what they change.
 
+The new data set is built beside the one that stands and takes its place at the end, with run.json;
+whatever stops it before leaves everything as it was. Tars whose members stay are not written.
 No model runs and no picture is decoded. Settings that change scores are refused: those need a run.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from miner.barrier.finish import finish
 from miner.barrier.protect import prepare
+from miner.barrier.swap import finish_swap
 from miner.cluster import lease
 from miner.commits import check_marks
 from miner.commits import marks as read_marks
@@ -22,6 +23,7 @@ from miner.core.contents import contents
 from miner.core.errors import Refused
 from miner.core.layout import CHANGES, RUN, check_out
 from miner.core.store import Store
+from miner.crew import Crew
 from miner.load_config import apply_sets, check_config
 
 # Settings that verdicts, duplicates, samples and shards are made of; all others made the scores.
@@ -67,13 +69,16 @@ class Changes:
     lost: int
 
 
-def refilter(out: str, sets: Sequence[str], report: Callable[[Store], None]) -> Changes:
+def refilter(
+    out: str, sets: Sequence[str], report: Callable[[Store], None], use_ray: bool = False
+) -> Changes:
     """Give a finished run new verdicts.
 
     Args:
         out: OUT of the run.
         sets: `a.b=c` changes of its configuration.
         report: writes the report of a finished OUT.
+        use_ray: spread large runs over Ray.
 
     Returns:
         What changed; also written to `report/changes.json`.
@@ -83,12 +88,18 @@ def refilter(out: str, sets: Sequence[str], report: Callable[[Store], None]) -> 
     """
     store = Store(out)
     check_out(store)
-    with lease.held(store):
-        return _refilter(store, out, sets, report)
+    with lease.held(store) as mine:
+        finish_swap(store)
+        return _refilter(store, out, sets, report, use_ray, mine.check)
 
 
 def _refilter(
-    store: Store, out: str, sets: Sequence[str], report: Callable[[Store], None]
+    store: Store,
+    out: str,
+    sets: Sequence[str],
+    report: Callable[[Store], None],
+    use_ray: bool,
+    check: Callable[[], None],
 ) -> Changes:
     run = store.read_json(RUN)
     marks = read_marks(store)
@@ -105,15 +116,17 @@ def _refilter(
     changed = difference(old.model_dump(mode="json"), new.model_dump(mode="json"))
     _only_verdicts(changed)
 
-    before = _verdicts(store)
-    # The configuration first: a refilter that is cut off is finished by running it again.
-    store.write_json(RUN, {**run, **_described(new, run)})
     prepare(store, new)
-    finish(store, new, marks)
-    changes = compare(before, _verdicts(store), changed)
-    store.write_json(CHANGES, dataclasses.asdict(changes))
+    found: list[Changes] = []
+
+    def beside(counted: Sequence[list[Any]]) -> dict[str, Any]:
+        found.append(compare(counted, changed))
+        return {RUN: {**run, **_described(new, run)}, CHANGES: dataclasses.asdict(found[0])}
+
+    with Crew(new, use_ray) as crew:
+        finish(store, new, marks, crew.spread, check, beside)
     report(store)
-    return changes
+    return found[0]
 
 
 def _only_verdicts(changed: Sequence[str]) -> None:
@@ -137,35 +150,27 @@ def _described(config: Config, run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _verdicts(store: Store) -> dict[Key, Verdict]:
-    """Verdicts of the ledger; empty when a refilter before this one was cut off."""
-    found: dict[Key, Verdict] = {}
-    columns = ["sample_id", "concept", "segmenter", "keep", "reason"]
-    for name in store.names("ledger/candidates", suffix=".parquet"):
-        table: pa.Table = store.read_table(name, columns=columns)
-        rows = zip(*(table[c].to_pylist() for c in columns), strict=True)
-        found.update({(s, c, g): (k, r) for s, c, g, k, r in rows})
-    return found
+def compare(counted: Sequence[Sequence[Any]], settings: Sequence[str]) -> Changes:
+    """Sum up what differs between two ledgers.
 
-
-def compare(
-    before: dict[Key, Verdict], after: dict[Key, Verdict], settings: Sequence[str]
-) -> Changes:
-    """Count what differs between two sets of verdicts."""
+    Args:
+        counted: [*Change, count] each, see `miner.barrier.ledger`.
+        settings: `name: old -> new` lines.
+    """
     concepts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     reasons: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for side, verdicts in enumerate((before, after)):
-        for (_, concept, _), (keep, reason) in verdicts.items():
-            if keep:
-                concepts[concept][side] += 1
-            else:
-                reasons[reason or "unknown"][side] += 1
-    kept = [{k for k, (keep, _) in verdicts.items() if keep} for verdicts in (before, after)]
-    count = Counter(gained=len(kept[1] - kept[0]), lost=len(kept[0] - kept[1]))
+    moved = [0, 0]
+    for concept, kept_before, why_before, kept_after, why_after, n in counted:
+        for side, kept, why in ((0, kept_before, why_before), (1, kept_after, why_after)):
+            if kept:
+                concepts[concept][side] += n
+                moved[side] += n * (kept_before is not kept_after)
+            elif kept is not None:
+                reasons[why or "unknown"][side] += n
     return Changes(
         settings=tuple(settings),
         concepts={name: (a, b) for name, (a, b) in sorted(concepts.items())},
         reasons={name: (a, b) for name, (a, b) in sorted(reasons.items())},
-        gained=count["gained"],
-        lost=count["lost"],
+        gained=moved[1],
+        lost=moved[0],
     )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pydantic
 
 from miner.core.errors import Refused
@@ -125,7 +126,7 @@ def choose(
         return pa.array([True] * n, pa.bool_()), pa.nulls(n, pa.string())
     ids = samples["sample_id"].to_pylist()
     order = sorted(range(n), key=lambda i: _rank(seed, ids[i]))
-    columns = {name: stratum_values(samples, name) for name in _dimensions(config)}
+    columns = {name: stratum_values(samples, name) for name in dimensions(config)}
     concepts = [sorted(set(c or ())) for c in samples["concepts"].to_pylist()]
     keep = [False] * n
     reasons: list[str | None] = [None] * n
@@ -193,7 +194,8 @@ def _rank(seed: int, sample_id: str) -> bytes:
     return hashlib.sha256(f"{seed}\0{sample_id}".encode()).digest()
 
 
-def _dimensions(config: SamplingConfig) -> list[str]:
+def dimensions(config: SamplingConfig) -> list[str]:
+    """Dimensions that caps and targets are by."""
     rules: tuple[Cap | Target, ...] = (*config.caps, *config.targets)
     return sorted({d for rule in rules for d in rule.by})
 
@@ -201,17 +203,25 @@ def _dimensions(config: SamplingConfig) -> list[str]:
 def stratum_values(samples: pa.Table, dimension: str) -> list[str]:
     """Value of a dimension for every row; `unknown` where nothing says it.
 
+    It is a column of `samples`, or else looked for in `strata`.
+
     Raises:
-        Refused: the dimension is a column that `samples` lacks.
+        Refused: the dimension is neither.
     """
-    if dimension in COLUMNS:
-        if dimension not in samples.column_names:
-            raise Refused(f"sampling: the samples have no column {dimension}")
+    if dimension in samples.column_names:
         return [v or UNKNOWN for v in samples[dimension].to_pylist()]
-    values = []
-    for strata in samples["strata"].to_pylist():
-        value = next((s["value"] for s in strata or () if s["dimension"] == dimension), UNKNOWN)
-        values.append(value)
+    if dimension in COLUMNS:
+        raise Refused(f"sampling: the samples have no column {dimension}")
+    strata = samples["strata"].combine_chunks()
+    flat = strata.flatten()
+    rows = pc.list_parent_indices(strata).to_pylist()
+    said = zip(
+        rows, flat.field("dimension").to_pylist(), flat.field("value").to_pylist(), strict=True
+    )
+    values = [UNKNOWN] * len(samples)
+    for row, name, value in reversed(list(said)):  # of several the first counts
+        if name == dimension:
+            values[row] = value
     return values
 
 
@@ -227,7 +237,7 @@ def before_after(samples: pa.Table, keep: Sequence[bool]) -> dict[str, list[tupl
         values = stratum_values(samples, dimension)
         before = Counter(values)
         after = Counter(v for v, kept in zip(values, keep, strict=True) if kept)
-        ranked = sorted(before.items(), key=lambda item: (-item[1], item[0]))
+        ranked = sorted(before.items(), key=_most)
         tables[dimension] = [(value, n, after[value]) for value, n in ranked]
     return tables
 
@@ -246,11 +256,48 @@ def coverage(
     for concepts, value, kept in zip(samples["concepts"].to_pylist(), values, keep, strict=True):
         if kept:
             cells.update((concept, value) for concept in set(concepts or ()))
-    by_concept: Counter[str] = Counter()
-    by_value: Counter[str] = Counter()
-    for (concept, value), n in cells.items():
-        by_concept[concept] += n
-        by_value[value] += n
-    rows = sorted(by_concept, key=lambda c: (-by_concept[c], c))
-    columns = sorted(by_value, key=lambda v: (-by_value[v], v))
+    return _crossed(cells)
+
+
+def merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What `before_after` and `coverage` say of all parts of a run, from what they say of each.
+
+    Args:
+        parts: {"before_after": ..., "coverage": {"concepts", "organs", "samples"}} each.
+    """
+    before: dict[str, Counter[str]] = {name: Counter() for name in DIMENSIONS}
+    after: dict[str, Counter[str]] = {name: Counter() for name in DIMENSIONS}
+    cells: Counter[tuple[str, str]] = Counter()
+    for part in parts:
+        for name, rows in part["before_after"].items():
+            for value, n, kept in rows:
+                before[name][value] += n
+                after[name][value] += kept
+        found = part["coverage"]
+        for concept, row in zip(found["concepts"], found["samples"], strict=True):
+            cells.update({(concept, o): n for o, n in zip(found["organs"], row, strict=True) if n})
+    tables = {
+        name: [(value, n, after[name][value]) for value, n in sorted(b.items(), key=_most)]
+        for name, b in before.items()
+    }
+    concepts, organs, samples = _crossed(cells)
+    return {
+        "before_after": tables,
+        "coverage": {"concepts": concepts, "organs": organs, "samples": samples},
+    }
+
+
+def _most(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def _crossed(cells: Counter[tuple[str, str]]) -> tuple[list[str], list[str], list[list[int]]]:
+    """Names of rows and columns, the most frequent first, and counts by both."""
+    by_row: Counter[str] = Counter()
+    by_column: Counter[str] = Counter()
+    for (row, column), n in cells.items():
+        by_row[row] += n
+        by_column[column] += n
+    rows = [name for name, _ in sorted(by_row.items(), key=_most)]
+    columns = [name for name, _ in sorted(by_column.items(), key=_most)]
     return rows, columns, [[cells[(r, c)] for c in columns] for r in rows]

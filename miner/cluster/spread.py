@@ -185,7 +185,7 @@ class Spread:
             found = ray.get(answer)
         except RayTaskError as error:
             if not isinstance(error.cause, RayError):
-                _raise(error)
+                reraise(error)
             self._drop(answer)
             self._again(walk, 0)
             return None
@@ -234,7 +234,7 @@ def _last(error: Exception) -> str:
     return next((x.strip() for x in reversed(str(error).splitlines()) if x.strip()), repr(error))
 
 
-def _raise(error: RayTaskError) -> NoReturn:
+def reraise(error: RayTaskError) -> NoReturn:
     """Raise what the worker raised."""
     # Ray's copy of the cause carries a traceback in its text, and lost errno and file.
     if isinstance(error.cause, (Refused, OSError)):

@@ -14,6 +14,7 @@ SAMPLING = "ledger/sampling.json"  # strata before and after caps, concepts by o
 LEAKS = "ledger/leaks.json"  # certificate: what was compared with protected sets, and found
 REPORT = "report/index.html"
 NOTEBOOK = "report/audit.ipynb"  # last file of the report
+CALIBRATION = "report/calibration.json"  # what the page on calibration is drawn from
 CHANGES = "report/changes.json"  # what the last refilter changed
 
 # What stands in the JSON files; `{...}` in a name stands for what it is called after.
@@ -70,6 +71,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
     },
     FINISHED: {
         "digest": "sha256 of the configuration, protected sets and the tables of all units",
+        "tars": "by tar, sha256 of what it is made of; empty where side files ride along",
     },
 }
 

@@ -38,6 +38,19 @@ class Store:
         """Full path of a file as its file system spells it."""
         return f"{self.root.rstrip('/')}/{name}"
 
+    def below(self, folder: str) -> Store:
+        """A folder of this store as a store."""
+        return Store(f"{self.url.rstrip('/')}/{folder}")
+
+    def move(self, name: str, to: str) -> None:
+        """Give a file another name; one that is there of that name goes."""
+        source, target = self.path(name), self.path(to)
+        self.fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        if self.local:
+            os.replace(source, target)
+        else:
+            self.fs.mv(source, target)
+
     def exists(self, name: str) -> bool:
         """Whether the file is there, whole."""
         return self.fs.exists(self.path(name))

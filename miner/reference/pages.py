@@ -109,10 +109,10 @@ def output() -> str:
         table(("field", "type"), shard),
         "## Tables",
         "Parquet; a column is null where it is not defined.",
-        "### `ledger/samples/{corpus}.parquet`",
-        "A row per caption row.",
+        "### `ledger/samples/{corpus}-{000000}.parquet`",
+        "A row per caption row; some 8,000 to a file, in the order of the plan.",
         columns(ledger, "SAMPLE_ROWS"),
-        "### `ledger/candidates/{corpus}.parquet`",
+        "### `ledger/candidates/{corpus}-{000000}.parquet`",
         "A row per caption and candidate mask. A decoy, which no caption names, is listed with the "
         "first caption of its picture. The scores of the segmenters that were asked are columns, "
         "too, and those of `filters.scores`.",

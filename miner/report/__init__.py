@@ -11,12 +11,9 @@ def write_report(store: Store) -> None:
     Args:
         store: OUT with run.json, ledger, shards and units.
     """
-    from miner.core.layout import NOTEBOOK, REPORT
-    from miner.report.calibration import CALIBRATION, calibration_facts
+    from miner.core.layout import CALIBRATION, NOTEBOOK, REPORT
     from miner.report.notebook import audit_notebook
     from miner.report.page import render
 
-    calibration = calibration_facts(store)
-    store.write_json(CALIBRATION, calibration)
-    store.write(REPORT, render(store, calibration).encode())
+    store.write(REPORT, render(store, store.read_json(CALIBRATION)).encode())
     store.write(NOTEBOOK, audit_notebook(store).encode())

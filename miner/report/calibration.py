@@ -4,25 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
-
-from miner.commits import light_candidates, marks
-from miner.core.layout import RUN
-from miner.core.store import Store
 from miner.report import charts
 
-CALIBRATION = "report/calibration.json"
 PALETTE = (charts.KEPT, "#d0568a", "#1f8a8a", "#d98a1f", "#4f6bd6", "#7a7f3a")
-
-
-def calibration_facts(store: Store) -> dict[str, Any]:
-    """What `filters.page` collects, from the scores of all units and the run's configuration."""
-    from filters.config import FilterConfig
-    from filters.page import calibration_page
-
-    config = FilterConfig.model_validate(store.read_json(RUN)["config"]["filters"])
-    tables = [light_candidates(store, mark) for mark in marks(store).values()]
-    return calibration_page(pa.concat_tables(tables, promote_options="default"), config)
 
 
 def level_colours(page: dict[str, Any]) -> dict[str, str]:

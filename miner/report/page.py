@@ -18,7 +18,7 @@ def render(store: Store, calibration: dict[str, Any]) -> str:
 
     Args:
         store: OUT.
-        calibration: see `calibration.calibration_facts`.
+        calibration: see `filters.page.calibration_page`.
     """
     rows = gather.row_counts(store)
     candidates = gather.candidates_table(store)

@@ -1,11 +1,14 @@
 """Verdicts from stored scores: one reason each, whatever the scores are."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from filters import decide as deciding
 from filters.config import FilterConfig
-from filters.decide import decide
+from filters.decide import Judged, decide
 from filters.scores import SCORES
 from miner.core.unit import CANDIDATES
 
@@ -302,3 +305,30 @@ def test_trusted_masks_do_not_loosen_the_rate_of_the_others():
     beside = judge(others + sure, fdr=0.2)[: len(others)]
     assert [r["q_value"] for r in alone] == [r["q_value"] for r in beside]
     assert [r["keep"] for r in alone] == [r["keep"] for r in beside]
+
+
+def test_parts_judged_apart_are_judged_as_all_together():
+    rng = np.random.default_rng(0)
+    rows = [
+        row(
+            image_id=f"q/{i // 2}",
+            concept=("gland", "nucleus")[i % 2],
+            clip_prob=float(rng.random()),
+            ks_rim=float(rng.random()),
+            roles=["decoy"] if i % 5 == 0 else ["positive"],
+            reason="empty" if i % 7 == 0 else None,
+            area_px=0 if i % 7 == 0 else 400,
+        )
+        for i in range(60)
+    ]
+    config = FilterConfig(fdr=0.3)
+    whole = deciding.judge(table(rows), config)
+    parts = [
+        deciding.judge(table(rows[a:b]), config).to_table()
+        for a, b in ((0, 20), (20, 20), (20, 60))
+    ]
+    joined = Judged.from_table(pa.concat_tables(parts))
+    for field in dataclasses.fields(Judged):
+        assert np.array_equal(
+            getattr(joined, field.name), getattr(whole, field.name), equal_nan=field.name == "score"
+        ), field.name

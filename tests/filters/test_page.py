@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from filters.config import FilterConfig
+from filters.decide import accepted_from, estimate_fdr, judge
 from filters.page import BINS, _right, calibration_page
 from tests.filters.test_decide import row, table
+
+
+def shown(rows, config):
+    judged = judge(table(rows), config)
+    estimate = estimate_fdr(judged, config)
+    return calibration_page(judged, estimate, accepted_from(judged, estimate, config), config)
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +25,7 @@ def page():
     ]
     rows += [row(image_id=f"n/{i}", roles=["negated"]) for i in range(5)]
     rows.append(row(image_id="e/0", reason="unsupported", area_px=None))
-    return calibration_page(table(rows), FilterConfig(at_least={"ks_rim": 0.5}))
+    return shown(rows, FilterConfig(at_least={"ks_rim": 0.5}))
 
 
 def test_every_mask_is_in_one_histogram(page):
@@ -52,7 +59,7 @@ def test_the_interval_of_right_masks_holds_19_runs_in_20():
 
 
 def test_a_run_without_decoys_has_no_check():
-    page = calibration_page(table([row()]), FilterConfig())
+    page = shown([row()], FilterConfig())
     assert page["fdr"]["entrapment"] == {
         "asked": 0,
         "accepted": 0,

@@ -102,7 +102,6 @@ SAMPLE_SCHEMA = pa.schema(
         pa.field("mentions", pa.list_(MENTION)),
         pa.field("facts", pa.list_(FACT)),
         pa.field("strata", STRATA),
-        pa.field("notes", pa.list_(pa.string())),
     ]
 )
 CANDIDATE_SCHEMA = pa.schema(

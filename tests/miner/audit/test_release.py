@@ -123,7 +123,7 @@ def test_a_concept_that_fails_is_left_out_and_a_redrawn_mask_takes_its_place(dra
     assert not validate(Store(to)).faults
     regions = [r for s in samples(Store(to)) for r in s.value["regions"]]
     assert any(r["segmenter"] == AUDITOR and r["area_px"] == 50 * 30 for r in regions)
-    ledger = Store(to).read_table("ledger/samples/quilt.parquet").to_pylist()
+    ledger = Store(to).read_table("ledger/samples/quilt-000000.parquet").to_pylist()
     assert {r["reason"] for r in ledger if r["status"] == "excluded"} <= {"audit", None}
 
 

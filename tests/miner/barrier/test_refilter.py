@@ -22,6 +22,7 @@ from miner.core.layout import CHANGES, REPORT, RUN
 from miner.core.store import Store
 from miner.report import write_report
 from miner.report.show import chain, find, overlay
+from shards.validate import validate
 from tests.miner.finished import finished
 
 FAST_ROWS = 100_000
@@ -90,18 +91,50 @@ def test_precision_replaces_fdr(store):
     assert (filters["precision"], filters["fdr"]) == (0.5, None)
 
 
-def test_a_cut_off_refilter_is_finished_by_another(store, monkeypatch):
-    before = kept(store)
+def whole(store: Store) -> dict[str, bytes]:
+    """Shards, ledger and run.json, byte by byte."""
+    folder = Path(store.url)
+    files = [RUN, *(p for f in ("shards", "ledger") for p in (folder / f).rglob("*.*"))]
+    return {str(name): (folder / name).read_bytes() for name in files}
+
+
+def test_a_refilter_that_is_cut_off_or_refused_leaves_everything_as_it_was(store, monkeypatch):
+    before = whole(store)
 
     def killed(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("miner.barrier.refilter.finish", killed)
+    monkeypatch.setattr("miner.barrier.finish.publish", killed)
     with pytest.raises(KeyboardInterrupt):
         refilter(store.url, ["filters.at_least={ks_rim: 0.7}"], no_report)
+    assert whole(store) == before
+    assert validate(store).faults == []
     monkeypatch.undo()
-    refilter(store.url, [], no_report)
-    assert kept(store) < before
+    with pytest.raises(Refused, match=r"dedupe\.largest_share"):
+        refilter(store.url, ["dedupe.largest_share=2"], no_report)
+    table = next(Path(store.url).glob("units/*/candidates.parquet"))
+    sound = table.read_bytes()
+    table.write_bytes(sound[:-1] + b"X")
+    with pytest.raises(Refused, match="changed since it was committed"):
+        refilter(store.url, ["filters.at_least={ks_rim: 0.7}"], no_report)
+    assert whole(store) == before
+    table.write_bytes(sound)
+    changes = refilter(store.url, ["filters.at_least={ks_rim: 0.7}"], no_report)
+    assert changes.lost > 0
+    assert store.names("barrier") == []
+
+
+def test_only_tars_whose_members_changed_are_written(store):
+    tars = sorted((Path(store.url) / "shards").glob("*.tar"))
+    assert len(tars) > 1
+    before = {tar.name: tar.stat().st_ino for tar in tars}
+    refilter(store.url, ["sampling.caps=[{by: [corpus], max_samples: 1000}]"], no_report)
+    assert {tar.name: tar.stat().st_ino for tar in tars} == before
+    train = max(tars, key=lambda tar: tar.stat().st_size).name
+    refilter(store.url, ["sampling.caps=[{by: [corpus], max_samples: 2}]"], no_report)
+    left = {t.name: t.stat().st_ino for t in (Path(store.url) / "shards").glob("*.tar")}
+    assert left[train] != before[train]
+    assert validate(store).faults == []
 
 
 @pytest.mark.parametrize(
@@ -128,9 +161,8 @@ def test_refused_without_a_run(tmp_path):
 
 
 def test_what_changed():
-    before = {("a", "x", "s"): (True, None), ("b", "x", "s"): (False, "speck")}
-    after = {("a", "x", "s"): (False, "low_score"), ("b", "x", "s"): (True, None)}
-    found = compare(before, after, ["filters.precision: 0.9 -> 0.5"])
+    counted = [["x", True, None, False, "low_score", 1], ["x", False, "speck", True, None, 1]]
+    found = compare(counted, ["filters.precision: 0.9 -> 0.5"])
     assert found.concepts == {"x": (1, 1)}
     assert found.reasons == {"speck": (1, 0), "low_score": (0, 1)}
     assert (found.gained, found.lost) == (1, 1)

@@ -7,9 +7,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from filters.config import DedupeConfig
 from filters.dedupe.thumbnail import pixel_hash, thumbnail
-from miner.barrier.compare import compared
 from miner.barrier.finish import finish
 from miner.cli import app
 from miner.commits import commit, marks
@@ -83,10 +81,9 @@ def test_an_embedding_of_another_model_or_without_sense_is_named(tmp_path, wrong
     vectors = made.images["embedding"].to_pylist()
     vectors[2] = vectors[2][:-1] if wrong == "length" else [float("nan"), *vectors[2][1:]]
     column = pa.array(vectors, pa.list_(pa.float32()))
-    mark = commit(store, "quilt-000000", made.with_columns("images", {"embedding": column}))
-    ids = [f"quilt/{i}.jpg" for i in range(4)]
+    commit(store, "quilt-000000", made.with_columns("images", {"embedding": column}))
     with pytest.raises(Refused, match=r"dedupe\.model: the embedding of quilt/2\.jpg has"):
-        compared(store, DedupeConfig(near=False), [mark], ids, [(0.0,)] * 4)
+        finish(store, configuration(), marks(store))
 
 
 def test_without_thumbnails_bytes_and_vectors_are_compared(tmp_path):
@@ -96,7 +93,13 @@ def test_without_thumbnails_bytes_and_vectors_are_compared(tmp_path):
     images = made.images.set_column(
         made.images.column_names.index("sha256"), "sha256", pa.array(["same"] * len(made.images))
     )
-    mark = commit(store, "quilt-000000", dataclasses.replace(made, images=images))
-    ids = ["quilt/0.jpg", "quilt/1.jpg"]
-    found = compared(store, DedupeConfig(), [mark], ids, [(1.0,), (0.0,)])
-    assert found == {"quilt/0.jpg": ("quilt/1.jpg", "exact", 1.0)}
+    commit(store, "quilt-000000", dataclasses.replace(made, images=images))
+    finish(store, configuration(), marks(store))
+    rows = store.read_table("ledger/samples/quilt-000000.parquet").to_pylist()
+    accepted = [row for row in rows if row["status"] in ("written", "duplicate")]
+    (stays,) = (row for row in accepted if row["status"] == "written")
+    copies = [row for row in accepted if row is not stays]
+    assert copies
+    for row in copies:
+        assert (row["reason"], row["similarity"]) == ("exact", 1.0)
+        assert row["duplicate_of"] == f"quilt/{stays['image']}"

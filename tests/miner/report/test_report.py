@@ -14,12 +14,13 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from miner.barrier.sampling import SamplingConfig
+from miner.core.layout import CALIBRATION
 from miner.core.masks import encode
 from miner.core.store import Store
 from miner.demo.render import tile
 from miner.load_config import check_config
 from miner.report import charts, gallery, gather, words, write_report
-from miner.report.calibration import calibration_charts, calibration_facts
+from miner.report.calibration import calibration_charts
 from miner.report.outlines import SIDE_PX
 from tests.miner.finished import ROWS, expert_masks, finished
 
@@ -193,7 +194,7 @@ def test_equal_outs_give_equal_pages(store, tmp_path):
 
 
 def test_calibration_counts_every_mask_once(store):
-    page = calibration_facts(store)
+    page = store.read_json(CALIBRATION)
     candidates = gather.candidates_table(store).to_pylist()
     drawn = [c for c in candidates if c["area_px"]]
     bins = page["histograms"]

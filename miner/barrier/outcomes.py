@@ -1,0 +1,228 @@
+"""Verdicts of a part, what they make of its caption rows, and the pictures that may be written."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from filters.completeness import add_extent
+from filters.decide import Judged, verdicts
+from filters.scores import EXTENT, VERDICT
+from miner.barrier.parts import Part
+from miner.barrier.pieces import Piece, Place, read_piece
+from miner.barrier.sampling import dimensions, stratum_values
+from miner.barrier.verdicts import row_states
+from miner.commits import read_table
+from miner.config import Config
+from miner.core.errors import Refused
+from miner.core.store import Store
+from ner.strata import COLUMNS
+
+CANDIDATES = ["image_id", "concept", "area_px", "reason"]
+SAMPLES = ["sample_id", "image", "image_id", "group", "status", "reason", "mentions"]
+PICTURES = ["image_id", "data", "sha256", "pixel_hash", "embedding", "thumbnail"]
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+
+# Bytes of a sample beside its picture and its masks, about; tars are cut by them.
+_SAMPLE, _MENTION, _REGION, _MASK = 3072, 220, 1400, 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Stated:
+    """What `outcomes` is given.
+
+    Attributes:
+        part: which rows.
+        judged: piece of `rates.judged`.
+        q: piece of `rates.rates`.
+        accepted_from: of the run.
+        config: of the run.
+    """
+
+    part: Part
+    judged: Piece
+    q: Piece
+    accepted_from: float | None
+    config: Config
+
+
+def outcomes(place: Place, given: Stated) -> dict[str, Any]:
+    """Write what became of the candidates and caption rows of a part.
+
+    Returns:
+        Pieces: `verdicts`, the columns of `filters.scores.VERDICT` and `EXTENT` by candidate;
+        `rows`, by caption row: sample_id, image, image_id, group, status, reason, kept (candidates
+        of the part), score, size (bytes in a tar, about) and what caps are by; `pictures`, those of
+        rows that may be written: see `_pictures`.
+    """
+    store, part, config = place.store, given.part, given.config
+    judged = Judged.from_table(read_piece(store, given.judged))
+    q = read_piece(store, given.q)["q"].to_numpy()
+    lowest = float("inf") if given.accepted_from is None else given.accepted_from
+    light = verdicts(part.candidates(store), judged, q, lowest, config.filters)
+    light = add_extent(light, config.filters)
+    columns = [*SAMPLES, *(["strata", *COLUMNS] if dimensions(config.sampling) else [])]
+    samples = part.samples(store, list(dict.fromkeys(columns)))
+    found = row_states(
+        _light_mentions(samples).select(SAMPLES).to_pylist(),
+        light.select([*CANDIDATES, "keep", "score"]).to_pylist(),
+        config.shards.keep_negatives,
+    )
+    kept = pa.array([state.kept for state in found], pa.list_(pa.int32()))
+    status = pa.array([state.status for state in found], _TEXT)
+    written = np.array([state.status == "written" for state in found], bool)
+    wanted = pc.unique(samples["image_id"].filter(pa.array(written)))
+    pictures, sizes = _pictures(store, part, wanted)
+    rows = {
+        **{name: samples[name] for name in ("sample_id", "image", "image_id")},
+        "group": samples["group"].cast(_TEXT),
+        "status": status,
+        "reason": pa.array([state.reason for state in found], _TEXT),
+        "kept": kept,
+        "score": pa.array([state.score for state in found]),
+        "size": _sizes(store, part, samples, kept, sizes),
+    }
+    if config.sampling.concept_caps or any(t.concept for t in config.sampling.targets):
+        concepts = light["concept"].combine_chunks()
+        values = concepts.take(kept.flatten()).cast(pa.string())
+        rows["concepts"] = pa.ListArray.from_arrays(kept.offsets, values)
+    for name in dimensions(config.sampling):
+        if name not in rows:
+            rows[name] = pa.array(_values(samples, part, name), _TEXT)
+    return {
+        "verdicts": place.write(light.select([*VERDICT, *EXTENT]), "verdicts"),
+        "rows": place.write(pa.table(rows), "rows"),
+        "pictures": place.write(pictures, "pictures"),
+    }
+
+
+def _values(samples: pa.Table, part: Part, name: str) -> list[str]:
+    return [part.corpus] * len(samples) if name == "corpus" else stratum_values(samples, name)
+
+
+def _light_mentions(samples: pa.Table) -> pa.Table:
+    """Samples whose mentions say no more than a row's state depends on."""
+    mentions = samples["mentions"].combine_chunks()
+    flat = mentions.flatten()
+    fields = ["concept", "polarity", "groundable"]
+    light = pa.StructArray.from_arrays([flat.field(name) for name in fields], fields)
+    offsets = np.concatenate([[0], np.cumsum(pc.fill_null(pc.list_value_length(mentions), 0))])
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), light)
+    return samples.set_column(samples.column_names.index("mentions"), "mentions", lists)
+
+
+def _pictures(store: Store, part: Part, wanted: pa.Array) -> tuple[pa.Table, dict[str, int]]:
+    """Pictures of a part that are compared.
+
+    Args:
+        store: OUT.
+        part: which part.
+        wanted: image_ids.
+
+    Returns:
+        image_id, sha256, pixel_hash, vector (float16, as bytes), thumbnail (null in units of an
+        earlier version); and bytes of each picture, by image_id.
+
+    Raises:
+        Refused: an embedding that is no number, or of another model than others.
+    """
+    tables: list[pa.Table] = []
+    sizes: dict[str, int] = {}
+    length: int | None = None
+    left = set(wanted.to_pylist())
+    image_ids = part.samples(store, ["image_id"])["image_id"]
+    for which, mark in enumerate(part.marks):
+        rows = part.unit(which, "samples")
+        if left.isdisjoint(image_ids[rows].to_pylist()):
+            continue
+        images = read_table(store, mark, "images", PICTURES)
+        images = images.filter(pc.is_in(images["image_id"], wanted)).combine_chunks()
+        ids = images["image_id"]
+        lengths = pc.fill_null(pc.binary_length(images["data"]), 0).to_pylist()
+        sizes.update(zip(ids.to_pylist(), lengths, strict=True))
+        vectors = _vectors(images["embedding"].combine_chunks(), ids.to_pylist(), length)
+        length = vectors.shape[1] if len(vectors) else length
+        have = images.column_names
+        nothing = pa.nulls(len(images), pa.string())
+        hashes = images["pixel_hash"] if "pixel_hash" in have else nothing
+        tables.append(
+            pa.table(
+                {
+                    "image_id": ids,
+                    "sha256": images["sha256"],
+                    "pixel_hash": pc.coalesce(hashes, images["sha256"]),
+                    "vector": pa.array([row.tobytes() for row in vectors], pa.binary()),
+                    "thumbnail": (
+                        images["thumbnail"].cast(pa.binary())
+                        if "thumbnail" in have
+                        else pa.nulls(len(images), pa.binary())
+                    ),
+                }
+            )
+        )
+    return (pa.concat_tables(tables) if tables else _NO_PICTURES.empty_table()), sizes
+
+
+_NO_PICTURES = pa.schema(
+    [
+        *((name, pa.string()) for name in ("image_id", "sha256", "pixel_hash")),
+        ("vector", pa.binary()),
+        ("thumbnail", pa.binary()),
+    ]
+)
+
+
+def _vectors(embeddings: pa.Array, image_ids: Sequence[str], length: int | None) -> np.ndarray:
+    """Embeddings as float16 (n, d), all of one length and numbers; raises `Refused`."""
+    lengths = pc.fill_null(pc.list_value_length(embeddings), 0).to_numpy()
+    if not len(lengths):
+        return np.empty((0, length or 0), np.float16)
+    expected = int(lengths[0]) if length is None else length
+    for image_id in np.array(image_ids, object)[lengths != expected][:1]:
+        raise Refused(
+            another_model(image_id, int(lengths[list(image_ids).index(image_id)]), expected)
+        )
+    values = embeddings.flatten().to_numpy(zero_copy_only=False).reshape(-1, expected)
+    for image_id in np.array(image_ids, object)[~np.isfinite(values).all(axis=1)][:1]:
+        raise Refused(f"dedupe.model: the embedding of {image_id} has a value that is no number")
+    return values.astype(np.float16)
+
+
+def another_model(image_id: str, length: int, expected: int) -> str:
+    """Line of a refusal: one embedding is not like the others."""
+    return (
+        f"dedupe.model: the embedding of {image_id} has {length} numbers, others have {expected}: "
+        "it is another model's; mine again into another folder"
+    )
+
+
+def _sizes(
+    store: Store, part: Part, samples: pa.Table, kept: pa.Array, pictures: dict[str, int]
+) -> pa.Array:
+    """Bytes of each sample in a tar, about: int64; 0 for rows that are not written."""
+    masks = []
+    for mark in part.marks:
+        table = read_table(store, mark, "candidates", ["counts", "instances"]).combine_chunks()
+        lists = table["instances"].combine_chunks()
+        each = pc.fill_null(pc.binary_length(lists.flatten()), 0).to_numpy() + _MASK
+        ends = np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy())
+        sums = np.concatenate([[0], np.cumsum(each)])[np.concatenate([[0], ends])]
+        masks.append(np.diff(sums) + pc.fill_null(pc.binary_length(table["counts"]), 0).to_numpy())
+    mask_bytes = np.concatenate(masks) if masks else np.zeros(0, int)
+    counts = np.concatenate([[0], np.cumsum(mask_bytes[kept.flatten().to_numpy()])])
+    offsets = kept.offsets.to_numpy()
+    mentions = pc.fill_null(pc.list_value_length(samples["mentions"]), 0).to_numpy()
+    picture = [pictures.get(image_id, 0) for image_id in samples["image_id"].to_pylist()]
+    size = (
+        np.array(picture, np.int64)
+        + (counts[offsets[1:]] - counts[offsets[:-1]])
+        + np.diff(offsets) * _REGION
+        + mentions * _MENTION
+        + _SAMPLE
+    )
+    return pa.array(np.where(np.array(picture) > 0, size, 0), pa.int64())

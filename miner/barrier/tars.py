@@ -1,0 +1,207 @@
+"""Tars: which samples go into one follows from sizes known before, so each is packed by itself.
+
+A tar whose members are what they were in the data set that stands is left where it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from miner.barrier.parts import Part
+from miner.barrier.pieces import Piece, Place, read_piece
+from miner.barrier.states import ignored, negatives, states
+from miner.commits import read_table
+from miner.config import Config
+from miner.core.store import Store
+from miner.corpora.config import corpus_name
+from miner.version import __version__
+from shards.pack import Item, ShardInfo, index_name, pack_tar
+from shards.sample import grounded_sample, json_schema
+from shards.sides import side_files
+
+
+@dataclasses.dataclass(frozen=True)
+class Filled:
+    """What the rows of a part bring into a tar.
+
+    Attributes:
+        part: which part.
+        rows: piece of `outcomes`.
+        verdicts: likewise.
+        chosen: piece of `choice`.
+    """
+
+    part: Part
+    rows: Piece
+    verdicts: Piece
+    chosen: Piece
+
+
+@dataclasses.dataclass(frozen=True)
+class Tar:
+    """What `tar` is given.
+
+    Attributes:
+        number: of the tar in the run.
+        name: such as `train-000000.tar`.
+        split: name of the split.
+        filled: its parts.
+        config: of the run.
+        next: folder in OUT of what is to be published.
+        old: of the tar of that name that stands: `made_of` and its entry in the manifest.
+    """
+
+    number: int
+    name: str
+    split: str
+    filled: Sequence[Filled]
+    config: Config
+    next: str
+    old: tuple[str, Mapping[str, Any]] | None
+
+
+def tar(place: Place, given: Tar) -> dict[str, Any]:
+    """Pack a tar and its index, or only copy the index where the tar stands as it is.
+
+    Returns:
+        info: fields of `shards.pack.ShardInfo`; made_of: digest of all that the tar depends on;
+        stays: whether the tar in its place is this one.
+    """
+    store, target = place.store, place.store.below(given.next)
+    made_of = _made_of(store, given)
+    if given.old is not None and given.old[0] == made_of and _stands(store, given.old[1]):
+        entry = dict(given.old[1])
+        name = index_name(given.name)
+        data = store.read(name)
+        if hashlib.sha256(data).hexdigest() == entry["index_sha256"]:
+            target.write(name, data)
+            return {"info": entry, "made_of": made_of, "stays": True}
+    info = pack_tar(_items(store, given), target, given.name, given.split)
+    return {"info": dataclasses.asdict(info), "made_of": made_of, "stays": False}
+
+
+def info_of(done: Mapping[str, Any]) -> ShardInfo:
+    """The entry of the manifest of a tar that is done."""
+    return ShardInfo(**done["info"])
+
+
+def _stands(store: Store, entry: Mapping[str, Any]) -> bool:
+    name = f"shards/{entry['name']}"
+    return store.exists(name) and store.fs.size(store.path(name)) == entry["bytes"]
+
+
+@dataclasses.dataclass(frozen=True)
+class _UnitRows:
+    """Rows of one unit that go into a tar.
+
+    Attributes:
+        part: which part.
+        which: number of the unit in the part.
+        rows: int64, numbers among the unit's samples.
+        kept: of each, numbers of the kept masks among the unit's candidates.
+        verdicts: of the unit's candidates.
+    """
+
+    part: Part
+    which: int
+    rows: np.ndarray
+    kept: list[list[int]]
+    verdicts: pa.Table
+
+
+def _units(store: Store, given: Tar) -> Iterator[_UnitRows]:
+    for filled in given.filled:
+        chosen = read_piece(store, filled.chosen, ["tar"])["tar"]
+        mine = np.flatnonzero(chosen.fill_null(-1).to_numpy() == given.number)
+        kept = read_piece(store, filled.rows, ["kept"])["kept"].combine_chunks()
+        verdicts = read_piece(store, filled.verdicts)
+        ends = filled.part.ends("samples")
+        unit = np.searchsorted(ends, mine, side="right")
+        for which in np.unique(unit).tolist():
+            here = mine[unit == which]
+            candidates = filled.part.unit(which, "candidates")
+            yield _UnitRows(
+                filled.part,
+                which,
+                here - filled.part.unit(which, "samples").start,
+                [
+                    [i - candidates.start for i in row]
+                    for row in kept.take(pa.array(here)).to_pylist()
+                ],
+                verdicts[candidates],
+            )
+
+
+def _made_of(store: Store, given: Tar) -> str:
+    """Digest of what the bytes of a tar depend on; with side files it is never twice the same."""
+    config = given.config
+    digest = hashlib.sha256()
+    head = [__version__, json_schema(), given.name, config.filters.absent_below]
+    head.append(config.shards.keep_ignored)
+    digest.update(json.dumps(head, sort_keys=True).encode())
+    beside = {corpus_name(c) for c in config.corpora if c.side_paths}
+    for unit in _units(store, given):
+        if unit.part.corpus in beside:
+            return ""
+        mark = unit.part.marks[unit.which]
+        tables = {name: table["sha256"] for name, table in mark["tables"].items()}
+        said = [mark["unit_id"], tables, unit.rows.tolist(), unit.kept, unit.verdicts.to_pydict()]
+        digest.update(json.dumps(said).encode())
+    return digest.hexdigest()
+
+
+def _items(store: Store, given: Tar) -> Iterator[Item]:
+    """Samples of a tar with the bytes of their pictures, in the order of the plan."""
+    corpora = {corpus_name(c): c for c in given.config.corpora}
+    absent_below = given.config.filters.absent_below
+    for unit in _units(store, given):
+        corpus, mark = corpora[unit.part.corpus], unit.part.marks[unit.which]
+        samples = read_table(store, mark, "samples").take(pa.array(unit.rows)).to_pylist()
+        wanted = pa.array(sorted({sample["image_id"] for sample in samples}))
+        images = read_table(store, mark, "images")
+        images = images.filter(pc.is_in(images["image_id"], wanted)).drop_columns(
+            [name for name in ("embedding", "thumbnail", "asks") if name in images.column_names]
+        )
+        pictures = {image["image_id"]: image for image in images.to_pylist()}
+        candidates = _candidates(store, unit, wanted)
+        by_image: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for candidate in candidates.values():
+            by_image[candidate["image_id"]].append(candidate)
+        for sample, rows in zip(samples, unit.kept, strict=True):
+            image = pictures[sample["image_id"]]
+            sides = side_files(sample, corpus.side_paths, corpus.path)
+            mentions, answers = sample["mentions"] or [], by_image[sample["image_id"]]
+            kept = [candidates[i] for i in rows]
+            known = states(mentions, answers, {c["concept"] for c in kept}, absent_below)
+            grounded = grounded_sample(
+                sample,
+                image,
+                kept,
+                given.split,
+                negatives(mentions, known),
+                sorted(sides),
+                known,
+                ignored(mentions, answers, known) if given.config.shards.keep_ignored else [],
+            )
+            yield grounded, image["data"], image["format"], sides
+
+
+def _candidates(store: Store, unit: _UnitRows, image_ids: pa.Array) -> dict[int, Mapping[str, Any]]:
+    """Candidates of some pictures with verdicts, by their number in the unit."""
+    table = read_table(store, unit.part.marks[unit.which], "candidates")
+    for name in unit.verdicts.column_names:
+        if name in table.column_names:
+            table = table.drop_columns([name])
+        table = table.append_column(name, unit.verdicts[name].combine_chunks())
+    rows = np.flatnonzero(pc.is_in(table["image_id"], image_ids).to_numpy())
+    found = table.take(pa.array(rows)).to_pylist()
+    return dict(zip(rows.tolist(), found, strict=True))

@@ -1,0 +1,169 @@
+"""The barrier goes on where it was cut off, in any order of tasks, to the same bytes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from miner.barrier import parts as parts_module
+from miner.barrier.finish import finish, is_finished
+from miner.barrier.parts import parts
+from miner.barrier.swap import finish_swap
+from miner.commits import marks
+from miner.core.errors import Refused
+from miner.core.layout import FINISHED, MANIFEST
+from miner.core.store import Store
+from miner.load_config import check_config
+from shards.validate import validate
+from tests.miner.finished import configuration, finished
+
+
+class KilledError(BaseException):
+    """The process ends."""
+
+
+class Mortal(Store):
+    """A store whose process is killed when it has written, moved or removed so many files."""
+
+    left = 10**9
+
+    def _one(self) -> None:
+        if Mortal.left == 0:
+            raise KilledError
+        Mortal.left -= 1
+
+    def write(self, name, data):
+        self._one()
+        super().write(name, data)
+
+    def move(self, name, to):
+        self._one()
+        super().move(name, to)
+
+    def remove(self, name):
+        self._one()
+        super().remove(name)
+
+    def below(self, folder):
+        return Mortal(super().below(folder).url)
+
+    def __reduce__(self):
+        return Mortal, (self.url,)
+
+
+def everything(store: Store) -> dict[str, bytes]:
+    folder = Path(store.url)
+    names = [
+        FINISHED,
+        *(p for f in ("shards", "ledger", "report") for p in (folder / f).rglob("*.*")),
+    ]
+    return {str(Path(folder, n).relative_to(folder)): (folder / n).read_bytes() for n in names}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> Store:
+    return finished(tmp_path_factory.mktemp("plain") / "out")
+
+
+@pytest.fixture
+def mined(plain, tmp_path) -> Store:
+    """Units without what comes after them."""
+    shutil.copytree(Path(plain.url) / "units", tmp_path / "out/units")
+    return Store(tmp_path / "out")
+
+
+@pytest.mark.whole
+def test_killed_at_any_write_move_or_removal_it_goes_on_to_the_same_bytes(mined, plain):
+    store, found, config = Mortal(mined.url), marks(mined), configuration()
+    kills = 0
+    for kills in range(40):  # each time a little later
+        Mortal.left = 1 + kills
+        try:
+            finish(store, config, found)
+            break
+        except KilledError:
+            continue
+        finally:
+            Mortal.left = 10**9
+    assert kills >= 10
+    assert everything(mined) == everything(plain)
+    assert mined.names("barrier") == []
+    assert validate(mined).faults == []
+
+
+def test_killed_while_files_move_the_new_data_set_is_completed(mined, plain):
+    store, found, config = Mortal(mined.url), marks(mined), configuration()
+    finish(mined, config, found)
+    caps = {
+        **config.model_dump(mode="json"),
+        "sampling": {"caps": [{"by": ["corpus"], "max_samples": 1}]},
+    }
+
+    capped = check_config(caps, "test")
+    Mortal.left = 10**9
+    moved = []
+    plain_move = Store.move
+
+    def dying(self, name, to):
+        if len(moved) == 3:
+            raise KilledError
+        moved.append(to)
+        plain_move(self, name, to)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "move", dying)
+        with pytest.raises(KilledError):
+            finish(mined, capped, found)
+    assert not mined.exists(MANIFEST)  # nobody reads a mixture
+    finish_swap(store)
+    assert is_finished(mined, capped, found)
+    assert validate(mined).faults == []
+
+
+def test_tasks_in_any_order_give_the_same_bytes(mined, plain):
+    def backwards(function, items):
+        return map(function, reversed(list(items)))
+
+    finish(mined, configuration(), marks(mined), spread=backwards)
+    assert everything(mined) == everything(plain)
+
+
+def test_parts_are_whole_units_of_one_corpus(monkeypatch):
+    monkeypatch.setattr(parts_module, "ROWS", 10)
+    sizes = {"a-000000": 4, "a-000001": 7, "a-000002": 1, "b-c-000000": 30, "b-c-000001": 2}
+    found = parts({u: {"unit_id": u, "tables": {"samples": {"rows": n}}} for u, n in sizes.items()})
+    units = [[mark["unit_id"] for mark in part.marks] for part in found]
+    assert units == [["a-000000", "a-000001"], ["a-000002"], ["b-c-000000"], ["b-c-000001"]]
+    assert [(p.name, p.corpus, p.number) for p in found] == [
+        ("000000", "a", 0),
+        ("000001", "a", 1),
+        ("000002", "b-c", 0),
+        ("000003", "b-c", 1),
+    ]
+    assert found[0].unit(1, "samples") == slice(4, 11)
+
+
+def test_a_damaged_piece_is_not_used(mined):
+    found, config = marks(mined), configuration()
+
+    def first_two(function, items):
+        for n, item in enumerate(items):
+            if steps[0] == 3:
+                raise KilledError
+            yield function(item)
+            steps[0] += n == 0
+
+    steps = [0]
+    with pytest.raises(KilledError):
+        finish(mined, config, found, spread=first_two)
+    (piece,) = Path(mined.url).glob("barrier/*/outcomes/000000-rows.parquet")
+    data = bytearray(piece.read_bytes())
+    data[len(data) // 2] ^= 1
+    piece.write_bytes(data)
+    with pytest.raises(Refused, match=r"rows\.parquet: changed since it was written; remove"):
+        finish(mined, config, found)
+    shutil.rmtree(Path(mined.url) / "barrier")
+    finish(mined, config, found)
+    assert validate(mined).faults == []
