@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ from filters import references as reference_file
 from filters.calibration.candidates import score_tiles
 from filters.calibration.fit import fit_decision
 from filters.calibration.fit_references import Collected, fit_references
-from filters.calibration.labelled import Labelled, read_folders
+from filters.calibration.labelled import Labelled
 from filters.calibration.train import summary, weights_of, write
 from filters.config import FilterConfig
 from filters.references import References
@@ -24,20 +24,20 @@ from segmenters.config import SegmentConfig
 
 
 def refit(
-    masks: Sequence[Path],
+    labelled: Iterable[Labelled],
     out: Path,
     segment: SegmentConfig,
     filters: FilterConfig,
     references_only: bool = False,
 ) -> list[str]:
-    """Fit on labelled folders and write `references.json` and `decision.json`.
+    """Fit on labelled tiles and write `references.json` and `decision.json`.
 
     The candidates of one half of the groups are measured against references of the other half; the
     references that are written come from all. Concepts without enough labelled regions keep the
     reference they had. Which pictures are in support is decided by the labelled ones alone.
 
     Args:
-        masks: folders, see `filters.calibration.labelled.read_folder`.
+        labelled: tiles, see `filters.calibration.labelled.read_folders`.
         out: folder for the two files.
         segment: whose candidates are judged.
         filters: how they are scored, and the references that keep what is not fitted.
@@ -47,12 +47,12 @@ def refit(
         Lines that say what was fitted on what.
 
     Raises:
-        Refused: a folder is not labelled tiles, no concept has enough regions, or all candidates
+        Refused: there are none, no concept has enough regions, or all candidates
             are right or wrong.
     """
-    tiles = list(read_folders(masks))
+    tiles = list(labelled)
     if not tiles:
-        raise Refused(f"--masks {', '.join(map(str, masks))}: no labelled tile in it")
+        raise Refused("--masks: no labelled tile in these folders")
     old = reference_file.load_references(filters.references)
     fitted = _merged(old, fit_references(_collect(tiles), Collected()))
     path = out / "references.json"

@@ -8,39 +8,111 @@ from typing import Annotated, Any
 
 import typer
 
+from miner.commands import Sets
+
 
 def evaluate(
-    out: Annotated[str, typer.Argument(help="output folder or URL of a finished run")],
-    masks: Annotated[Path, typer.Option(help="<corpus>/<image>/<entity>.png label maps")],
+    masks: Annotated[
+        list[Path],
+        typer.Option(
+            help="<corpus>/<image>/<entity>.png label maps of the run's pictures; without OUT "
+            "annotated sets as published, or labelled tiles; may be given again"
+        ),
+    ],
+    out: Annotated[
+        str | None, typer.Argument(help="output folder or URL of a finished run")
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="write the figures here too")
     ] = None,
     worst: Annotated[
         Path | None, typer.Option(help="write a page of the worst regions here")
     ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="without OUT: configuration of segmenters and filters")
+    ] = None,
+    set_: Sets = None,
+    tiles: Annotated[
+        int, typer.Option(help="without OUT: of each set at most so many", min=1)
+    ] = 500,
 ) -> None:
-    """Compare mined regions with expert masks, each once per picture."""
-    import json
+    """Compare mined regions with expert masks, each once per picture.
 
+    Without OUT the configured segmenters and filters are run over annotated sets: asked for what
+    experts outlined and for what they looked for in vain.
+    """
     from miner.core.errors import Refused
     from miner.core.store import Store
     from miner.core.terminal import Terminal
     from miner.evaluate.compare import evaluate as compare
     from miner.evaluate.worst import write_worst
 
-    found = compare(Store(out), masks)
+    if out is None:
+        if worst is not None:
+            raise Refused("--worst: needs OUT, whose regions it draws")
+        _sets(masks, json_file, config, set_ or [], tiles)
+        return
+    if config is not None or set_ or len(masks) > 1:
+        raise Refused("--config, --set and several --masks: for annotated sets, without OUT")
+    found = compare(Store(out), masks[0])
     if json_file is not None:
-        try:
-            json_file.write_text(json.dumps(found, indent=2) + "\n")
-        except OSError as error:
-            raise Refused(f"--json {json_file}: {error.strerror}") from None
+        _write(json_file, found)
     console = Terminal()
     console.print(_table(found))
     for line in words(found):
         console.print(line, highlight=False, soft_wrap=True)
     if worst is not None:
-        n = write_worst(Store(out), masks, worst)
+        n = write_worst(Store(out), masks[0], worst)
         console.print(f"The worst {n} are drawn in {worst}", soft_wrap=True)
+
+
+def _write(file: Path, found: Mapping[str, Any]) -> None:
+    import json
+
+    from miner.core.errors import Refused
+
+    try:
+        file.write_text(json.dumps(found, indent=2) + "\n")
+    except OSError as error:
+        raise Refused(f"--json {file}: {error.strerror}") from None
+
+
+def _sets(
+    masks: list[Path], json_file: Path | None, config: str | None, sets: list[str], tiles: int
+) -> None:
+    """Figures of segmenters and filters on annotated sets."""
+    from rich.table import Table
+
+    from filters.config import FilterConfig
+    from miner.core.errors import Refused
+    from miner.core.terminal import Terminal
+    from miner.corpora.expert.labelled import read_masks
+    from miner.evaluate.direct import evaluate_sets
+    from miner.load_config import load_config
+    from segmenters.config import SegmentConfig
+
+    segment, filters = SegmentConfig(), FilterConfig()
+    if config is not None:
+        loaded = load_config(config, sets)
+        segment, filters = loaded.segment, loaded.filters
+    elif sets:
+        raise Refused("--set: needs --config, the configuration that it changes")
+    found = evaluate_sets(read_masks(masks, tiles), segment, filters)
+    if not found["tiles"]:
+        raise Refused("--masks: no labelled tile in these folders")
+    if json_file is not None:
+        _write(json_file, found)
+    names = ("present", "absent", "dice", "pq", "aji", "auroc", "kept", "precision")
+    table = Table("", *names, title=f"{found['tiles']} tiles")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    organs = {f"organ {name}": row for name, row in found["organs"].items()}
+    for rows in (found["concepts"], organs, {"all": found["all"]}):
+        for name, row in rows.items():
+            cells = (row[n] for n in names)
+            table.add_row(name, *(_figure(c) if not isinstance(c, int) else str(c) for c in cells))
+        table.add_section()
+    Terminal().print(table)
 
 
 def _table(found: Mapping[str, Any]) -> Any:

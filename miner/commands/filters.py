@@ -76,7 +76,10 @@ def show(
 
 
 def calibrate(
-    masks: Annotated[list[Path], typer.Option(help="labelled tiles; may be given several times")],
+    masks: Annotated[
+        list[Path],
+        typer.Option(help="labelled tiles, or an annotated set as published; may be given again"),
+    ],
     out: Annotated[Path, typer.Option(help="folder for references.json and decision.json")],
     config: Annotated[
         str | None, typer.Option(help="run configuration with segmenters and filters")
@@ -85,12 +88,16 @@ def calibrate(
     references_only: Annotated[
         bool, typer.Option("--references-only", help="leave the decision as it is")
     ] = False,
+    tiles: Annotated[
+        int, typer.Option(help="of each annotated set at most so many, at even distances", min=1)
+    ] = 500,
 ) -> None:
     """Refit the reference distributions and the decision on labelled tiles."""
     from filters.calibration.refit import refit
     from filters.config import FilterConfig
     from miner.core.errors import Refused
     from miner.core.terminal import say
+    from miner.corpora.expert.labelled import read_masks
     from miner.load_config import load_config
     from segmenters.config import SegmentConfig
 
@@ -100,7 +107,7 @@ def calibrate(
         segment, filters = loaded.segment, loaded.filters
     elif set_:
         raise Refused("--set: needs --config, the configuration that it changes")
-    for line in refit(masks, out, segment, filters, references_only):
+    for line in refit(read_masks(masks, tiles), out, segment, filters, references_only):
         say(line)
 
 

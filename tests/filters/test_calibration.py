@@ -171,7 +171,11 @@ def write_plain(folder, tiles):
 def test_calibrate_on_a_plain_folder(tmp_path, tiles):
     write_plain(tmp_path / "mine", tiles)
     lines = refit.refit(
-        [tmp_path / "mine"], tmp_path / "out", SegmentConfig(), FilterConfig(), references_only=True
+        labelled.read_folder(tmp_path / "mine"),
+        tmp_path / "out",
+        SegmentConfig(),
+        FilterConfig(),
+        references_only=True,
     )
     assert "--set filters.references=" in lines[-1]
     found = load_references(tmp_path / "out" / "references.json")
@@ -188,7 +192,9 @@ def test_folders_without_labels_are_refused(tmp_path, content):
     for name in content:
         (tmp_path / name).mkdir()
     with pytest.raises(Refused, match="--masks"):
-        refit.refit([tmp_path], tmp_path / "out", SegmentConfig(), FilterConfig())
+        refit.refit(
+            labelled.read_folders([tmp_path]), tmp_path / "out", SegmentConfig(), FilterConfig()
+        )
     with pytest.raises(Refused, match="no such folder"):
         labelled.read_folder(tmp_path / "none")
 
