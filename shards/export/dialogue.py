@@ -40,12 +40,13 @@ def chat_turns(
         if number in prompts:
             text = text.replace(VISUAL_PROMPT, point(prompts[number]), 1)
         front = ""
-        if "tasks" in value and text.startswith(THINK[0]) and THINK[1] in text:
-            thought = text[len(THINK[0]) : text.index(THINK[1])]
-            front = f"{options.think_open}{thought}{options.think_close}"
-            cut = text.index(THINK[1]) + len(THINK[1])
-            text, mine = text[cut:], [p for p in mine if p.start >= cut]
-            mine = [Phrase(p.start - cut, p.end - cut, p.text, p.concept, p.region) for p in mine]
+        if not human and text.startswith(THINK[0]) and THINK[1] in text:
+            begin, end = len(THINK[0]), text.index(THINK[1])
+            thought, pointed = _part(text, mine, begin, end)
+            if not SPECIAL.search(thought):
+                thought = _grounded(thought, pointed, sample, folder, options, spell, masks)
+                front = f"{options.think_open}{thought}{options.think_close}"
+                text, mine = _part(text, mine, end + len(THINK[1]), len(text))
         if SPECIAL.search(text) or any(stop in text for stop in STOPS):
             folder.lose(sample.key, None, "the text holds a special token", "dropped")
             return None
@@ -58,6 +59,14 @@ def chat_turns(
         folder.lose(sample.key, None, "turns do not alternate", "dropped")
         return None
     return turns, masks
+
+
+def _part(text: str, items: list[Phrase], start: int, end: int) -> tuple[str, list[Phrase]]:
+    """A part of a text, and the phrases in it at their places there."""
+    inside = [p for p in items if start <= p.start and p.end <= end]
+    return text[start:end], [
+        Phrase(p.start - start, p.end - start, p.text, p.concept, p.region) for p in inside
+    ]
 
 
 def _grounded(
