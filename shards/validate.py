@@ -6,25 +6,29 @@ Nothing is trusted but the manifest's hash of itself; what is broken is said as 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import tarfile
 import zlib
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pydantic
 
 from miner.core.errors import Refused
-from miner.core.layout import FINISHED, MANIFEST, check_out
+from miner.core.layout import FINISHED, MANIFEST, RUN, check_out
 from miner.core.store import Store
 from miner.core.unit import STATUSES
 from shards.check import lacking_fields, sample_faults
 from shards.index import Damaged, read_manifest
 from shards.pack import FOLDER, FORMAT, index_name, read_parquet
 from shards.sample import check, dump
+
+LEDGER = ("sample_id", "corpus", "row", "status", "key", "shard")  # columns that are compared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +67,16 @@ class Report:
     bytes: int = 0
 
 
-def validate(store: Store) -> Report:
+# Applies a function to each item, somewhere, and gives the results in any order.
+Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+
+
+def validate(store: Store, spread: Spread = map) -> Report:
     """Check a run from its files.
 
     Args:
         store: OUT.
+        spread: checks the tars, a task each.
 
     Raises:
         Refused: no OUT, or one whose run has not finished.
@@ -85,8 +94,14 @@ def validate(store: Store) -> Report:
     _run(store, manifest, report)
     keys: dict[str, str] = {}
     groups: dict[str, str] = {}
-    for entry in manifest["shards"]:
-        _shard(store, entry, report, keys, groups, manifest["format"])
+    broken = {fault.file for fault in report.faults}
+    tasks = [
+        (number, entry, index_name(entry["name"]) in broken)
+        for number, entry in enumerate(manifest["shards"])
+    ]
+    task = functools.partial(_checked, store, manifest["format"])
+    for number, found in sorted(spread(task, tasks), key=lambda one: one[0]):
+        _join(report, manifest["shards"][number]["name"], found, keys, groups)
     for name, found in (("samples", report.samples), ("regions", report.regions)):
         if found != manifest[name] and not report.faults:
             report.faults.append(Fault(MANIFEST, name, f"says {manifest[name]}, found {found}"))
@@ -109,7 +124,9 @@ def _files(store: Store, manifest: Mapping[str, Any], report: Report) -> None:
             report.faults.append(Fault(name, "", "the manifest does not list it"))
 
 
-def _hash(store: Store, path: str, digest: str, report: Report) -> bool:
+def _hash(
+    store: Store, path: str, digest: str, report: Report, why: str = "the manifest lists it"
+) -> bool:
     found = hashlib.sha256()
     try:
         with store.fs.open(store.path(path), "rb") as file:
@@ -117,7 +134,7 @@ def _hash(store: Store, path: str, digest: str, report: Report) -> bool:
                 found.update(block)
                 report.bytes += len(block)
     except FileNotFoundError:
-        report.faults.append(Fault(path, "", "missing, the manifest lists it"))
+        report.faults.append(Fault(path, "", f"missing, {why}"))
         return False
     except OSError as error:  # a folder of that name, a disk that fails
         report.faults.append(Fault(path, "", f"not readable: {error.strerror or error}"))
@@ -141,24 +158,50 @@ def _run(store: Store, manifest: Mapping[str, Any], report: Report) -> None:
         report.faults.append(Fault(MANIFEST, "run", "is of another run than run.json"))
 
 
-def _shard(
-    store: Store,
-    entry: Mapping[str, Any],
-    report: Report,
-    keys: dict[str, str],
-    groups: dict[str, str],
-    form: int,
+@dataclasses.dataclass
+class _Tar(Report):
+    """What was looked at in a tar, and key, group and split of each sample, in order."""
+
+    names: list[tuple[str, str | None, str]] = dataclasses.field(default_factory=list)
+
+
+def _checked(
+    store: Store, form: int, task: tuple[int, Mapping[str, Any], bool]
+) -> tuple[int, _Tar]:
+    number, entry, broken = task
+    found = _Tar()
+    _shard(store, entry, found, broken, form)
+    return number, found
+
+
+def _join(
+    report: Report, tar: str, found: _Tar, keys: dict[str, str], groups: dict[str, str]
 ) -> None:
+    """Add a tar's faults, and what is wrong between it and those before."""
+    report.faults += found.faults
+    report.samples += found.samples
+    report.regions += found.regions
+    report.bytes += found.bytes
+    for key, group, split in found.names:
+        if key in keys:
+            text = f"the key is in {keys[key]} as well"
+            report.faults.append(Fault(f"{FOLDER}/{tar}", key, text))
+        keys[key] = tar
+        if group is not None and groups.setdefault(group, split) != split:
+            text = f"group {group} is in {groups[group]} as well"
+            report.faults.append(Fault(f"{FOLDER}/{tar}", key, text))
+
+
+def _shard(store: Store, entry: Mapping[str, Any], report: _Tar, broken: bool, form: int) -> None:
     path = f"{FOLDER}/{entry['name']}"
     if not _hash(store, path, entry["sha256"], report) and not store.exists(path):
         return
     index = index_name(entry["name"])
-    broken = any(fault.file == index for fault in report.faults)
     rows = [] if broken else read_parquet(store, index).to_pylist()
     members: dict[str, list[tuple[str, int, bytes]]] = {}
 
     def one(key: str, parts: list[tuple[str, int, bytes]]) -> None:
-        _one(path, key, parts, entry, None if broken else rows, report, keys, groups, form)
+        _one(path, key, parts, entry, None if broken else rows, report, form)
 
     try:
         for name, offset, data in _members(store, path):
@@ -200,9 +243,7 @@ def _one(
     parts: list[tuple[str, int, bytes]],
     entry: Mapping[str, Any],
     rows: list[dict[str, Any]] | None,
-    report: Report,
-    keys: dict[str, str],
-    groups: dict[str, str],
+    report: _Tar,
     form: int,
 ) -> None:
     """Check one sample: members, index row, schema, image, spans, masks."""
@@ -211,9 +252,7 @@ def _one(
     def fault(text: str) -> None:
         report.faults.append(Fault(path, key, text))
 
-    if key in keys:
-        fault(f"the key is in {keys[key]} as well")
-    keys[key] = entry["name"]
+    report.names.append((key, None, entry["split"]))
     by_name = {extension: (offset, data) for extension, offset, data in parts}
     images = [e for e in by_name if e in ("jpg", "png")]
     if len(by_name) != len(parts) or len(images) != 1 or "json" not in by_name:
@@ -237,8 +276,7 @@ def _one(
         fault("the JSON is not in canonical form")
     if sample["key"] != key or sample["split"] != entry["split"]:
         fault(f"says key {sample['key']}, split {sample['split']}")
-    if groups.setdefault(sample["group"], sample["split"]) != sample["split"]:
-        fault(f"group {sample['group']} is in {groups[sample['group']]} as well")
+    report.names[-1] = (key, sample["group"], sample["split"])
     sides = sorted(e for e in by_name if e not in ("json", images[0]))
     if sides != sample["members"]:
         fault(f"side files {sides}, the sample lists {sample['members']}")
@@ -291,35 +329,94 @@ def _row_faults(
 
 
 def _ledger(store: Store, keys: Mapping[str, str], report: Report) -> None:
-    """Each row once, in one state, with a reason; written rows are the shards' samples."""
-    names = store.names("ledger/samples", ".parquet")
-    if not names:
-        return
-    ids: Counter[str] = Counter()
-    written: dict[str, str] = {}
-    for name in names:
+    """Each row of the plan once, in one state, with a reason; written rows are the samples."""
+    _signed(store, report)
+    tables = []
+    for name in store.names("ledger/samples", ".parquet"):
         try:
-            rows = store.read_table(name).to_pylist()
+            table = store.read_table(name)
         except (pa.ArrowException, OSError) as error:
             report.faults.append(Fault(name, "", f"not readable: {str(error).splitlines()[0]}"))
             continue
-        for row in rows:
-            ids[row["sample_id"]] += 1
-            if row["status"] not in STATUSES:
-                text = f"status {row['status']!r}"
-                report.faults.append(Fault(name, row["sample_id"], text))
-            if row["status"] != "written" and not row["reason"]:
-                report.faults.append(Fault(name, row["sample_id"], "no reason"))
-            if row["status"] == "written":
-                written[row["key"]] = name
-                tar = keys.get(row["key"])
-                if tar and row.get("shard") not in (None, tar):
-                    text = f"says shard {row['shard']}, it is in {tar}"
-                    report.faults.append(Fault(name, row["sample_id"], text))
-    for sample_id, count in ids.items():
-        if count > 1:
-            report.faults.append(Fault("ledger/samples", sample_id, f"{count} rows"))
+        _rows(name, table, report)
+        looked_at = [column for column in LEDGER if column in table.column_names]
+        named = table.select(looked_at).append_column("file", pa.array([name] * len(table)))
+        tables.append(named)
+    if not tables:
+        return
+    ledger = pa.concat_tables(tables, promote_options="default")
+    _planned(store, ledger, report)
+    for found in ledger["sample_id"].value_counts().to_pylist():
+        if found["counts"] > 1:
+            text = f"{found['counts']} rows"
+            report.faults.append(Fault("ledger/samples", found["values"], text))
+    written: dict[str, str] = {}
+    rows = ledger.filter(pc.equal(ledger["status"], "written"))
+    shards = rows["shard"] if "shard" in rows.column_names else pa.nulls(len(rows), pa.string())
+    columns = [rows["key"], rows["file"], shards, rows["sample_id"]]
+    for key, name, shard, sample_id in zip(*(c.to_pylist() for c in columns), strict=True):
+        written[key] = name
+        tar = keys.get(key)
+        if tar and shard not in (None, tar):
+            report.faults.append(Fault(name, sample_id, f"says shard {shard}, it is in {tar}"))
     for key in sorted(written.keys() - keys.keys()):
         report.faults.append(Fault(written[key], key, "written, but in no shard"))
     for key in sorted(keys.keys() - written.keys()):
         report.faults.append(Fault(keys[key], key, "in a shard, but not written in the ledger"))
+
+
+def _signed(store: Store, report: Report) -> None:
+    """Whether the ledger's files are those that were written."""
+    signed = _json(store, FINISHED, report).get("ledger")
+    if not isinstance(signed, dict):  # an earlier version, or a release
+        return
+    for name, digest in sorted(signed.items()):
+        _hash(store, name, digest, report, f"{FINISHED} lists it")
+    there = [n for f in ("samples", "candidates") for n in store.names(f"ledger/{f}", ".parquet")]
+    for name in sorted(set(there) - signed.keys()):
+        report.faults.append(Fault(name, "", f"{FINISHED} does not list it"))
+
+
+def _rows(name: str, table: pa.Table, report: Report) -> None:
+    """Rows without a known state, or without a reason."""
+    unknown = pc.invert(pc.is_in(table["status"], pa.array(STATUSES)))
+    told = pc.and_(pc.is_valid(table["reason"]), pc.not_equal(table["reason"], ""))
+    silent = pc.and_(pc.not_equal(table["status"], "written"), pc.invert(pc.fill_null(told, False)))
+    for row in table.filter(unknown).select(["sample_id", "status"]).to_pylist():
+        report.faults.append(Fault(name, row["sample_id"], f"status {row['status']!r}"))
+    for sample_id in table.filter(pc.fill_null(silent, True))["sample_id"].to_pylist():
+        report.faults.append(Fault(name, sample_id, "no reason"))
+
+
+def _planned(store: Store, ledger: pa.Table, report: Report) -> None:
+    """Whether the ledger has the rows of each corpus: all, and no others."""
+    rows = _json(store, RUN, report).get("rows")
+    if not isinstance(rows, dict) or not {"corpus", "row"} <= set(ledger.column_names):
+        return
+    for corpus, wanted in sorted(rows.items()):
+        mine = ledger.filter(pc.equal(ledger["corpus"], corpus))["row"]
+        there = np.unique(mine.to_numpy())
+        there = there[(there >= 0) & (there < wanted)]
+        if len(there) < wanted:
+            gone = np.setdiff1d(np.arange(wanted), there)[0]
+            text = f"{len(there)} of the {wanted} rows of the plan; the first missing is row {gone}"
+            report.faults.append(Fault("ledger/samples", corpus, text))
+        if len(mine) > len(there):
+            text = f"{len(mine) - len(there)} rows more than the plan has"
+            report.faults.append(Fault("ledger/samples", corpus, text))
+
+
+def _json(store: Store, name: str, report: Report) -> dict[str, Any]:
+    """A JSON object of OUT; empty when it is not there or broken."""
+    if not store.exists(name):
+        return {}
+    try:
+        value = store.read_json(name)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        fault = Fault(name, "", "not JSON")
+        if fault not in report.faults:
+            report.faults.append(fault)
+        return {}
+    return value

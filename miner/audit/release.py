@@ -145,7 +145,8 @@ def _write(
         shard_of.update(dict.fromkeys(keys, info.name))
     changed = rewrite(store, to, shard_of, regions)
     to.write_json(RUN, store.read_json(RUN))
-    to.write_json(FINISHED, {**store.read_json(FINISHED), "released_from": audit["run"]})
+    made_of = store.read_json(FINISHED)["digest"]
+    to.write_json(FINISHED, {"digest": made_of, "released_from": audit["run"]})
     to.write_json(SAMPLE, audit)
     to.write_json(ESTIMATES, found)
     for number, file in enumerate(files):

@@ -107,7 +107,11 @@ def finish(
     write_manifest(new, infos, config.digest())
     new.write_json(
         FINISHED,
-        {"digest": made_of, "tars": {one["info"]["name"]: one["made_of"] for one in packed}},
+        {
+            "digest": made_of,
+            "tars": {one["info"]["name"]: one["made_of"] for one in packed},
+            "ledger": {name: sha256 for part in told for name, sha256 in part["files"].items()},
+        },
     )
     if beside is not None:
         for name, value in beside([c for part in told for c in part["changes"]]).items():

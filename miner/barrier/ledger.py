@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -83,8 +84,8 @@ def ledger(place: Place, given: Told) -> dict[str, Any]:
     """Write the two ledger files of a part.
 
     Returns:
-        sampling: see `miner.barrier.sampling.merged`; changes: list of [*Change, count], empty
-        unless asked for.
+        files: sha256 by name; sampling: see `miner.barrier.sampling.merged`; changes: list of
+        [*Change, count], empty unless asked for.
     """
     store, part = place.store, given.part
     target, name = store.below(given.next), f"{part.corpus}-{part.number:06d}.parquet"
@@ -92,7 +93,8 @@ def ledger(place: Place, given: Told) -> dict[str, Any]:
     samples = part.samples(store, [*columns, "notes"])
     rows = read_piece(store, given.rows, ["kept"])
     chosen = read_piece(store, given.chosen)
-    _write(target, f"{SAMPLES}/{name}", _sample_rows(samples, rows, chosen, given.tars))
+    told = _sample_rows(samples, rows, chosen, given.tars)
+    files = {f"{SAMPLES}/{name}": _write(target, f"{SAMPLES}/{name}", told)}
 
     light = part.candidates(store)
     verdicts = read_piece(store, given.verdicts)
@@ -107,18 +109,22 @@ def ledger(place: Place, given: Told) -> dict[str, Any]:
         "mentions", _light_mentions(samples)
     )
     told = candidate_rows(named.to_pylist(), light, given.schema)
-    _write(target, f"{CANDIDATES}/{name}", told)
+    files[f"{CANDIDATES}/{name}"] = _write(target, f"{CANDIDATES}/{name}", told)
     changes = _changes(store, f"{CANDIDATES}/{name}", told) if given.compare else Counter()
     return {
+        "files": files,
         "sampling": _sampling(samples, rows, chosen, light),
         "changes": [[*change, count] for change, count in sorted(changes.items(), key=repr)],
     }
 
 
-def _write(store: Store, name: str, table: pa.Table) -> None:
-    """A parquet file of one row group."""
-    with store.writer(name) as file:
-        pq.write_table(table, file, compression="zstd", row_group_size=max(1, len(table)))
+def _write(store: Store, name: str, table: pa.Table) -> str:
+    """Write a parquet file of one row group; returns its sha256."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", row_group_size=max(1, len(table)))
+    data = sink.getvalue()
+    store.write(name, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _sample_rows(

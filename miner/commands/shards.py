@@ -57,14 +57,16 @@ def register(app: typer.Typer) -> None:
     def validate(
         out: Annotated[str, typer.Argument(help="OUT of a finished run, folder or URL")],
         most: Annotated[int, typer.Option(help="faults to print")] = 40,
+        workers: Annotated[int, typer.Option(help="processes; 0: one per core")] = 0,
     ) -> None:
         """Check every byte, sample and sum of a finished run."""
+        from miner.core.processes import in_processes
         from miner.core.store import Store
         from miner.core.terminal import say
         from miner.core.wording import counted
         from shards.validate import validate as check
 
-        report = check(Store(out))
+        report = check(Store(out), in_processes(workers))
         for fault in report.faults[:most]:
             say(f"BROKEN {fault}")
         if len(report.faults) > most:

@@ -71,6 +71,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
     },
     FINISHED: {
         "digest": "sha256 of the configuration, protected sets and the tables of all units",
+        "ledger": "sha256 of the ledger's files; none in a release, whose SHA256SUMS has them",
         "tars": "by tar, sha256 of what it is made of; empty where side files ride along",
     },
 }

@@ -38,7 +38,8 @@ def finished(folder: Path, seed: int = 0) -> Store:
     for corpus in ("quilt", "pathcap"):
         commit(store, f"{corpus}-000000", unit(rng, corpus), run="r")
     run = {"config": config.model_dump(mode="json"), "hash": config.digest(), "seed": 0, "run": "r"}
-    store.write_json(RUN, {**run, "versions": {"python": "3.11"}})
+    rows = {"quilt": ROWS, "pathcap": ROWS}
+    store.write_json(RUN, {**run, "rows": rows, "versions": {"python": "3.11"}})
     finish(store, config, marks(store))
     return store
 

@@ -19,10 +19,11 @@ from miner.cli import app
 from miner.core.errors import Refused
 from miner.core.masks import encode
 from miner.core.store import Store
-from shards.check import sound_rle
+from shards.check import _region_faults, sound_rle
 from shards.config import ShardsConfig
 from shards.pack import manifest_bytes, pack, write_manifest
 from shards.validate import validate
+from tests.miner.finished import finished
 from tests.shards.build import build, sample
 
 
@@ -73,7 +74,7 @@ def test_a_truncated_tar(copy: Path, cut: int) -> None:
 
 def test_the_command_counts_as_people_do(copy: Path) -> None:
     (copy / "shards/more.tar").write_bytes(b"")
-    said = CliRunner().invoke(app, ["validate", str(copy)])
+    said = CliRunner().invoke(app, ["validate", str(copy), "--workers", "1"])
     assert said.exit_code == 1
     assert said.output.splitlines()[-1].endswith(" MB: 1 fault")
     assert said.output.splitlines()[-1].startswith("36 samples, 72 regions, ")
@@ -188,3 +189,92 @@ def test_the_run_of_the_manifest_is_that_of_run_json(copy: Path, place: str) -> 
     text = json.dumps({"hash": "0" * 64, "config": {}, "seed": 0, place: run})
     (copy / "run.json").write_text(text)
     assert any("another run" in f for f in faults(copy)) is (place != "hash")
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An OUT with a ledger that finished.json signs."""
+    folder = tmp_path_factory.mktemp("finished") / "out"
+    finished(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["samples", "candidates"])
+def test_any_flipped_bit_of_the_ledger_is_found(
+    finished_run: Path, tmp_path: Path, kind: str
+) -> None:
+    out = Path(shutil.copytree(finished_run, tmp_path / "out"))
+    assert faults(out) == []
+    path = out / f"ledger/{kind}/quilt-000000.parquet"
+    whole = path.read_bytes()
+    for place in range(0, len(whole), len(whole) // 20):
+        broken = bytearray(whole)
+        broken[place] ^= 1 << place % 8
+        path.write_bytes(broken)
+        text = f"ledger/{kind}/quilt-000000.parquet: changed since it was written (sha256 differs)"
+        assert text in faults(out), place
+    path.unlink()
+    lost = f"ledger/{kind}/quilt-000000.parquet: missing, finished.json lists it"
+    assert lost in faults(out)
+
+
+def test_a_ledger_that_lacks_rows_of_the_plan_is_found_though_nobody_signed_it(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(finished_run, tmp_path / "out"))
+    store = Store(str(out))
+    store.write_json("finished.json", {"digest": store.read_json("finished.json")["digest"]})
+    assert faults(out) == []
+    name = "ledger/samples/quilt-000000.parquet"
+    ledger = store.read_table(name)
+    assert ledger["status"].to_pylist()[5] != "written"
+    store.write_table(name, pa.concat_tables([ledger[:5], ledger[6:]]))
+    assert faults(out) == [
+        "ledger/samples: quilt: 6 of the 7 rows of the plan; the first missing is row 5"
+    ]
+    store.write_table(name, pa.concat_tables([ledger, ledger[5:6]]))
+    found = faults(out)
+    assert "ledger/samples: quilt: 1 rows more than the plan has" in found
+    assert "ledger/samples: quilt-00000005-00ff00: 2 rows" in found
+
+
+def test_tars_checked_in_any_order_give_the_same_faults(copy: Path) -> None:
+    for name in ("train-000001.tar", "train-000003.tar"):
+        path = copy / "shards" / name
+        path.write_bytes(path.read_bytes()[:-700])
+    plain = validate(Store(str(copy)))
+    spread = validate(Store(str(copy)), lambda f, items: map(f, reversed(list(items))))
+    assert spread == plain
+    assert len(plain.faults) >= 4
+
+
+@settings(max_examples=60, deadline=None, database=None, derandomize=True)
+@given(arrays(bool, (3, 9, 11), elements=st.booleans()), st.integers(0, 3))
+def test_verdicts_on_runs_are_those_on_pixels(masks: np.ndarray, change: int) -> None:
+    """Regions are judged without decoding; what is right is said by the decoded masks."""
+    objects = masks[masks.any(axis=(1, 2))]
+    if not len(objects):
+        return
+    union = objects.any(axis=0)
+    rows, columns = np.flatnonzero(union.any(1)), np.flatnonzero(union.any(0))
+    region = {
+        "rle": {"size": [9, 11], "counts": encode(union)},
+        "instances": [{"size": [9, 11], "counts": encode(mask)} for mask in objects],
+        "bbox": [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1],
+        "area_px": int(union.sum()),
+    }
+    if change == 0:
+        assert list(_region_faults(region, 9, 11)) == []
+    elif change == 1:
+        region["bbox"][2] += 1
+        assert [f[:4] for f in _region_faults(region, 9, 11)] == ["bbox"]
+    elif change == 2:
+        region["area_px"] += 1
+        assert [f[:7] for f in _region_faults(region, 9, 11)] == ["area_px"]
+    else:
+        rest = objects[1:].any(axis=0) if len(objects) > 1 else np.zeros_like(union)
+        region["instances"] = region["instances"][1:]
+        wrong = len(objects) > 1 and not np.array_equal(rest, union)
+        assert list(_region_faults(region, 9, 11)) == (
+            ["the union of the instances is not the region"] if wrong else []
+        )
