@@ -136,6 +136,7 @@ $(DONE)/support:
 
 $(DONE)/calibration:
 	$(BIN)/python -m filters.calibration.train $(EVERY)
+	$(BIN)/python -m filters.calibration.fit_extent $(EVERY)
 	touch $@
 
 # The LLM extractor against a real, small model behind `transformers serve`.

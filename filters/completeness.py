@@ -16,7 +16,6 @@ import pyarrow as pa
 from filters.batch import Batch, model_scores, read_batch
 from filters.config import FilterConfig
 from filters.decide import MORE_LIKELY_RIGHT, probabilities
-from filters.decision import inputs
 from filters.extent import EMBEDDED, FOUND_NOTHING, Extent, load_extent
 from filters.scores import EXTENT
 from miner.core.contents import digest
@@ -26,6 +25,7 @@ UNSEEN = "unseen_segmenter"
 NO_DATA = "no_labelled_data"
 NOT_COUNTED = "not_told_apart"
 DOUBTFUL = "more_likely_wrong"
+BORROWED = "answered_as_another"
 EXPERTS = "experts"
 NOT_MEASURED = "not_measured"
 REDRAWN = "redrawn"
@@ -35,6 +35,7 @@ WHY: Mapping[str, str] = {
     NO_DATA: "too few labelled pictures with all of the concept outlined",
     NOT_COUNTED: "a substance, or objects that are not told apart",
     DOUBTFUL: "the mask is more likely wrong than right",
+    BORROWED: "the mask is that of another concept, of which there may be more",
     EXPERTS: "experts outlined it; whether all of it, is not said",
     NOT_MEASURED: "mined before this was measured",
     REDRAWN: "an auditor drew the mask anew",
@@ -60,6 +61,7 @@ def add_extent(candidates: pa.Table, config: FilterConfig) -> pa.Table:
     presence = present(extent, batch, score)
     whole, why = covered(extent, batch)
     low, high, count_why = counted(extent, batch, score)
+    count_why[borrowed(candidates)] = BORROWED
     masked = batch.has_mask
     columns = {
         "presence": pa.array(presence.round(6), pa.float64(), from_pandas=True),
@@ -85,6 +87,14 @@ def named_batch(candidates: pa.Table) -> Batch:
     batch = read_batch(candidates)
     # `reason` is that of the verdict by now: what has a mask has a score.
     return dataclasses.replace(batch, has_mask=np.isfinite(_column(candidates, "score")))
+
+
+def borrowed(candidates: pa.Table) -> np.ndarray:
+    """Whether a mask is that of another concept, of which there may be more, bool (n,)."""
+    if "asked_as" not in candidates.column_names:
+        return np.zeros(candidates.num_rows, bool)
+    named = zip(candidates["concept"].to_pylist(), candidates["asked_as"].to_pylist(), strict=True)
+    return np.array([other is not None and other != name for name, other in named], bool)
 
 
 def present(extent: Extent, batch: Batch, score: np.ndarray) -> np.ndarray:
@@ -116,10 +126,9 @@ def counted(
     extent: Extent, batch: Batch, score: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fewest and most objects that there are, int64 (n,), and why that cannot be said, (n,)."""
-    counts, names = extent.counts, extent.whole.features
-    scores = model_scores(batch, names, extent.whole.segmenters)
-    x = inputs(scores, names, extent.whole.centers, batch.concept, batch.family)
-    center, spread = counts.expected(x)
+    counts = extent.counts
+    scores = model_scores(batch, counts.features, extent.whole.segmenters)
+    center, spread = counts.expected(scores)
     found = np.nan_to_num(batch.columns["geometry_objects"])
     why = np.full(len(found), "", object)
     bounds = np.zeros((2, len(found)))

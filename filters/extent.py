@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from filters.decision import Decision, decision_of, expand
+from filters.decision import CLIP_AT, LOGARITHMIC, Decision, decision_of
 from filters.decision import to_json as decision_to_json
 from filters.files import read_json
 from miner.core.errors import Refused
@@ -65,24 +65,51 @@ class Interval:
 class Counts:
     """How many objects there are, from those found: log(true / found) and its usual error.
 
+    Linear in few scores: with more of them, squares or the distance to what is usual, held-out
+    errors were larger.
+
     Attributes:
-        mean: float64 (f,), of the inputs, see `filters.decision.inputs`.
-        scale: float64 (f,).
-        center: float64 (3 f + 1,), weights of the expected logarithm; intercept last.
-        spread: float64 (3 f + 1,), weights of the logarithm of the expected error.
+        features: names of the scores.
+        mean: float64 (f,), of the defined values; sizes and numbers as logarithms.
+        scale: float64 (f,), standard deviation.
+        center: float64 (f + 1,), weights of the expected logarithm; intercept last.
+        spread: float64 (f + 1,), weights of the logarithm of the expected error.
         intervals: by concept.
     """
 
+    features: tuple[str, ...]
     mean: np.ndarray
     scale: np.ndarray
     center: np.ndarray
     spread: np.ndarray
     intervals: Mapping[str, Interval]
 
-    def expected(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Expected log(true / found) and its expected error, float64 (n,), of inputs (n, f)."""
-        design = np.concatenate([expand(x, self.mean, self.scale), np.ones((len(x), 1))], axis=1)
-        return design @ self.center, np.exp(np.clip(design @ self.spread, *SPREAD))
+    def expected(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Expected log(true / found) and its expected error, float64 (n,).
+
+        Args:
+            scores: float64 (n, f), NaN where undefined.
+        """
+        x = design(scores, self.features, self.mean, self.scale)
+        return x @ self.center, np.exp(np.clip(x @ self.spread, *SPREAD))
+
+
+def logarithms(scores: np.ndarray, features: tuple[str, ...]) -> np.ndarray:
+    """Scores with sizes and numbers as logarithms, float64 (n, f), NaN where undefined."""
+    x = scores.copy()
+    for i, name in enumerate(features):
+        if name in LOGARITHMIC:
+            with np.errstate(invalid="ignore"):
+                x[:, i] = np.log(np.maximum(x[:, i], 1e-6))
+    return x
+
+
+def design(
+    scores: np.ndarray, features: tuple[str, ...], mean: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
+    """Standardised scores, the mean where undefined, and a one: float64 (n, f + 1)."""
+    z = np.clip((logarithms(scores, features) - mean) / scale, -CLIP_AT, CLIP_AT)
+    return np.concatenate([np.nan_to_num(z), np.ones((len(z), 1))], axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +145,11 @@ def to_json(extent: Extent) -> dict[str, Any]:
         "version": VERSION,
         "presence": {name: fields(one) for name, one in extent.presence.items()},
         "whole": decision_to_json(extent.whole),
-        "counts": {**fields(extent.counts), "intervals": intervals},
+        "counts": {
+            **fields(extent.counts),
+            "features": list(extent.counts.features),
+            "intervals": intervals,
+        },
         "sources": list(extent.sources),
     }
 
@@ -141,9 +172,12 @@ def load_extent(path: str | os.PathLike[str] = "embedded") -> Extent:
             },
             whole=decision_of(data["whole"], f"filters.extent: {file}"),
             counts=Counts(
+                tuple(counts["features"]),
                 *(np.array(counts[n], float) for n in ("mean", "scale", "center", "spread")),
-                {n: Interval(float(i["low"]), float(i["high"]), int(i["count"]))
-                 for n, i in counts["intervals"].items()},
+                {
+                    n: Interval(float(i["low"]), float(i["high"]), int(i["count"]))
+                    for n, i in counts["intervals"].items()
+                },
             ),
             sources=tuple(data["sources"]),
         )  # fmt: skip

@@ -18,18 +18,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from scipy.optimize import isotonic_regression
 
 from filters.batch import model_scores
-from filters.calibration.curves import isotonic
 from filters.calibration.fit import PARTS, fit_decision, parts
 from filters.calibration.labelled import FOLDS, Labelled, phantoms, read_folders
 from filters.calibration.logistic import moments
 from filters.calibration.survey import survey
 from filters.calibration.train import half_hidden, write
-from filters.completeness import log_odds, named_batch
+from filters.completeness import borrowed, log_odds, named_batch
 from filters.config import FilterConfig
 from filters.decide import MORE_LIKELY_RIGHT, decide
-from filters.decision import Calibration, Decision, expand, inputs
+from filters.decision import Calibration, Decision
 from filters.extent import (
     EMBEDDED,
     FOUND_NOTHING,
@@ -38,6 +38,8 @@ from filters.extent import (
     Extent,
     Interval,
     Presence,
+    design,
+    logarithms,
     to_json,
 )
 from filters.scores import GEOMETRY, OWN
@@ -55,8 +57,14 @@ ABSENT_ASKED = 12  # absent concepts that a tile is asked for
 MIN_SHOWN = 8  # pictures with and without a concept each, below which its family speaks for it
 MIN_COUNTED = 20  # masks of a concept, below which nothing is said of its number
 COVERAGE = 0.96  # share of the labelled numbers that an interval holds; 90 % is what is stated
-RIDGE = 30.0  # of the penalty on squared weights
+RIDGE = 100.0  # of the penalty on squared weights
 MADE = "phantoms"
+COUNT_FEATURES = (
+    "geometry_objects",
+    "geometry_area_fraction",
+    "expected_iou",
+    "mean_probability",
+)
 # What is left out is no matter of whether the mask agrees with its name.
 FEATURES = (
     "confidence",
@@ -94,19 +102,53 @@ def fit_extent(table: pa.Table, sources: Sequence[str]) -> Fitted:
     drawn = table.filter(pc.greater(pc.fill_null(table["area_px"], 0), 0))
     drawn = decide(drawn, FilterConfig())
     presence = fit_presence(table, drawn)
-    weight = weights(drawn)
-    fitted = fit_decision(
-        _as_asked(drawn).append_column("right", pa.array(is_whole(drawn))),
-        weight,
-        weight,
-        sources,
-        FEATURES,
-    )
+    weight, whole = weights(drawn), is_whole(drawn)
+    judged = _as_asked(drawn).append_column("right", pa.array(whole))
+    fitted = fit_decision(judged, weight, weight, sources, FEATURES)
+    maps, probability = fit_maps(judged, fitted.logit, whole, weight)
     counts, low, high = fit_counts(drawn, fitted.decision, weight)
-    known = {n: one for n, one in fitted.decision.calibrations.items() if _known(n, one)}
-    whole = dataclasses.replace(fitted.decision, calibrations=known)
-    extent = Extent(presence, whole, counts, tuple(sources))
-    return Fitted(extent, drawn, fitted.probability, low, high)
+    decision = dataclasses.replace(fitted.decision, calibrations=maps)
+    return Fitted(Extent(presence, decision, counts, tuple(sources)), drawn, probability, low, high)
+
+
+def fit_maps(
+    table: pa.Table, logit: np.ndarray, whole: np.ndarray, weight: np.ndarray
+) -> tuple[dict[str, Calibration], np.ndarray]:
+    """From log odds to the probability that a mask is all of its concept.
+
+    Args:
+        table: rows with a mask.
+        logit: float64 (n,), cross-fitted.
+        whole: bool (n,).
+        weight: float64 (n,).
+
+    Returns:
+        Maps of concepts with enough masks of their own, of families, and of all; probabilities of
+        maps that never saw the row's part, float64 (n,), NaN where its concept has none.
+    """
+    batch, part = named_batch(table), parts(table)
+    families = {f"family:{name}": batch.family == name for name in sorted(set(batch.family))}
+    own = {f"concept:{name}": batch.concept == name for name in sorted(set(batch.concept))}
+    own = {name: rows for name, rows in own.items() if rows.sum() >= MIN_COUNTED}
+    levels = {**own, **families, "global": np.ones(len(logit), bool)}
+    maps = {name: _map(logit[r], whole[r], weight[r]) for name, r in levels.items()}
+    probability = np.full(len(logit), np.nan)
+    for rows in own.values():
+        for k in range(PARTS):
+            held, seen = rows & (part == k), rows & (part != k)
+            if held.any() and seen.any():
+                one = _map(logit[seen], whole[seen], weight[seen])
+                probability[held] = one.probability(logit[held])
+    return maps, probability
+
+
+def _map(logit: np.ndarray, whole: np.ndarray, weight: np.ndarray) -> Calibration:
+    """An isotonic map of which every step counts one mask more that is not all."""
+    x, y, masks = steps(logit, whole, weight)
+    y = np.maximum.accumulate(y * masks / (masks + 1))
+    none = np.empty(0)
+    right = int(whole.sum())
+    return Calibration(x, y, none, none, none, none, none, none, none, right, len(whole) - right)
 
 
 def is_whole(table: pa.Table) -> np.ndarray:
@@ -155,13 +197,31 @@ def presence_of(logit: np.ndarray, there: np.ndarray, weight: np.ndarray) -> Pre
         weight: float64 (n,).
     """
     even = np.where(there, weight / weight[there].sum(), weight / weight[~there].sum())
-    # Answers alike, those without a mask above all, are one point.
-    values, at = np.unique(logit, return_inverse=True)
-    mass = np.bincount(at, even)
-    x, y = isotonic(values, np.bincount(at, even * there) / mass, mass)
+    x, y, _ = steps(logit, there, even)
     # One picture more of each kind: nothing is certain after n of them.
     one = 1 / (min(there.sum(), (~there).sum()) + 2)
     return Presence(x, np.clip(y, one, 1 - one), int(there.sum()), int((~there).sum()))
+
+
+def steps(
+    logit: np.ndarray, good: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weighted monotone regression in which equal values, as of all empty answers, are one.
+
+    Args:
+        logit: float64 (n,).
+        good: bool (n,).
+        weight: float64 (n,), positive.
+
+    Returns:
+        Of every step its mean x, its y, both ascending, and how many rows are in it.
+    """
+    values, at = np.unique(logit, return_inverse=True)
+    mass, rows = np.bincount(at, weight), np.bincount(at)
+    fit = isotonic_regression(np.bincount(at, weight * good) / mass, weights=mass)
+    first = fit.blocks[:-1]
+    x = np.add.reduceat(mass * values, first) / np.add.reduceat(mass, first)
+    return x, fit.x[first], np.add.reduceat(rows, first)
 
 
 def fit_counts(
@@ -178,18 +238,17 @@ def fit_counts(
         The counts; bounds of log((true + .5) / (found + .5)), float64 (n,), NaN where none.
     """
     batch = named_batch(table)
-    scores = model_scores(batch, decision.features, decision.segmenters)
-    x = inputs(scores, decision.features, decision.centers, batch.concept, batch.family)
-    mean, scale = moments(x, weight)
-    design = np.concatenate([expand(x, mean, scale), np.ones((len(x), 1))], axis=1)
+    scores = model_scores(batch, COUNT_FEATURES, decision.segmenters)
+    mean, scale = moments(logarithms(scores, COUNT_FEATURES), weight)
+    x = design(scores, COUNT_FEATURES, mean, scale)
     found = np.nan_to_num(batch.columns["geometry_objects"])
     y = np.log((_numbers(table, "true") + 0.5) / (found + 0.5))
     rows = (batch.kind == "object") & (found >= 1)
-    rows &= (_numbers(table, "score") >= MORE_LIKELY_RIGHT) & np.isfinite(y)
+    rows &= (_numbers(table, "score") >= MORE_LIKELY_RIGHT) & np.isfinite(y) & ~borrowed(table)
     part = parts(table)
-    center = _crossed(design, y, weight, rows, part)
+    center = _crossed(x, y, weight, rows, part)
     error = np.log(np.abs(y - center) + math.exp(SPREAD[0]))
-    spread = np.exp(np.clip(_crossed(design, error, weight, rows, part), *SPREAD))
+    spread = np.exp(np.clip(_crossed(x, error, weight, rows, part), *SPREAD))
     off = (y - center) / spread
     real = _texts(table, "source") != MADE
     low, high = np.full(len(y), np.nan), np.full(len(y), np.nan)
@@ -205,32 +264,33 @@ def fit_counts(
                 low[held] = (center + seen[0] * spread)[held]
                 high[held] = (center + seen[1] * spread)[held]
     counts = Counts(
+        COUNT_FEATURES,
         mean,
         scale,
-        ridge(design[rows], y[rows], weight[rows]),
-        ridge(design[rows], error[rows], weight[rows]),
+        ridge(x[rows], y[rows], weight[rows]),
+        ridge(x[rows], error[rows], weight[rows]),
         intervals,
     )
     return counts, low, high
 
 
-def ridge(design: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def ridge(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Weighted ridge regression; the last column, the intercept, is free. float64 (f,)."""
-    penalty = np.full(design.shape[1], RIDGE)
+    penalty = np.full(x.shape[1], RIDGE)
     penalty[-1] = 1e-6
-    inner = (design * weight[:, None]).T @ design + np.diag(penalty)
-    return np.linalg.solve(inner, design.T @ (weight * y))
+    inner = (x * weight[:, None]).T @ x + np.diag(penalty)
+    return np.linalg.solve(inner, x.T @ (weight * y))
 
 
 def _crossed(
-    design: np.ndarray, y: np.ndarray, weight: np.ndarray, rows: np.ndarray, part: np.ndarray
+    x: np.ndarray, y: np.ndarray, weight: np.ndarray, rows: np.ndarray, part: np.ndarray
 ) -> np.ndarray:
     """Predictions for every row from models that never saw its part, float64 (n,)."""
     out = np.zeros(len(y))
     for k in range(PARTS):
         seen = rows & (part != k)
         if seen.any():
-            out[part == k] = design[part == k] @ ridge(design[seen], y[seen], weight[seen])
+            out[part == k] = x[part == k] @ ridge(x[seen], y[seen], weight[seen])
     return out
 
 
@@ -249,11 +309,6 @@ def _quantiles(ordered: np.ndarray) -> tuple[float, float]:
     n, tail = len(ordered), (1 - COVERAGE) / 2
     beyond = min(math.ceil((n + 1) * (1 - tail)), n)
     return float(ordered[n - beyond]), float(ordered[beyond - 1])
-
-
-def _known(name: str, one: Calibration) -> bool:
-    """Whether a calibration rests on enough of its own masks, or is of a family."""
-    return not name.startswith("concept:") or one.right + one.wrong >= 2 * MIN_SHOWN
 
 
 def _as_asked(table: pa.Table) -> pa.Table:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.verify import mined, outside, speed
+from tests.verify import known, mined, outside, speed
 from tests.verify.promise import Promise
 
 # Below lie the seeds of the demo, of the tests and of all training.
@@ -34,6 +34,7 @@ def promises(folder: Path, seed: int, captions: int) -> Iterator[Promise]:
         lambda: outside.contracts(corpora, out),
         lambda: mined.resume(corpora, out, took, seed),
         lambda: mined.precision(corpora, out),
+        lambda: known.known(corpora, out),
         lambda: mined.exports(out),
         lambda: outside.mentions(folder),
         outside.biomedparse,
