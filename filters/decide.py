@@ -305,12 +305,8 @@ def after_target(
         passes = np.where(judged.positive, q <= value, judged.score >= accepted_from)
         failed[left & ~passes] = "high_fdr"
         return failed
-    calibrations = cached_decision(config.decision).calibrations
-    levels = sorted(set(judged.level.tolist()))
-    least = {name: calibrations[name].threshold_for(value) for name in levels}
-    # However good the rest is, a mask that is more likely wrong than right is not a label.
-    floor = min(value, MORE_LIKELY_RIGHT)
-    limit = np.array([max(least[name], floor) for name in judged.level.tolist()], float)
+    least = limits(cached_decision(config.decision), value)
+    limit = np.array([least[name] for name in judged.level.tolist()], float)
     failed[left & np.isinf(limit)] = "uncertifiable"
     failed[left & np.isfinite(limit) & ~(judged.score >= limit)] = "low_score"
     return failed
@@ -323,6 +319,16 @@ def reasons(judged: Judged, failed: np.ndarray) -> np.ndarray:
     reason[judged.has_mask & ~judged.positive] = "negated"
     reason[judged.has_mask & judged.decoy] = "decoy"
     return reason
+
+
+def limits(decision: Decision, precision: float) -> dict[str, float]:
+    """Score from which on masks are accepted, by calibration; infinite where none reaches it."""
+    # However good the rest is, a mask that is more likely wrong than right is not a label.
+    floor = min(precision, MORE_LIKELY_RIGHT)
+    return {
+        name: max(one.threshold_for(precision), floor)
+        for name, one in decision.calibrations.items()
+    }
 
 
 class _Partners:

@@ -10,8 +10,8 @@ from scipy.stats import binom
 
 from filters import fdr
 from filters.config import FilterConfig
-from filters.decide import PASSED, Judged, after_target, cached_decision, check_fdr, reasons
-from filters.decision import Calibration
+from filters.decide import PASSED, Judged, after_target, cached_decision, check_fdr, limits, reasons
+from filters.decision import Calibration, Decision
 
 BINS = 20
 VERSION = 1
@@ -35,7 +35,8 @@ def calibration_page(
         expected and decoy rate among the accepted, how many of them are right (expected, and the
         least and most of a 95% interval), entrapment check, which governs; histograms:
         edges, and counts of target, accepted, decoy and negated scores; levels: how many
-        candidates each judged.
+        candidates each judged; limits: by level the score from which on masks are accepted, null
+        where none reaches what was asked for.
     """
     decision = cached_decision(config.decision)
     score = judged.score.round(6)
@@ -76,7 +77,22 @@ def calibration_page(
             **{n: np.histogram(score[rows], edges)[0].tolist() for n, rows in groups.items()},
         },
         "levels": dict(sorted(levels.items())),
+        "limits": _limits(decision, config, accepted_from),
     }
+
+
+def _limits(
+    decision: Decision, config: FilterConfig, accepted_from: float
+) -> dict[str, float | None]:
+    if config.target is None:
+        return {}
+    what, value = config.target
+    found = (
+        limits(decision, value)
+        if what == "precision"
+        else dict.fromkeys(decision.calibrations, accepted_from)
+    )
+    return {name: _rounded(one) if np.isfinite(one) else None for name, one in found.items()}
 
 
 def _right(precision: float, accepted: int) -> dict[str, int]:

@@ -18,6 +18,8 @@ from miner.core.rooms import check_rooms
 from miner.core.store import Store
 
 if TYPE_CHECKING:
+    from miner.audit.population import By
+    from miner.audit.session import Session
     from miner.barrier.refilter import Changes
     from shards import GroundedCaptions
 
@@ -60,7 +62,7 @@ class Mined:
         return self._ledger("candidates", columns)
 
     def _ledger(self, name: str, columns: Sequence[str] | None) -> pa.Table:
-        from miner.report.summary import ledger_table
+        from miner.report.ledger import ledger_table
 
         return ledger_table(self.store, name, None if columns is None else list(columns))
 
@@ -99,8 +101,12 @@ class Mined:
         pairs = zip(item["sample"]["regions"], masks, strict=True)
         return [{**region, "mask": mask} for region, mask in pairs]
 
-    def drawn(self, key: str) -> np.ndarray:
+    def drawn(self, key: str, fill: float = 0.0) -> np.ndarray:
         """Picture of a written sample with its regions outlined: uint8 (H, W, 3), RGB.
+
+        Args:
+            key: of the sample.
+            fill: how much of its colour is laid over each region, 0 to 1.
 
         Raises:
             Refused: no written sample has that key.
@@ -108,13 +114,39 @@ class Mined:
         from miner.report.outlines import draw
 
         item = self._item(key)
-        return draw(item["image"].numpy(), list(item["masks"].numpy()))
+        return draw(item["image"].numpy(), list(item["masks"].numpy()), fill=fill)
 
     def funnel(self) -> list[tuple[str, int]]:
         """Steps from caption rows to written rows, and how many are left at each."""
         from miner.report.gather import row_counts, row_funnel
 
         return [(name, left) for name, left, _ in row_funnel(row_counts(self.store))]
+
+    def masks(self) -> pa.Table:
+        """What was asked for, once for each concept of a picture and segmenter; the report's rows.
+
+        Returns:
+            See `miner.report.masks.masks_table`.
+        """
+        from miner.report.masks import masks_table
+
+        return masks_table(self.store)
+
+    def counts(self) -> dict[str, int]:
+        """Masks asked, drawn, accepted, written, and of controls: the figures of the report."""
+        from miner.report.masks import mask_counts
+
+        return mask_counts(self.masks())
+
+    def concepts(self) -> list[dict[str, Any]]:
+        """Per concept the same, the median score and why masks were not accepted.
+
+        Returns:
+            See `miner.report.masks.concept_rows`.
+        """
+        from miner.report.masks import concept_rows
+
+        return concept_rows(self.masks())
 
     def sampling(self) -> dict[str, Any] | None:
         """Strata before and after caps, None where nothing was capped."""
@@ -133,6 +165,19 @@ class Mined:
             from miner.evaluate.compare import evaluate
 
             return evaluate(self.store, Path(masks))
+
+    def audit(self, auditor: str, n: int = 60, by: By = "concept") -> Session:
+        """A blind sample of masks to judge, drawn where there is none of these verdicts.
+
+        Args:
+            auditor: who judges.
+            n: masks to draw.
+            by: what the sample is spread over: concept, corpus or stratum.
+        """
+        with installed():
+            from miner.audit.session import Session
+
+            return Session(self.store, auditor, n, by)
 
     def refilter(self, *changes: str) -> Changes:
         """Give the run new verdicts from its stored scores, like `miner refilter`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
 import json
@@ -21,6 +20,7 @@ from miner.core.errors import Refused
 from miner.core.layout import FINISHED, check_out
 from miner.core.masks import bbox, decode
 from miner.core.store import Store
+from miner.report import inline
 from miner.report.gallery import Pictures
 from shards.sample import IMAGE_FORMATS
 
@@ -86,10 +86,24 @@ def read_audit(store: Store) -> dict[str, Any]:
     """The drawn sample of an OUT; raises `Refused` when there is none, or of another run."""
     if not store.exists(SAMPLE):
         raise Refused(f"{store.url}: no audit in it; draw one with miner audit OUT --n 400")
-    audit: dict[str, Any] = store.read_json(SAMPLE)
-    if not store.exists(FINISHED) or store.read_json(FINISHED)["digest"] != audit["run"]:
+    if not fresh(store):
         raise Refused(f"{store.path(SAMPLE)}: drawn from other verdicts; draw again")
+    audit: dict[str, Any] = store.read_json(SAMPLE)
     return audit
+
+
+def fresh(store: Store) -> bool:
+    """Whether there is a sample, of the verdicts that OUT has now."""
+    if not (store.exists(SAMPLE) and store.exists(FINISHED)):
+        return False
+    return bool(store.read_json(FINISHED)["digest"] == store.read_json(SAMPLE)["run"])
+
+
+def read_shown(store: Store) -> list[dict[str, Any]]:
+    """What the page knows of every item: concept, caption, names of picture and mask."""
+    text = store.read(PAGE).decode().split('id="data">', 1)[1].split("</script>", 1)[0]
+    found: list[dict[str, Any]] = json.loads(text)["items"]
+    return found
 
 
 def _item(drawn: Drawn) -> dict[str, Any]:
@@ -184,8 +198,6 @@ def render(page: Mapping[str, Any]) -> str:
     )
     assert environment.loader is not None
     script = environment.loader.get_source(environment, "page.js")[0]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    data = json.dumps(page, ensure_ascii=True, sort_keys=True).replace("<", "\\u003c")
     return environment.get_template("page.html.j2").render(
-        data=Markup(data), script=Markup(script), digest=digest
+        data=inline.data(page), script=Markup(script), digest=inline.digest(script)
     )

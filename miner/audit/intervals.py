@@ -15,7 +15,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 LEVEL = 0.95
 FREEDOM = 8  # degrees of freedom at least: a concept in two slides is not known to nothing
@@ -89,13 +89,13 @@ def _effective(y: np.ndarray, w: np.ndarray, group: np.ndarray, stratum: np.ndar
     kish = n * (w**2).sum() / total**2  # what unequal weights alone cost
     deff = variance / simple if simple > 0 and variance > 0 else kish
     # Few groups make the variance itself uncertain.
-    normal, student = stats.norm.ppf(0.975), stats.t.ppf(0.975, max(clusters - 1, FREEDOM))
+    normal, student = special.ndtri(0.975), special.stdtrit(max(clusters - 1, FREEDOM), 0.975)
     return float(min(n / max(deff, 1.0) * (normal / student) ** 2, n))
 
 
 def jeffreys(p: float, n: float, level: float = LEVEL) -> tuple[float, float]:
     """Jeffreys' interval of a share of `n` judgements, which need not be a whole number."""
     right, a = p * n, (1 - level) / 2
-    low = 0.0 if right <= 0 else float(stats.beta.ppf(a, right + 0.5, n - right + 0.5))
-    high = 1.0 if right >= n else float(stats.beta.ppf(1 - a, right + 0.5, n - right + 0.5))
+    low = 0.0 if right <= 0 else float(special.betaincinv(right + 0.5, n - right + 0.5, a))
+    high = 1.0 if right >= n else float(special.betaincinv(right + 0.5, n - right + 0.5, 1 - a))
     return low, high

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from miner.commits import marks, read_table
 from miner.core.store import Store
-from miner.report.summary import ledger_table
+from miner.report.ledger import ledger_table
 from ner.concepts import concepts
 from ner.families import family
 

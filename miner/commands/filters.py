@@ -58,7 +58,7 @@ def show(
     console.print(shown.caption, highlight=False)
     for one in shown.candidates:
         table = Table("", "", title=one["concept"], title_justify="left", show_header=False)
-        for name, value in chain(one):
+        for name, value in chain(one, shown.limits):
             table.add_row(name, value)
         console.print(table)
     if not shown.candidates:

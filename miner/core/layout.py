@@ -13,8 +13,8 @@ MANIFEST = "shards/manifest.json"  # per shard sha256 and counts
 SAMPLING = "ledger/sampling.json"  # strata before and after caps, concepts by organ
 LEAKS = "ledger/leaks.json"  # certificate: what was compared with protected sets, and found
 REPORT = "report/index.html"
+CALIBRATION = "report/calibration.json"  # what the section on calibration is drawn from
 NOTEBOOK = "report/audit.ipynb"  # last file of the report
-CALIBRATION = "report/calibration.json"  # what the page on calibration is drawn from
 CHANGES = "report/changes.json"  # what the last refilter changed
 
 # What stands in the JSON files; `{...}` in a name stands for what it is called after.

@@ -16,7 +16,7 @@ from miner.evaluate.known import known
 from miner.evaluate.phrases import phrases
 from miner.evaluate.regions import Judged, judged, written
 from miner.evaluate.truth import Truth
-from miner.report.summary import ledger_table
+from miner.report.ledger import ledger_table
 
 
 def evaluate(store: Store, masks: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from miner.core.masks import decode
 from miner.core.store import Store
 from miner.evaluate.regions import Judged, judged
 from miner.evaluate.truth import Truth
-from miner.report.gallery import data_uri
+from miner.report.figure import data_uri
 from miner.report.outlines import draw
 from shards.load import GroundedCaptions
 

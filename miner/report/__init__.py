@@ -16,4 +16,4 @@ def write_report(store: Store) -> None:
     from miner.report.page import render
 
     store.write(REPORT, render(store, store.read_json(CALIBRATION)).encode())
-    store.write(NOTEBOOK, audit_notebook(store).encode())
+    store.write(NOTEBOOK, audit_notebook().encode())

@@ -6,7 +6,8 @@ from typing import Any
 
 from miner.report import charts
 
-PALETTE = (charts.KEPT, "#d0568a", "#1f8a8a", "#d98a1f", "#4f6bd6", "#7a7f3a")
+# Okabe and Ito's, which everybody tells apart, readable on white and on black.
+PALETTE = ("#8a63d2", "#e69f00", "#0098d8", "#d55e00", "#009e73", "#cc79a7")
 
 
 def level_colours(page: dict[str, Any]) -> dict[str, str]:
@@ -59,7 +60,7 @@ def calibration_charts(page: dict[str, Any]) -> list[dict[str, Any]]:
     }
     controls = {
         "decoys": (charts.CONTROL, histograms["decoy"]),
-        "denied": ("#5b6478", histograms["negated"]),
+        "denied": (charts.DROPPED, histograms["negated"]),
     }
     return [
         {
@@ -76,13 +77,13 @@ def calibration_charts(page: dict[str, Any]) -> list[dict[str, Any]]:
             "caption": "Precision at or above each threshold, on labelled masks.",
         },
         {
-            "svg": charts.histogram(edges, targets),
+            "svg": charts.histogram(edges, targets, "score"),
             "caption": "Scores of targets, the phrases that captions affirm: accepted (purple) and "
-            "not (pink).",
+            "not (orange).",
         },
         {
-            "svg": charts.histogram(edges, controls),
-            "caption": "Scores of controls, decoys (light) and denied phrases (dark): they should "
+            "svg": charts.histogram(edges, controls, "score"),
+            "caption": "Scores of controls, decoys (grey) and denied phrases (orange): they should "
             "lie to the left.",
         },
     ]

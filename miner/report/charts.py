@@ -8,12 +8,13 @@ from html import escape
 import numpy as np
 from markupsafe import Markup
 
-# The two stains of the page, and a grey for what was asked as a control.
-KEPT = "#5a3d9a"
-DROPPED = "#e38bab"
-CONTROL = "#9aa4b5"
-INK = "#475066"
-GRID = "#e4e7ee"
+# Of the page, in light and dark: purple and orange, which everybody tells apart, and a grey for
+# what was asked as a control.
+KEPT = "var(--kept)"
+DROPPED = "var(--dropped)"
+CONTROL = "var(--control)"
+INK = "currentColor"
+GRID = "var(--line)"
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", size: int = 11, **more: str) -> str:
@@ -22,6 +23,10 @@ def _text(x: float, y: float, text: str, anchor: str = "start", size: int = 11, 
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"'
         f"{style}>{escape(text)}</text>"
     )
+
+
+def _upright(x: float, y: float, text: str) -> str:
+    return _text(0, 0, text, "middle", 11, transform=f"translate({x:g} {y:.0f}) rotate(-90)")
 
 
 def _svg(width: int, height: int, parts: Sequence[str], label: str) -> Markup:
@@ -51,14 +56,21 @@ def funnel(steps: Sequence[tuple[str, int, str]], label: str) -> Markup:
     return Markup(f'<ol class="funnel" aria-label="{escape(label)}">{"".join(parts)}</ol>')
 
 
-def histogram(edges: Sequence[float], series: Mapping[str, tuple[str, Sequence[int]]]) -> Markup:
+def histogram(
+    edges: Sequence[float],
+    series: Mapping[str, tuple[str, Sequence[int]]],
+    x_name: str = "",
+    y_name: str = "masks",
+) -> Markup:
     """Stacked histogram.
 
     Args:
         edges: n + 1 ascending values.
         series: name -> colour, n counts; stacked in this order from below.
+        x_name: name of the x axis, with its unit.
+        y_name: of what the counts are.
     """
-    width, height, left, bottom, top = 300, 150, 34, 22, 8
+    width, height, left, bottom, top = 300, 172, 50, 38, 8
     counts = np.array([c for _, c in series.values()], float).reshape(len(series), -1)
     most = counts.sum(0).max() if counts.size else 0
     most = most or 1.0
@@ -85,10 +97,12 @@ def histogram(edges: Sequence[float], series: Mapping[str, tuple[str, Sequence[i
         x = left + span * share
         value = edges[0] + (edges[-1] - edges[0]) * share
         anchor = "end" if share == 1.0 else "middle"
-        parts.append(_text(x, height - 7, f"{value:.3g}", anchor, 10))
+        parts.append(_text(x, height - bottom + 14, f"{value:.3g}", anchor, 10))
     parts.append(_text(left - 4, top + 9, f"{int(most):,}", "end", 10))
     parts.append(_text(left - 4, height - bottom, "0", "end", 10))
-    return _svg(width, height, parts, f"histogram of {', '.join(series)}")
+    parts.append(_text(left + span / 2, height - 6, x_name, "middle", 11))
+    parts.append(_upright(12, top + rise / 2, y_name))
+    return _svg(width, height, parts, f"histogram of {x_name}: {', '.join(series)}")
 
 
 def curves(
@@ -127,11 +141,7 @@ def curves(
             f"<title>{escape(name)}</title></polyline>"
         )
     parts.append(_text(left + span / 2, height - 4, x_name, "middle", 11))
-    parts.append(
-        _text(
-            0, 0, y_name, "middle", 11, transform=f"translate(10 {top + rise / 2:.0f}) rotate(-90)"
-        )
-    )
+    parts.append(_upright(10, top + rise / 2, y_name))
     return _svg(width, height, parts, f"{y_name} against {x_name}")
 
 

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-import cv2
 import jinja2
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from miner.commits import marks as read_marks
 from miner.commits import read_table
 from miner.core.layout import check_out
 from miner.core.pixels import decode
 from miner.core.store import Store
-from miner.report.outlines import draw
+from miner.report.figure import Figure, figure
 from miner.report.words import REASONS
 
 PAGE = "report/duplicates.html"
-_QUALITY = 85
 
 _TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True).from_string("""\
-<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Duplicates</title><style>
+<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Duplicates</title><style>
+:root { color-scheme: light dark }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2rem auto; padding: 0 1rem }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; border-top: 1px solid #ccc }
 .pair p { margin: .4rem 0 }
 h2 { font-size: 1rem; grid-column: 1 / 3; margin: .8rem 0 0 }
-img { max-width: 100% } small { color: #555; overflow-wrap: anywhere }
+img { max-width: 100% } small { opacity: .8; overflow-wrap: anywhere }
 </style></head><body>
 <h1>Duplicates</h1>
 <p>{{ total }} dropped pictures, {{ pairs | length }} shown: on the left what was dropped, on the
@@ -78,7 +79,7 @@ def pairs(store: Store) -> list[Pair]:
             if row["status"] == "duplicate":
                 dropped[row["sample_id"]] = (row["similarity"], row["reason"], row["duplicate_of"])
     rows: dict[tuple[float, str, str, str], int] = {}
-    for mark in read_marks(store).values():
+    for mark in read_marks(store).values() if dropped else ():
         samples = read_table(store, mark, "samples", ["sample_id", "image_id"])
         for sample_id, image_id in zip(*samples.to_pydict().values(), strict=True):
             if sample_id in dropped:
@@ -97,28 +98,37 @@ def write_page(store: Store, shown: Sequence[Pair], total: int) -> str:
         total: how many there are.
     """
     wanted = {name for pair in shown for name in (pair.dropped, pair.keeper)}
-    captions: dict[str, list[str]] = {name: [] for name in wanted}
-    pictures = {}
-    for mark in read_marks(store).values():
-        samples = read_table(store, mark, "samples", ["image_id", "caption"])
-        for image_id, caption in zip(*samples.to_pydict().values(), strict=True):
-            if image_id in wanted and caption:
-                captions[image_id].append(caption)
-        if wanted.isdisjoint(samples["image_id"].to_pylist()):
-            continue
-        images = read_table(store, mark, "images", ["image_id", "data"])
-        for image_id, data in zip(*images.to_pydict().values(), strict=True):
-            if image_id in wanted and data is not None:
-                pictures[image_id] = _embedded(data)
     html = _TEMPLATE.render(
         pairs=shown,
         total=total,
-        pictures=pictures,
-        captions=captions,
+        pictures={name: found.src for name, found in pictures(store, wanted).items()},
+        captions=_captions(store, wanted),
         words=REASONS["duplicate"],
     )
     store.write(PAGE, html.encode())
     return PAGE
+
+
+def pictures(store: Store, image_ids: set[str]) -> dict[str, Figure]:
+    """Figures of some pictures by image_id, without masks; of those whose bytes were kept."""
+    found = {}
+    for mark in read_marks(store).values() if image_ids else ():
+        images = read_table(store, mark, "images", ["image_id", "data", "mpp"])
+        here = images.filter(pc.is_in(images["image_id"], pa.array(sorted(image_ids))))
+        for image_id, data, mpp in zip(*here.to_pydict().values(), strict=True):
+            if data is not None:
+                found[image_id] = figure(decode(data), (), mpp)
+    return found
+
+
+def _captions(store: Store, image_ids: set[str]) -> dict[str, list[str]]:
+    captions: dict[str, list[str]] = {name: [] for name in image_ids}
+    for mark in read_marks(store).values():
+        samples = read_table(store, mark, "samples", ["image_id", "caption"])
+        for image_id, caption in zip(*samples.to_pydict().values(), strict=True):
+            if image_id in image_ids and caption:
+                captions[image_id].append(caption)
+    return captions
 
 
 def counted_by_level(found: Iterable[Pair]) -> dict[str, tuple[int, int]]:
@@ -128,9 +138,3 @@ def counted_by_level(found: Iterable[Pair]) -> dict[str, tuple[int, int]]:
         pictures, rows = counts.get(pair.how, (0, 0))
         counts[pair.how] = (pictures + 1, rows + pair.rows)
     return dict(sorted(counts.items()))
-
-
-def _embedded(data: bytes) -> str:
-    drawn = draw(decode(data), ())[:, :, ::-1]
-    jpeg = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode("ascii")

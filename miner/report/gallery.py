@@ -1,14 +1,10 @@
-"""Examples with outlines: grounded captions, accepted and rejected masks."""
+"""Examples with their masks: grounded captions, masks in the shards, masks that are not."""
 
 from __future__ import annotations
 
-import base64
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup, escape
@@ -17,70 +13,12 @@ from miner.commits import marks, read_table
 from miner.core.masks import decode
 from miner.core.pixels import decode as decode_image
 from miner.core.store import Store
-from miner.report.outlines import COLOURS, draw
+from miner.report import dupes
+from miner.report.figure import Figure, closer, figure
+from miner.report.outlines import COLOURS
+from miner.report.pick import Row, pick
 
-QUALITY = 82
-OBJECTS_ACROSS = 14  # objects this many to the side of a picture can still be seen
-SAMPLES = 6
-CARD = [
-    *("sample_id", "concept", "asked_as", "segmenter", "prompt", "area_px", "score", "keep"),
-    "reason",
-]
-PER_GROUP = 4
-GROUPS = 7
-
-
-def pick(candidates: pa.Table) -> dict[str, Any]:
-    """Choose what is shown, by the ledger alone.
-
-    Args:
-        candidates: of the whole run, see `gather.candidates_table`.
-
-    Returns:
-        samples: sample_ids; accepted: concept -> rows; rejected: reason -> rows. Rows are dicts of
-        the ledger with a mask.
-    """
-    shown = pc.and_(
-        pc.equal(candidates["polarity"], "affirmed"), pc.greater(candidates["area_px"], 0)
-    )
-    rows = candidates.filter(shown).select(CARD).to_pylist()
-    kept = [r for r in rows if r["keep"]]
-    by_sample: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in kept:
-        by_sample[row["sample_id"]].append(row)
-
-    def rank(sample_id: str) -> tuple[int, float, str]:
-        found = by_sample[sample_id]
-        concepts = len({r["concept"] for r in found})
-        return -concepts, -sum(r["score"] or 0 for r in found), sample_id
-
-    # The corpora take turns.
-    lines: dict[str, list[str]] = defaultdict(list)
-    for sample_id in sorted(by_sample, key=rank):
-        lines[sample_id.rsplit("-", 2)[0]].append(sample_id)
-    turns = [ids[i] for i in range(SAMPLES) for _, ids in sorted(lines.items()) if i < len(ids)]
-    return {
-        "samples": turns[:SAMPLES],
-        "accepted": _grouped(kept, "concept"),
-        "rejected": _grouped([r for r in rows if not r["keep"]], "reason"),
-    }
-
-
-def _grouped(rows: Sequence[dict[str, Any]], key: str) -> dict[str, list[dict[str, Any]]]:
-    """Of the largest groups a few rows each, evenly from the best score to the worst."""
-    groups: dict[str, dict[tuple[str, str], dict[str, Any]]] = defaultdict(dict)
-    for row in rows:
-        # A picture with several captions is shown once.
-        groups[row[key]].setdefault((row["sample_id"], row["concept"]), row)
-    largest = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:GROUPS]
-    chosen = {}
-    for name, found in largest:
-        ranked = sorted(
-            found.values(), key=lambda r: (-(r["score"] or 0), r["sample_id"], r["concept"])
-        )
-        at = np.unique(np.linspace(0, len(ranked) - 1, min(PER_GROUP, len(ranked))).astype(int))
-        chosen[name] = [ranked[i] for i in at]
-    return chosen
+PAIRS_OF_LEVEL = 2
 
 
 class Pictures:
@@ -117,14 +55,12 @@ class Pictures:
                     key = (row["image_id"], row["concept"], row["segmenter"])
                     self.masks[key] = row["counts"]
 
-    def outlined(
-        self, sample_id: str, rows: Sequence[dict[str, Any]], zoom: bool = False
-    ) -> str | None:
-        """The picture of a sample with outlines of some of its candidates, as a data URI.
+    def figure(self, sample_id: str, rows: Sequence[Row], zoom: bool = False) -> Figure | None:
+        """The picture of a sample with some of its masks, None where its bytes were not kept.
 
         Args:
             sample_id: of the sample.
-            rows: its candidates.
+            rows: of its masks.
             zoom: show a part of the picture where objects are too small to be seen in the whole.
         """
         image_id = self.samples[sample_id]["image_id"]
@@ -140,38 +76,11 @@ class Pictures:
         if zoom and masks:
             window = closer(masks[0])
             picture, masks = picture[window], [mask[window] for mask in masks]
-        return data_uri(draw(picture, masks))
+        return figure(picture, masks, image["mpp"])
 
 
 def _only(table: pa.Table, image_ids: pa.Array) -> list[dict[str, Any]]:
     return table.filter(pc.is_in(table["image_id"], image_ids)).to_pylist()
-
-
-def closer(mask: np.ndarray) -> tuple[slice, slice]:
-    """The square part of a picture where small objects are large enough and many; else the whole.
-
-    Args:
-        mask: bool (H, W).
-    """
-    height, width = mask.shape
-    parts, _ = cv2.connectedComponents(mask.astype(np.uint8))
-    diameter = 2 * np.sqrt(mask.sum() / max(parts - 1, 1) / np.pi)
-    side = int(max(diameter * OBJECTS_ACROSS, 96))
-    if side >= 0.8 * min(height, width):
-        return slice(None), slice(None)
-    crowd = cv2.boxFilter(mask.astype(np.float32), -1, (side, side), borderType=cv2.BORDER_CONSTANT)
-    y, x = np.unravel_index(int(crowd.argmax()), crowd.shape)
-    top = int(np.clip(int(y) - side // 2, 0, height - side))
-    left = int(np.clip(int(x) - side // 2, 0, width - side))
-    return slice(top, top + side), slice(left, left + side)
-
-
-def data_uri(picture: np.ndarray) -> str:
-    """A picture as a JPEG data URI."""
-    _, data = cv2.imencode(
-        ".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-    )
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 
 def marked_caption(
@@ -204,35 +113,49 @@ def marked_caption(
     return Markup("").join(parts)
 
 
-def examples(store: Store, candidates: pa.Table) -> dict[str, Any]:
-    """Everything the galleries show; see `pick`.
+def examples(store: Store, masks: pa.Table) -> dict[str, Any]:
+    """Everything the galleries show; see `pick.pick`.
+
+    Args:
+        store: OUT.
+        masks: see `masks.masks_table`.
 
     Returns:
-        samples: dicts with caption (HTML), picture, legend, corpus; accepted and rejected: lists
-        of (name, cards), a card has picture, concept, score, reason, segmenter, sample_id.
+        samples: dicts with caption (HTML), figure, legend, corpus; accepted and others: lists of
+        (name, cards), a card has the figure beside the row; duplicates: the least alike pairs of
+        each level, (pair, figure of what was dropped, figure of what stays).
     """
-    chosen = pick(candidates)
-    cards = [r for g in ("accepted", "rejected") for rows in chosen[g].values() for r in rows]
+    dropped = dupes.pairs(store)
+    pairs = [
+        pair
+        for how in sorted({p.how for p in dropped})
+        for pair in [p for p in dropped if p.how == how][:PAIRS_OF_LEVEL]
+    ]
+    beside = dupes.pictures(store, {name for p in pairs for name in (p.dropped, p.keeper)})
+    chosen = pick(masks, beside)
+    cards = [r for g in ("accepted", "others") for rows in chosen[g].values() for r in rows]
     pictures = Pictures(store, {*chosen["samples"], *(r["sample_id"] for r in cards)})
-    kept = candidates.filter(pc.equal(candidates["keep"], True))
+    written = masks.filter(pc.equal(masks["state"], "written"))
     wanted = pa.array(chosen["samples"], pa.string())
-    rows = kept.filter(pc.is_in(kept["sample_id"], wanted)).to_pylist()
+    rows = written.filter(pc.is_in(written["sample_id"], wanted)).to_pylist()
     return {
         "samples": [_sample(pictures, s, [r for r in rows if r["sample_id"] == s])
                     for s in chosen["samples"]],
         **{
             group: [
-                (name, [_card(pictures, row) for row in found])
+                (name, [{**row, "figure": pictures.figure(row["sample_id"], [row], zoom=True)}
+                        for row in found])
                 for name, found in chosen[group].items()
             ]
-            for group in ("accepted", "rejected")
+            for group in ("accepted", "others")
         },
+        "duplicates": [(p, beside.get(p.dropped), beside.get(p.keeper)) for p in pairs],
     }  # fmt: skip
 
 
-def _sample(pictures: Pictures, sample_id: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _sample(pictures: Pictures, sample_id: str, rows: list[Row]) -> dict[str, Any]:
     sample = pictures.samples[sample_id]
-    best: dict[str, dict[str, Any]] = {}
+    best: dict[str, Row] = {}
     for row in sorted(rows, key=lambda r: (-(r["score"] or 0), r["segmenter"])):
         best.setdefault(row["concept"], row)
     # Large regions first, so that small outlines lie on top.
@@ -243,13 +166,6 @@ def _sample(pictures: Pictures, sample_id: str, rows: list[dict[str, Any]]) -> d
         "sample_id": sample_id,
         "corpus": sample["corpus"],
         "caption": marked_caption(sample["caption"], mentions, colours),
-        "picture": pictures.outlined(sample_id, shown),
+        "figure": pictures.figure(sample_id, shown),
         "legend": [(r["concept"], r["asked_as"], colours[r["concept"]], r["score"]) for r in shown],
-    }
-
-
-def _card(pictures: Pictures, row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **{k: row[k] for k in CARD if k not in ("area_px", "keep")},
-        "picture": pictures.outlined(row["sample_id"], [row], zoom=True),
     }

@@ -1,22 +1,17 @@
-"""The numbers of the report: from the files of OUT alone."""
+"""The numbers of the report about caption rows and the run: from the files of OUT alone."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from miner.core.layout import RUN, SAMPLING
 from miner.core.store import Store
 from miner.core.unit import STATUSES
-from miner.report.summary import ledger_table
-from miner.report.words import SHOWN
-
-BINS = 24
+from miner.report.ledger import ledger_table
 
 # Statuses in the order in which rows leave the funnel, and what is left afterwards.
 LEAVES = (
@@ -27,18 +22,6 @@ LEAVES = (
     ("duplicate", "unique pictures"),
     ("excluded", "written"),
 )
-
-
-def candidates_table(store: Store) -> pa.Table:
-    """The candidate ledger of all corpora, without what the report does not show."""
-    files = store.names("ledger/candidates", suffix=".parquet")
-    wanted = {
-        "sample_id", "polarity", "concept", "kind", "asked_as", "segmenter", "prompt", "area_px",
-        "q_value", "keep", "reason", "failed", *SHOWN,
-    }  # fmt: skip
-    with store.fs.open(store.path(files[0]), "rb") as file:
-        names = pq.read_schema(file).names
-    return ledger_table(store, "candidates", [name for name in names if name in wanted])
 
 
 def row_counts(store: Store) -> dict[str, Any]:
@@ -98,103 +81,6 @@ def row_funnel(rows: dict[str, Any]) -> list[tuple[str, int, str]]:
         left -= lost
         steps.append((name, left, f"−{lost:,} {status}" if lost else ""))
     return steps
-
-
-def mask_funnel(candidates: pa.Table, regions: int) -> list[tuple[str, int, str]]:
-    """Steps from phrase to written region."""
-    affirmed = candidates.filter(pc.equal(candidates["polarity"], "affirmed"))
-    asked = affirmed.num_rows
-    drawn = pc.sum(pc.greater(affirmed["area_px"], 0)).as_py() or 0
-    kept = pc.sum(affirmed["keep"]).as_py() or 0
-    steps = [
-        ("phrases asked", asked, ""),
-        ("masks drawn", drawn, f"−{asked - drawn:,} without a mask" if asked > drawn else ""),
-        ("masks accepted", kept, f"−{drawn - kept:,} rejected" if drawn > kept else ""),
-    ]
-    lost = kept - regions
-    steps.append(
-        ("written regions", regions, f"−{lost:,} duplicates and exclusions" if lost > 0 else "")
-    )
-    return steps
-
-
-def concept_rows(candidates: pa.Table) -> list[dict[str, Any]]:
-    """Per concept that captions affirm: asked, drawn, kept, denied, median score, reasons."""
-    drawn = pc.fill_null(pc.greater(candidates["area_px"], 0), False).cast(pa.int64())
-    groups = (
-        candidates.append_column("drawn", drawn)
-        .group_by(["concept", "polarity", "keep", "reason"], use_threads=False)
-        .aggregate([("drawn", "sum"), ([], "count_all")])
-    )
-    found: dict[str, dict[str, Any]] = {}
-    for group in groups.to_pylist():
-        empty = dict.fromkeys(("asked", "drawn", "kept", "denied", "controls"), 0)
-        row = found.setdefault(group["concept"], {**empty, "reasons": Counter()})
-        n = group["count_all"]
-        if group["polarity"] is None:
-            row["controls"] += n
-        elif group["polarity"] != "affirmed":
-            row["denied"] += n
-        else:
-            row["asked"] += n
-            row["drawn"] += group["drawn_sum"]
-            if group["keep"]:
-                row["kept"] += n
-            else:
-                row["reasons"][group["reason"]] += n
-    kept = candidates.filter(candidates["keep"])
-    scores = kept.group_by("concept", use_threads=False).aggregate([("score", "list")])
-    medians = {
-        concept: float(np.median(values))
-        for concept, values in zip(
-            *(scores[c].to_pylist() for c in scores.column_names), strict=True
-        )
-    }
-    rows = [
-        {
-            **row,
-            "concept": concept,
-            "median": medians.get(concept),
-            "reasons": sorted(row["reasons"].items(), key=_by_count),
-        }
-        for concept, row in found.items()
-    ]
-    return sorted(rows, key=lambda r: (-r["kept"], -r["asked"], r["concept"]))
-
-
-def score_histograms(candidates: pa.Table) -> list[dict[str, Any]]:
-    """Counts per bin of the shown scores: accepted, rejected and controls (decoys, negated)."""
-    keep = candidates["keep"].to_numpy().astype(bool)
-    affirmed = pc.fill_null(pc.equal(candidates["polarity"], "affirmed"), False)
-    affirmed = affirmed.to_numpy().astype(bool)
-    groups = {"accepted": keep, "rejected": affirmed & ~keep, "controls": ~affirmed}
-    result = []
-    for name, meaning in SHOWN.items():
-        if name not in candidates.column_names:
-            continue
-        values = candidates[name].to_numpy().astype(float)
-        known = np.isfinite(values)
-        if not known.any():
-            continue
-        low, high = 0.0, 1.0
-        if values[known].min() < 0 or values[known].max() > 1:
-            low, high = (float(q) for q in np.quantile(values[known], [0.005, 0.995]))
-        if "margin" in name:
-            low, high = (float(q) for q in np.quantile(values[known], [0.005, 0.995]))
-        edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
-        clipped = np.clip(values, edges[0], edges[-1])
-        result.append(
-            {
-                "name": name,
-                "meaning": meaning,
-                "edges": edges.tolist(),
-                "counts": {
-                    g: np.histogram(clipped[rows & known], edges)[0].tolist()
-                    for g, rows in groups.items()
-                },
-            }
-        )
-    return result
 
 
 def optional_json(store: Store, name: str) -> Any:

@@ -23,7 +23,10 @@ SMALL_PX = 300  # objects below this area get thin lines, so that what is inside
 
 
 def draw(
-    picture: np.ndarray, masks: Sequence[np.ndarray], colours: Sequence[Colour] = COLOURS
+    picture: np.ndarray,
+    masks: Sequence[np.ndarray],
+    colours: Sequence[Colour] = COLOURS,
+    fill: float = 0.0,
 ) -> np.ndarray:
     """Scale a picture and outline masks on it.
 
@@ -31,6 +34,7 @@ def draw(
         picture: uint8 (H, W, 3), RGB.
         masks: bool (H, W) each; the n-th takes the n-th colour.
         colours: RGB.
+        fill: how much of its colour is laid over each mask, 0 to 1.
 
     Returns:
         uint8 (h, w, 3), RGB, the longer side about `SIDE_PX`.
@@ -41,6 +45,9 @@ def draw(
     canvas = np.ascontiguousarray(cv2.resize(picture, size, interpolation=how))
     for i, mask in enumerate(masks):
         small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) >= 0.5
+        if fill:
+            ink = np.asarray(colours[i % len(colours)], float)
+            canvas[small] = np.rint((1 - fill) * canvas[small] + fill * ink).astype(np.uint8)
         lines, _ = cv2.findContours(small.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         thick = 2 if small.sum() > SMALL_PX * max(len(lines), 1) else 1
         cv2.drawContours(canvas, lines, -1, colours[i % len(colours)], thick, cv2.LINE_AA)

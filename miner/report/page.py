@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import jinja2
+from markupsafe import Markup
 
 from miner.core.layout import CHANGES
 from miner.core.store import Store
-from miner.report import charts, gallery, gather
+from miner.report import charts, gallery, gather, inline
 from miner.report.calibration import calibration_charts, level_colours
-from miner.report.words import STATUS, asked, expected, explain
+from miner.report.find import searchable
+from miner.report.masks import concept_rows, mask_counts, mask_funnel, masks_table, score_histograms
+from miner.report.outlines import COLOURS
+from miner.report.words import (
+    Q_VALUE,
+    REASONS,
+    SCORE,
+    STATUS,
+    asked,
+    expected,
+    explain,
+    level,
+    other_estimate,
+    threshold,
+)
+
+CSS_COLOURS = ["rgb({},{},{})".format(*colour) for colour in COLOURS]
 
 
 def render(store: Store, calibration: dict[str, Any]) -> str:
@@ -20,29 +38,52 @@ def render(store: Store, calibration: dict[str, Any]) -> str:
         store: OUT.
         calibration: see `filters.page.calibration_page`.
     """
+    return page(facts(store, calibration))
+
+
+def facts(store: Store, calibration: dict[str, Any]) -> dict[str, Any]:
+    """Everything the page says, from the files of OUT; nothing here is drawn."""
     rows = gather.row_counts(store)
-    candidates = gather.candidates_table(store)
-    concepts = gather.concept_rows(candidates)
-    sampling = gather.sampling_facts(store)
-    context: dict[str, Any] = {
+    table = masks_table(store)
+    return {
         "rows": rows,
-        "kept_concepts": sum(1 for row in concepts if row["kept"]),
-        "concepts": concepts,
-        "row_funnel": charts.funnel(gather.row_funnel(rows), "caption rows from step to step"),
-        "mask_funnel": charts.funnel(
-            gather.mask_funnel(candidates, rows["regions"]), "masks from step to step"
-        ),
-        "gallery": gallery.examples(store, candidates),
-        "histograms": [_histogram(found) for found in gather.score_histograms(candidates)],
+        "masks": mask_counts(table),
+        "concepts": concept_rows(table),
+        "gallery": gallery.examples(store, table),
+        "histograms": score_histograms(table),
         "calibration": calibration,
-        "calibration_charts": calibration_charts(calibration),
-        "calibration_key": list(level_colours(calibration).items()),
-        "sampling": sampling,
+        "sampling": gather.sampling_facts(store),
         "changes": store.read_json(CHANGES) if store.exists(CHANGES) else None,
         "run": gather.run_facts(store),
         "runtime": gather.runtime(store, rows["rows"]),
+        "search": searchable(store, table),
+    }
+
+
+def page(found: dict[str, Any]) -> str:
+    """The page that says what `facts` found."""
+    rows, calibration = found["rows"], found["calibration"]
+    environment = _environment()
+    assert environment.loader is not None
+    script = environment.loader.get_source(environment, "page.js")[0]
+    context: dict[str, Any] = {
+        **found,
+        "kept_concepts": sum(1 for row in found["concepts"] if row["written"]),
+        "row_funnel": charts.funnel(gather.row_funnel(rows), "caption rows from step to step"),
+        "mask_funnel": charts.funnel(
+            mask_funnel(found["masks"], rows["regions"]), "masks from step to step"
+        ),
+        "histograms": [_histogram(one) for one in found["histograms"]],
+        "calibration_charts": calibration_charts(calibration),
+        "calibration_key": list(level_colours(calibration).items()),
         "status_words": STATUS,
+        "score_words": SCORE,
+        "q_words": Q_VALUE,
+        "duplicate_words": REASONS["duplicate"],
         "bar": charts.bar,
+        "data": inline.data(found["search"]),
+        "script": Markup(script),
+        "digest": inline.digest(script),
     }
     sections = [
         ("changes", "Last refilter"),
@@ -50,16 +91,22 @@ def render(store: Store, calibration: dict[str, Any]) -> str:
         ("rows", "Rows"),
         ("samples", "Grounded captions"),
         ("concepts", "Concepts"),
-        ("accepted", "Accepted"),
-        ("rejected", "Rejected"),
+        ("accepted", "In the shards"),
+        ("others", "Not in the shards"),
+        ("duplicates", "Duplicates"),
+        ("find", "Search"),
         ("scores", "Scores"),
         ("calibration", "Calibration"),
         ("sampling", "Sampling"),
         ("run", "How it was made"),
     ]
-    there = {"sampling": bool(sampling), "changes": context["changes"] is not None}
+    there = {
+        "sampling": bool(found["sampling"]),
+        "changes": found["changes"] is not None,
+        "duplicates": bool(found["gallery"]["duplicates"]),
+    }
     context["sections"] = [s for s in sections if there.get(s[0], True)]
-    return _environment().get_template("page.html.j2").render(context)
+    return environment.get_template("page.html.j2").render(context)
 
 
 def _environment() -> jinja2.Environment:
@@ -77,10 +124,20 @@ def _environment() -> jinja2.Environment:
             "explain": explain,
             "asked": asked,
             "expected": expected,
+            "level": level,
+            "other_estimate": other_estimate,
             "percent": lambda v: "–" if v is None else f"{100 * v:.1f}%",
         }
     )
+    environment.globals.update(
+        {"rows_of": _rows_of, "threshold": threshold, "colours": CSS_COLOURS}
+    )
     return environment
+
+
+def _rows_of(what: str, **asked: str) -> str:
+    """Link to the search, set to the rows that a number counts."""
+    return f"#find?{urlencode({'what': what, **asked})}"
 
 
 def _histogram(found: dict[str, Any]) -> dict[str, Any]:
@@ -90,4 +147,4 @@ def _histogram(found: dict[str, Any]) -> dict[str, Any]:
         "rejected": (charts.DROPPED, counts["rejected"]),
         "controls": (charts.CONTROL, counts["controls"]),
     }
-    return {**found, "svg": charts.histogram(found["edges"], series)}
+    return {**found, "svg": charts.histogram(found["edges"], series, found["name"])}

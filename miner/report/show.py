@@ -16,11 +16,12 @@ from filters.scores import SCORES
 from miner.commits import marks as read_marks
 from miner.commits import read_table
 from miner.core.errors import Refused
-from miner.core.layout import check_out
+from miner.core.layout import CALIBRATION, check_out
 from miner.core.masks import decode
 from miner.core.pixels import decode as decode_image
 from miner.core.store import Store
 from miner.report.outlines import COLOURS, Colour, draw
+from miner.report.words import Q_VALUE, SCORE, explain, level, threshold
 from shards.sample import KEY
 
 KEPT, DROPPED = COLOURS[0], COLOURS[3]  # green, red
@@ -36,12 +37,14 @@ class Shown:
         caption: as published.
         image: uint8 (H, W, 3), RGB, None when the bytes were not kept.
         candidates: rows of the ledger with `mask` (bool (H, W) or None) beside them.
+        limits: by calibration the score from which on masks are accepted.
     """
 
     sample: Mapping[str, Any]
     caption: str
     image: np.ndarray | None
     candidates: Sequence[Mapping[str, Any]]
+    limits: Mapping[str, float | None]
 
 
 def find(store: Store, key: str) -> Shown:
@@ -99,11 +102,19 @@ def _gather(
         encoded = counts.get((one["concept"], one["segmenter"]))
         mask = decode(encoded, *size) if encoded is not None and size is not None else None
         candidates.append({**one, "mask": mask})
-    return Shown(sample, row["caption"], image, candidates)
+    page = store.read_json(CALIBRATION) if store.exists(CALIBRATION) else {}
+    return Shown(sample, row["caption"], image, candidates, page.get("limits", {}))
 
 
-def chain(candidate: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Scores and verdict of one candidate as (name, value) pairs, those of parts last."""
+def chain(
+    candidate: Mapping[str, Any], limits: Mapping[str, float | None]
+) -> list[tuple[str, str]]:
+    """Scores and verdict of one candidate as (name, value) pairs, those of parts last.
+
+    Args:
+        candidate: row of the ledger.
+        limits: by calibration the score from which on masks are accepted, see `filters.page`.
+    """
     order = {name: number for number, name in enumerate(SCORES)}
     rows = [
         ("role", ", ".join(candidate["roles"] or ())),
@@ -118,10 +129,15 @@ def chain(candidate: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows += [(name, _number(values[name])) for name in names]
     rows += [("note", note) for note in candidate.get("notes") or ()]
     if candidate["score"] is not None:
-        rows.append(("score", f"{candidate['score']:.3f} by {candidate['calibration']}"))
+        text = f"{candidate['score']:.3f}: {SCORE}: {level(candidate['calibration'])}"
+        rows.append(("score", text))
+        if least := threshold(limits, candidate["calibration"]):
+            rows.append(("accepted from", least))
     if candidate["q_value"] is not None:
-        rows.append(("q-value", _number(candidate["q_value"])))
+        rows.append(("q-value", f"{_number(candidate['q_value'])}: {Q_VALUE}"))
     rows.append(("verdict", "kept" if candidate["keep"] else f"dropped: {candidate['reason']}"))
+    if candidate["reason"] and (meaning := explain(candidate["reason"])):
+        rows.append(("", meaning))
     return rows
 
 

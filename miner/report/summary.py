@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
-import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
@@ -13,71 +11,50 @@ from miner.commits import marks
 from miner.core.layout import FINISHED
 from miner.core.store import Store
 from miner.core.unit import STATUSES
-
-
-def ledger_table(store: Store, name: str, columns: list[str] | None) -> pa.Table:
-    """Columns of ledger/`name` (None: all), all corpora one after the other."""
-    files = store.names(f"ledger/{name}", suffix=".parquet")
-    return pa.concat_tables(
-        [store.read_table(f, columns=columns) for f in files], promote_options="default"
-    )
-
-
-def counts(store: Store) -> dict[str, Any]:
-    """Counts of a finished OUT.
-
-    Returns:
-        {"statuses": {corpus: {status: n}}, "reasons": {status: {reason: n}},
-        "masks": {concept: {reason or "kept": n}}}; decoys and denied concepts are not in "masks".
-    """
-    samples = ledger_table(store, "samples", ["corpus", "status", "reason"]).to_pylist()
-    statuses: dict[str, Counter[str]] = {}
-    reasons: dict[str, Counter[str]] = {}
-    for row in samples:
-        statuses.setdefault(row["corpus"], Counter())[row["status"]] += 1
-        if row["reason"] is not None:
-            reasons.setdefault(row["status"], Counter())[row["reason"]] += 1
-    columns = ["concept", "polarity", "keep", "reason"]
-    masks: dict[str, Counter[str]] = {}
-    for row in ledger_table(store, "candidates", columns).to_pylist():
-        if row["polarity"] == "affirmed":
-            masks.setdefault(row["concept"], Counter())[
-                "kept" if row["keep"] else row["reason"]
-            ] += 1
-    return {"statuses": statuses, "reasons": reasons, "masks": masks}
+from miner.core.wording import counted
+from miner.report.gather import row_counts
+from miner.report.masks import concept_rows, mask_counts, masks_table
 
 
 def print_summary(store: Store, console: Console) -> None:
     """Print rows by status, masks by concept and by reason."""
-    found = counts(store)
-    by_corpus = sorted(found["statuses"].items())
-    table = Table("status", *(c for c, _ in by_corpus), "all", "reasons", title="Caption rows")
+    rows = row_counts(store)
+    table = Table("status", *rows["corpora"], "all", "reasons", title="Caption rows")
     for column in table.columns[1:-1]:
         column.justify = "right"
+    nothing = [0] * (len(rows["corpora"]) + 1)
     for status in STATUSES:
-        numbers = [statuses[status] for _, statuses in by_corpus]
-        why = found["reasons"].get(status, Counter()).most_common()
-        reasons = ", ".join(f"{reason} {n}" for reason, n in why)
-        table.add_row(status, *map(str, numbers), str(sum(numbers)), reasons)
+        reasons = ", ".join(f"{reason} {n}" for reason, n in rows["reasons"].get(status, ()))
+        table.add_row(status, *map(str, rows["table"].get(status, nothing)), reasons)
     table.add_section()
-    totals = [statuses.total() for _, statuses in by_corpus]
-    table.add_row("rows", *map(str, totals), str(sum(totals)), "", style="bold")
+    table.add_row("rows", *map(str, rows["totals"]), "", style="bold")
     console.print(table)
 
-    table = Table("concept", "asked", "kept", "why the others were not", title="Masks")
+    masks = masks_table(store)
+    title = "Masks, each once per picture"
+    table = Table("concept", "asked", "accepted", "why the others were not", title=title)
     for column in table.columns[1:3]:
         column.justify = "right"
-    by_kept = sorted(found["masks"].items(), key=lambda item: (-item[1]["kept"], item[0]))
-    for concept, reasons in by_kept:
-        others = [f"{r} {n}" for r, n in reasons.most_common() if r != "kept"]
-        table.add_row(concept, str(reasons.total()), str(reasons["kept"]), ", ".join(others))
+    for one in concept_rows(masks):
+        if one["asked"]:
+            others = ", ".join(f"{reason} {n}" for reason, n in one["reasons"])
+            table.add_row(one["concept"], str(one["asked"]), str(one["kept"]), others)
     console.print(table)
+    counts = mask_counts(masks)
+    console.print(
+        f"{counts['asked']:,} concepts of pictures were asked for, {counts['drawn']:,} got a mask, "
+        f"{counts['accepted']:,} were accepted, {counts['written']:,} are in the shards, where "
+        f"captions name them as {counted(rows['regions'], 'region')}; beside them "
+        f"{counted(counts['controls'], 'mask')} of controls.",
+        highlight=False,
+        soft_wrap=True,
+    )
     found_marks = marks(store).values()
     for front, name in (("llm_", "LLM"), ("judge_", "judge")):
         calls: Counter[str] = Counter()
         for mark in found_marks:
-            counted = mark["counts"].items()
-            calls.update({k.removeprefix(front): n for k, n in counted if k.startswith(front)})
+            made = mark["counts"].items()
+            calls.update({k.removeprefix(front): n for k, n in made if k.startswith(front)})
         if calls:
             console.print(f"{name}: " + ", ".join(f"{k} {n}" for k, n in sorted(calls.items())))
     missing = {k: why for mark in found_marks for k, why in mark["missing"].items()}
@@ -100,7 +77,10 @@ def print_status(store: Store, captions: int, console: Console, at_work: bool = 
     done = marks(store).values()
     rows = sum(m["tables"]["samples"]["rows"] for m in done)
     masks = sum(m["masks"] for m in done)
-    console.print(f"{rows} of {captions} captions in {len(done)} units, {masks} candidate masks")
+    console.print(
+        f"{rows} of {captions} captions in {counted(len(done), 'unit')}; "
+        f"{counted(masks, 'mask')} drawn, those of controls among them"
+    )
     if store.exists(FINISHED):
         print_summary(store, console)
     elif at_work:

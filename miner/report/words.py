@@ -168,6 +168,18 @@ SHOWN = {
 }
 
 
+# What the two numbers of a verdict say; printed beside them.
+SCORE = (
+    "probability that this mask is right, that its IoU with an expert's is at least .5, by masks "
+    "that experts labelled"
+)
+Q_VALUE = (
+    "share of wrong masks to be expected among all of this run that score at least as high, the "
+    "larger of two estimates; it speaks of them together, not of this one, is large where a "
+    "run has few masks or decoys, and decides only where filters.fdr is set"
+)
+
+
 def explain(reason: str) -> str:
     """What a reason means; empty for one that nothing here knows."""
     name = reason.partition(":")[0]
@@ -191,11 +203,18 @@ def asked(calibration: Mapping[str, Any]) -> str:
 
 
 def expected(calibration: Mapping[str, Any]) -> str:
-    """How many accepted masks should be right, how sure that is, and how it compares."""
+    """How many accepted masks should be right, by the estimate that governs."""
     rates = calibration["fdr"]
     right, accepted = rates["right"], rates["accepted"]
     if right is None:
         return "No mask was accepted, so there is nothing to expect."
+    what, value = calibration["target"] or ("", 0.0)
+    if what == "fdr" and rates["governs"] == "decoy":
+        return (
+            f"Of the {counted(accepted, 'accepted mask')}, each counted once however many captions "
+            f"name it, at most {rates['decoy']:.1%} are wrong, as decoys tell. A stated rate rests "
+            "on the larger of two estimates, which is this one here."
+        )
     text = (
         f"Of the {counted(accepted, 'accepted mask')}, each counted once however many captions "
         f"name it, about {right['expected']:,} should be right "
@@ -203,7 +222,6 @@ def expected(calibration: Mapping[str, Any]) -> str:
         f"{right['least']:,} to {right['most']:,} ({right['least'] / accepted:.0%} to "
         f"{right['most'] / accepted:.0%}) in 95 of 100 such runs."
     )
-    what, value = calibration["target"] or ("", 0.0)
     if what != "precision" or right["expected"] / accepted >= value:
         return text
     if right["most"] / accepted >= value:
@@ -213,3 +231,44 @@ def expected(calibration: Mapping[str, Any]) -> str:
         f"the threshold than of the labelled ones. miner refilter OUT --set "
         f"filters.fdr={1 - value:g} holds the rate in this run."
     )
+
+
+def other_estimate(calibration: Mapping[str, Any]) -> str:
+    """The estimate that does not govern, and how it relates to the one that does; may be empty."""
+    rates, what = calibration["fdr"], (calibration["target"] or ("", 0.0))[0]
+    if rates["right"] is None or rates["decoy"] is None:
+        return ""
+    if what == "fdr" and rates["governs"] == "decoy":
+        return (
+            f"By their scores {rates['right']['expected']:,} of the {rates['accepted']:,} should "
+            "be right. Scores come from labelled masks of other pictures, decoys from this run: "
+            "where decoys pass that should not, the run is told by them."
+        )
+    return (
+        f"{counted(rates['decoys'], 'phrase')} that cannot be in their picture were asked for too. "
+        f"By those that pass where accepted masks do, one more added, at most {rates['decoy']:.1%} "
+        "of the accepted are wrong. This bound and the number above answer one question in two "
+        "ways: the number is what labelled masks lead one to expect, the bound what can be said "
+        "without them; with few decoys it lies far above what is likely. "
+        + (
+            "It is the smaller one here, so the scores govern."
+            if what == "fdr"
+            else "No verdict rests on it: thresholds come from labelled masks."
+        )
+    )
+
+
+def level(name: str) -> str:
+    """Whose labelled masks a calibration is made of, in words."""
+    kind, _, what = name.partition(":")
+    if kind == "concept":
+        return f"{what} alone"
+    return f"all of the family {what}" if kind == "family" else "all concepts together"
+
+
+def threshold(limits: Mapping[str, float | None], name: str | None) -> str:
+    """From which score on masks of a calibration are accepted."""
+    if name is None or name not in limits:
+        return ""
+    limit = limits[name]
+    return "no score reaches it" if limit is None else f"{limit:.3f}"

@@ -9,23 +9,36 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from miner.audit.draw import draw
 from miner.audit.estimate import estimates
 from miner.audit.gate import judge
 from miner.audit.judgements import Judgement, Judgements
-from miner.audit.population import Mask
 
 PRECISION = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 JUDGED = (100, 200, 400)
 CORRELATION = (0.0, 0.05, 0.15)
 CONCEPTS, MASKS, SLIDES = 6, 3000, 120
+ITEMS = [f"{i:016x}" for i in range(MASKS)]
 
 
-def run(rng: np.random.Generator, precision: float, correlation: float) -> tuple[list[Mask], dict]:
+class _Mask(NamedTuple):
+    """What of `miner.audit.population.Mask` a draw and an estimate look at; quick to make."""
+
+    item: str
+    group: str
+    concept: str
+    stratum: str
+    corpus: str = "c"
+    family: str = "cell"
+    kept: bool = True
+
+
+def run(rng: np.random.Generator, precision: float, correlation: float) -> tuple[list[_Mask], dict]:
     """Masks of a run and which of them are right."""
     sizes = (MASKS / np.arange(1, CONCEPTS + 1) / np.sum(1 / np.arange(1, CONCEPTS + 1))).astype(
         int
@@ -37,25 +50,21 @@ def run(rng: np.random.Generator, precision: float, correlation: float) -> tuple
     if correlation:
         weight = 1 / correlation - 1
         at = rng.uniform(size=SLIDES)
-        by_slide = stats.beta.ppf(at[:, None], p * weight, (1 - p) * weight)
+        by_slide = special.betaincinv(p * weight, (1 - p) * weight, at[:, None])
         chance = by_slide[slide, concept]
     else:
         chance = p[concept]
     right = rng.uniform(size=len(concept)) < chance
     masks = [
-        Mask(
-            item=f"{i:016x}", sample_id=f"s{i}", corpus="c", image=f"{i}.jpg", group=f"g{s}",
-            concept=f"concept {c}", family="cell", stratum=f"concept {c}", kept=True, score=None,
-            reason=None, segmenter="s", q_value=None, box=(), span=(),
-        )
-        for i, (c, s) in enumerate(zip(concept, slide, strict=True))
-    ]  # fmt: skip
+        _Mask(item, f"g{s}", f"concept {c}", f"concept {c}")
+        for item, c, s in zip(ITEMS, concept, slide, strict=False)
+    ]
     return masks, {m.item: bool(r) for m, r in zip(masks, right, strict=True)}
 
 
-def audited(masks: list[Mask], right: dict, n: int, seed: int) -> tuple[dict, dict, Judgements]:
+def audited(masks: list[_Mask], right: dict, n: int, seed: int) -> tuple[dict, dict, Judgements]:
     """Sample, estimates and judgements of a simulated audit."""
-    drawn = draw(masks, n, seed)
+    drawn = draw(masks, n, seed)  # type: ignore[arg-type]
     items = [
         {
             "item": d.mask.item, "corpus": d.mask.corpus, "group": d.mask.group,
@@ -73,26 +82,31 @@ def audited(masks: list[Mask], right: dict, n: int, seed: int) -> tuple[dict, di
 
 
 def cells(repeats: int, seed: int) -> Iterator[tuple[tuple[float, int, float], float, float]]:
-    """(precision, n, correlation), coverage of the whole, coverage of single concepts."""
+    """(precision, n, correlation), coverage of the whole, coverage of single concepts.
+
+    Every simulated run is audited once with each number of judgements.
+    """
     for precision in PRECISION:
-        for n in JUDGED:
-            for correlation in CORRELATION:
-                rng = np.random.default_rng(
-                    [seed, int(1000 * precision), n, int(100 * correlation)]
-                )
-                whole, single = [], []
-                for repeat in range(repeats):
-                    masks, right = run(rng, precision, correlation)
+        for correlation in CORRELATION:
+            rng = np.random.default_rng([seed, int(1000 * precision), int(100 * correlation)])
+            whole: dict[int, list[bool]] = defaultdict(list)
+            single: dict[int, list[bool]] = defaultdict(list)
+            for repeat in range(repeats):
+                masks, right = run(rng, precision, correlation)
+                truth = np.mean(list(right.values()))
+                of: dict[str, list[bool]] = defaultdict(list)
+                for mask in masks:
+                    of[mask.concept].append(right[mask.item])
+                known = {concept: float(np.mean(found)) for concept, found in of.items()}
+                for n in JUDGED:
                     _, found, _ = audited(masks, right, n, repeat)
-                    truth = np.mean(list(right.values()))
                     row = found["precision"]["all"]["all"]
-                    whole.append(row["low"] <= truth <= row["high"])
-                    of: dict[str, list[bool]] = defaultdict(list)
-                    for mask in masks:
-                        of[mask.concept].append(right[mask.item])
+                    whole[n].append(row["low"] <= truth <= row["high"])
                     for concept, row in found["precision"]["concept"].items():
-                        single.append(row["low"] <= np.mean(of[concept]) <= row["high"])
-                yield (precision, n, correlation), float(np.mean(whole)), float(np.mean(single))
+                        single[n].append(row["low"] <= known[concept] <= row["high"])
+            for n in JUDGED:
+                share = float(np.mean(whole[n])), float(np.mean(single[n]))
+                yield (precision, n, correlation), *share
 
 
 def gate(repeats: int, seed: int, bar: float, drop: bool) -> float:
@@ -125,7 +139,8 @@ def main() -> None:
     found = []
     for cell, whole, single in cells(options.repeats, options.seed):
         found.append((whole, single))
-        print("precision {} judged {} correlation {}:".format(*cell), f"{whole:.3f} {single:.3f}")
+        said = "precision {} judged {} correlation {}:".format(*cell)
+        print(said, f"{whole:.3f} {single:.3f}", flush=True)
     whole, single = np.array(found).T
     print(f"whole: {whole.mean():.3f} pooled, {whole.min():.3f} in the worst cell")
     print(f"single concepts: {single.mean():.3f} pooled, {single.min():.3f} in the worst cell")

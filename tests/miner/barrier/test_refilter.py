@@ -196,11 +196,13 @@ def test_show(store):
     names = [c["concept"] for c in shown.candidates]
     assert concept in names
     assert "necrosis" in names  # the decoy
-    rows = dict(chain(shown.candidates[names.index(concept)]))
+    rows = dict(chain(shown.candidates[names.index(concept)], shown.limits))
     assert rows["verdict"] == "kept"
     assert float(rows["ks_rim"]) >= 0.4
-    assert rows["score"].split(" by ")[1] in ("global", *(rows["score"].split(" by ")[1:]))
-    decoy = dict(chain(shown.candidates[names.index("necrosis")]))
+    assert "probability that this mask is right" in rows["score"]
+    assert rows["score"].endswith((" alone", "all concepts together", "family cell", "tissue"))
+    assert "among all of this run that score at least as high" in rows["q-value"]
+    decoy = dict(chain(shown.candidates[names.index("necrosis")], shown.limits))
     assert decoy["verdict"] == "dropped: decoy"
     sheet = np.asarray(Image.open(io.BytesIO(overlay(shown))))
     masks = sum(c["mask"] is not None for c in shown.candidates)

@@ -2,26 +2,34 @@
 
 import ast
 import base64
+import hashlib
 import io
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import nbformat
 import numpy as np
+import pyarrow as pa
 import pytest
 from nbclient import NotebookClient
 from PIL import Image
+from rich.console import Console
 
+import miner
 from miner.barrier.sampling import SamplingConfig
+from miner.commits import marks
 from miner.core.layout import CALIBRATION
 from miner.core.masks import encode
 from miner.core.store import Store
 from miner.demo.render import tile
 from miner.load_config import check_config
-from miner.report import charts, gallery, gather, words, write_report
+from miner.report import charts, gallery, gather, masks, pick, words, write_report
 from miner.report.calibration import calibration_charts
-from miner.report.outlines import SIDE_PX
+from miner.report.figure import SIDE_PX, closer, figure, scale_bar, trace
+from miner.report.summary import print_summary
+from shards import GroundedCaptions
 from tests.miner.finished import ROWS, expert_masks, finished
 
 
@@ -40,7 +48,7 @@ def page(store):
 class Tags(HTMLParser):
     """Collects tags with their attributes, and complains about what is not closed."""
 
-    VOID = frozenset({"meta", "img", "br", "rect", "path", "line", "polyline"})
+    VOID = frozenset({"meta", "img", "br", "rect", "path", "line", "polyline", "input"})
 
     def __init__(self):
         super().__init__()
@@ -68,14 +76,18 @@ def test_page_is_well_formed_and_needs_nothing_from_outside(page):
             value = attributes.get(name, "#")
             assert value.startswith(("data:", "#")), value
     assert "url(" not in page
-    assert "<script" not in page
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert len(scripts) == 1
+    assert page.count("<script") == 2  # the other one is data
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
     assert len(page) < 10e6
 
 
 def test_every_section_of_the_navigation_exists(page):
     targets = re.findall(r'<a href="#([a-z]+)">', page)
     assert len(targets) >= 8
-    assert all(f'<section id="{name}">' in page for name in targets)
+    assert all(f'<section id="{name}"' in page for name in targets)
 
 
 def test_rows_add_up_in_the_funnel(store):
@@ -104,6 +116,9 @@ def rates(target, right, accepted=26):
         "fdr": {
             "accepted": accepted,
             "right": {"least": low, "expected": middle, "most": high},
+            "decoys": 40,
+            "decoy": 0.4,
+            "governs": "expected",
         },
     }
 
@@ -126,10 +141,34 @@ def test_what_was_asked_and_what_is_expected_stand_side_by_side():
     assert "nothing to expect" in words.expected({"fdr": {"right": None, "accepted": 0}})
 
 
+def test_the_bound_that_governs_is_said_and_the_other_one_explained():
+    by_scores = rates(["precision", 0.9], (17, 21, 25))
+    assert "40.0%" not in words.expected(by_scores)
+    assert "at most 40.0% of the accepted are wrong" in words.other_estimate(by_scores)
+    assert "No verdict rests on it" in words.other_estimate(by_scores)
+    assert "so the scores govern" in words.other_estimate(rates(["fdr", 0.1], (17, 21, 25)))
+    by_decoys = rates(["fdr", 0.1], (17, 21, 25))
+    by_decoys["fdr"]["governs"] = "decoy"
+    assert "at most 40.0% are wrong, as decoys tell" in words.expected(by_decoys)
+    assert "By their scores 21 of the 26 should be right" in words.other_estimate(by_decoys)
+    by_decoys["fdr"]["decoy"] = None
+    assert words.other_estimate(by_decoys) == ""
+
+
+def test_thresholds_and_calibrations_are_said_in_words():
+    limits = {"concept:gland": 0.8123, "global": None}
+    assert words.threshold(limits, "concept:gland") == "0.812"
+    assert words.threshold(limits, "global") == "no score reaches it"
+    assert words.threshold(limits, None) == words.threshold({}, "global") == ""
+    assert [words.level(n) for n in ("concept:gland", "family:cell", "global")] == [
+        "gland alone", "all of the family cell", "all concepts together",
+    ]  # fmt: skip
+
+
 def test_masks_add_up_over_concepts(store):
-    candidates = gather.candidates_table(store)
-    concepts = gather.concept_rows(candidates)
-    assert sum(r["asked"] + r["denied"] + r["controls"] for r in concepts) == candidates.num_rows
+    table = masks.masks_table(store)
+    concepts = masks.concept_rows(table)
+    assert sum(r["asked"] + r["denied"] + r["controls"] for r in concepts) == table.num_rows
     assert sum(r["kept"] for r in concepts) == gather.row_counts(store)["regions"]
     for row in concepts:
         assert row["asked"] == row["kept"] + sum(n for _, n in row["reasons"])
@@ -141,16 +180,70 @@ def test_captions_are_escaped_and_their_phrases_marked(page):
     assert '<span class="m negated" title="keratin">keratin</span>' in page
 
 
-def test_gallery_shows_both_accepted_and_rejected(store):
-    found = gallery.examples(store, gather.candidates_table(store))
-    assert len(found["samples"]) == gallery.SAMPLES
-    assert {s["corpus"] for s in found["samples"]} == {"quilt", "pathcap"}
-    assert found["accepted"]
-    assert dict(found["rejected"])["at_least:ks_rim"]
-    for _, cards in found["accepted"] + found["rejected"]:
-        for card in cards:
-            data = base64.b64decode(card["picture"].split(",")[1])
-            assert max(Image.open(io.BytesIO(data)).size) == SIDE_PX
+def test_galleries_show_no_picture_twice_and_only_what_their_heading_says(store):
+    table = masks.masks_table(store)
+    found = pick.pick(table)
+    assert len(found["samples"]) == pick.SAMPLES
+    assert {s.split("-")[0] for s in found["samples"]} == {"quilt", "pathcap"}
+    picture = dict(zip(*(table[c].to_pylist() for c in ("sample_id", "picture")), strict=True))
+    cards = [r for g in ("accepted", "others") for rows in found[g].values() for r in rows]
+    shown = [picture[s] for s in found["samples"]] + [card["picture"] for card in cards]
+    assert cards
+    assert len(shown) == len(set(shown))
+    assert all(c["state"] == "written" for rows in found["accepted"].values() for c in rows)
+    for state, rows in found["others"].items():
+        assert state != "written"
+        assert all(card["state"] == state for card in rows)
+    some = pick.pick(table, used=shown)
+    assert not set(shown) & {picture[s] for s in some["samples"]}
+
+
+def test_a_mask_that_two_captions_name_counts_once(tmp_path):
+    columns = {
+        "sample_id": ["q-1", "q-2", "q-3", "q-1"], "concept": ["gland", "gland", "gland", "fat"],
+        "polarity": ["negated", "affirmed", "affirmed", None], "segmenter": ["s"] * 4,
+        "keep": [False, True, True, False], "reason": ["negated", None, None, "decoy"],
+        "score": [0.9, 0.9, 0.8, 0.2], "area_px": [9, 9, 5, 4], "calibration": ["global"] * 4,
+    }  # fmt: skip
+    rows = {
+        "sample_id": ["q-1", "q-2", "q-3"], "corpus": ["q"] * 3,
+        "image": ["a.jpg", "a.jpg", "b.jpg"], "status": ["rejected", "written", "duplicate"],
+    }  # fmt: skip
+    store = Store(tmp_path)
+    store.write_table("ledger/candidates/q.parquet", pa.table(columns))
+    store.write_table("ledger/samples/q.parquet", pa.table(rows))
+    table = masks.masks_table(store)
+    assert sorted(table.select(["sample_id", "concept", "state"]).to_pylist(), key=str) == [
+        {"sample_id": "q-1", "concept": "fat", "state": "decoy"},
+        {"sample_id": "q-2", "concept": "gland", "state": "written"},
+        {"sample_id": "q-3", "concept": "gland", "state": "duplicate"},
+    ]
+    assert masks.mask_counts(table) == {
+        "asked": 2, "drawn": 2, "accepted": 2, "written": 1, "controls": 1,
+    }  # fmt: skip
+    steps = masks.mask_funnel(masks.mask_counts(table), regions=1)
+    assert [n for _, n, _ in steps] == [2, 2, 2, 1]
+    assert "−1 duplicates and exclusions" in steps[-1][2]
+
+
+def test_one_place_counts_masks(store, page):
+    """Status, page and notebook say the same."""
+    counts = miner.open(store.root).counts()
+    out = io.StringIO()
+    print_summary(store, Console(file=out, width=200))
+    said = " ".join(out.getvalue().split())
+    assert f"{counts['asked']} concepts of pictures were asked for, {counts['drawn']} got" in said
+    assert f"{counts['accepted']} were accepted, {counts['written']} are in the shards" in said
+    assert f"<b>{counts['written']}</b><span>masks in the shards, named by captions as" in page
+    marked = sum(mark["masks"] for mark in marks(store).values())
+    assert marked == counts["drawn"] + counts["controls"]
+    listed = sum(len(rows) for rows in shard_regions(store))
+    assert gather.row_counts(store)["regions"] == listed
+
+
+def shard_regions(store):
+    samples = GroundedCaptions(store.url, decode=False)
+    return [samples[i]["sample"]["regions"] for i in range(len(samples))]
 
 
 def test_outlines_lie_on_the_pixels_that_masks_were_drawn_on(tmp_path):
@@ -162,22 +255,40 @@ def test_outlines_lie_on_the_pixels_that_masks_were_drawn_on(tmp_path):
     mask[10:30, 50:70] = True
     pictures = gallery.Pictures(Store(tmp_path), set())
     pictures.samples["s"] = {"image_id": "i"}
-    pictures.images["i"] = {"data": buffer.getvalue()}
+    pictures.images["i"] = {"data": buffer.getvalue(), "mpp": 0.5}
     pictures.masks["i", "gland", "one"] = encode(mask)
-    uri = pictures.outlined("s", [{"concept": "gland", "segmenter": "one"}])
-    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))).astype(int)
-    assert drawn.shape[:2] == (SIDE_PX // 2, SIDE_PX)
-    ys, xs = np.nonzero(np.abs(drawn - 200).max(axis=2) > 60)
-    assert np.abs(np.array([ys.min(), ys.max()]) / SIDE_PX * 80 - (10, 30)).max() < 2
-    assert np.abs(np.array([xs.min(), xs.max()]) / SIDE_PX * 80 - (50, 70)).max() < 2
+    drawn = pictures.figure("s", [{"concept": "gland", "segmenter": "one"}])
+    assert (drawn.width, drawn.height) == (SIDE_PX, SIDE_PX // 2)
+    shown = Image.open(io.BytesIO(base64.b64decode(drawn.src.split(",")[1])))
+    assert shown.size == (drawn.width, drawn.height)
+    corners = np.array(re.findall(r"([\d.]+) ([\d.]+)", drawn.paths[0]), float) / SIDE_PX * 80
+    assert np.abs(corners.min(0) - (50, 10)).max() < 0.5
+    assert np.abs(corners.max(0) - (70, 30)).max() < 0.5
+    # 40 um across: the bar may take .3 of it, which 10 um fit into.
+    assert drawn.bar == (SIDE_PX / 4, "10 µm")
+
+
+def test_scale_bars_are_round_and_left_out_where_nothing_is_known():
+    assert scale_bar(400, 0.5) == (100.0, "50 µm")
+    assert scale_bar(400, 20.0) == (100.0, "2 mm")
+    assert scale_bar(400, 0.001) is None
+    picture = np.zeros((4, 4, 3), np.uint8)
+    assert figure(picture, [], None).bar is None
+
+
+def test_holes_of_a_mask_are_paths_of_their_own():
+    ring = np.zeros((20, 20), bool)
+    ring[2:18, 2:18] = True
+    ring[8:12, 8:12] = False
+    assert trace(ring, 1.0).count("M") == 2
 
 
 def test_small_objects_are_shown_closer():
     labels = tile(3, 512, 0.8, "brain", flaws=0).labels["nuclei"] > 0
-    rows, columns = gallery.closer(labels)
+    rows, columns = closer(labels)
     assert rows.stop - rows.start < 300
     assert labels[rows, columns].mean() > labels.mean()
-    assert gallery.closer(np.ones((64, 64), bool)) == (slice(None), slice(None))
+    assert closer(np.ones((64, 64), bool)) == (slice(None), slice(None))
 
 
 def test_equal_outs_give_equal_pages(store, tmp_path):
@@ -195,7 +306,7 @@ def test_equal_outs_give_equal_pages(store, tmp_path):
 
 def test_calibration_counts_every_mask_once(store):
     page = store.read_json(CALIBRATION)
-    candidates = gather.candidates_table(store).to_pylist()
+    candidates = masks.masks_table(store).to_pylist()
     drawn = [c for c in candidates if c["area_px"]]
     bins = page["histograms"]
     assert sum(bins["target"]) == sum(c["polarity"] == "affirmed" for c in drawn)
@@ -250,7 +361,31 @@ def test_notebook_runs(store, monkeypatch, tmp_path):
     assert f"{2 * ROWS} caption rows" in text
     assert "all: precision 1.00" in text
     figures = [o for cell in done.cells for o in cell.get("outputs", ()) if "data" in o]
-    assert sum("image/png" in o["data"] for o in figures) == 3
+    assert sum("image/png" in o["data"] for o in figures) == 4
+
+
+CLICKS = """
+buttons["right"].click(); buttons["wrong_object"].click(); undo.click(); buttons["right"].click()
+print(len(session.judgements().found), "judged")
+"""
+
+
+@pytest.mark.whole
+def test_buttons_of_the_notebook_record_judgements(store, tmp_path):
+    """In a copy of OUT that was moved; its own kernel clicks."""
+    pytest.importorskip("ipywidgets", reason="pip install 'histomine[notebook]'")
+    shutil.copytree(store.root, tmp_path / "moved")
+    notebook = nbformat.read(tmp_path / "moved/report/audit.ipynb", as_version=4)
+    sources = [cell.source for cell in notebook.cells]
+    judge = next(i for i, source in enumerate(sources) if "run.audit(" in source)
+    notebook.cells.insert(judge + 1, nbformat.v4.new_code_cell(CLICKS))
+    done = NotebookClient(
+        notebook, timeout=120, resources={"metadata": {"path": tmp_path / "moved/report"}}
+    ).execute()
+    said = [o.get("text", "") for cell in done.cells[judge:] for o in cell.get("outputs", ())]
+    assert "2 judged" in "".join(said)
+    lines = (tmp_path / "moved/judgements/me.jsonl").read_text().splitlines()
+    assert [json.loads(line)["verdict"] for line in lines] == ["right", "right"]
 
 
 def test_sampling_is_left_out_unless_something_is_capped(tmp_path):
