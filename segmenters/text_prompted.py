@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pydantic
@@ -14,7 +14,17 @@ from ner.concepts import concepts
 from segmenters.ensemble import iou, mean_pairwise_iou
 from segmenters.probability import RegionConfig, to_region
 from segmenters.protocol import Candidate, Prompt, Segmenter
-from segmenters.tiling import Blend, Tile, TilingConfig, field_um, grid, merge_labels, tissue_share
+from segmenters.stain import colour, scale
+from segmenters.tiling import (
+    Blend,
+    Tile,
+    TilingConfig,
+    field_um,
+    grid,
+    merge_labels,
+    side_px,
+    tissue_share,
+)
 
 SLIVER_PX = 16
 # What a `PhraseSegmenter` says of a mask.
@@ -24,7 +34,8 @@ SCORES: Mapping[str, str] = {
     "mean_probability": "mean probability under the mask, 0..1",
     "same_query": "share of the tiles in which another phrase got the same answer, 0..1",
     "scale_agreement": "mean IoU with the masks at other um per pixel tried, 0..1",
-    "scale_mpp": "um per pixel at which the picture was shown",
+    "scale_mpp": "um per pixel that the picture was taken to have, where nobody says it",
+    "tile_px": "side of the tiles in which the picture was shown, px of the picture",
     "truncated": "1 where the phrase was longer than the model reads",
     "wording_agreement": "mean IoU of the masks by wording, 0..1",
 }
@@ -83,6 +94,16 @@ class PhraseModel(Protocol):
         ...
 
 
+class Batched(PhraseModel, Protocol):
+    """A model that encodes several tiles at once."""
+
+    tiles: int  # as many as it takes
+
+    def encode_all(self, images: Sequence[np.ndarray]) -> list[Any]:
+        """Encode up to `tiles` tiles of any sizes."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Picture:
     """A picture and its scale; tiles are encoded when it is known what is asked."""
@@ -137,7 +158,14 @@ class PhraseSegmenter(Segmenter):
         """Answer each prompt, in order."""
         if encoded.mpp is not None or self.config.tiling.field == "whole":
             return self._at_scale(encoded.image, encoded.mpp, prompts)
-        return self._at_best_scale(encoded.image, prompts)
+        if self.config.tiling.scales_mpp:
+            return self._at_best_scale(encoded.image, prompts)
+        mpp = _scale_of_nuclei(encoded.image)
+        answers = self._at_scale(encoded.image, mpp, prompts)
+        return [
+            dataclasses.replace(answer, scores={**answer.scores, "scale_mpp": mpp})
+            for answer in answers
+        ]
 
     def _at_best_scale(self, image: np.ndarray, prompts: Sequence[Prompt]) -> list[Candidate]:
         """Try several scales and keep the one whose masks agree best with the others'."""
@@ -179,7 +207,9 @@ class PhraseSegmenter(Segmenter):
             found, shared = self._ask_tiles(image, side, phrases)
             for i, one, again in zip(indices, found, shared, strict=True):
                 prompt = prompts[i]
-                answers[i] = self._candidate(prompt, self._phrases(prompt)[0], one, again, mpp)
+                answer = self._candidate(prompt, self._phrases(prompt)[0], one, again, mpp)
+                scores = {**answer.scores, "tile_px": float(side)}
+                answers[i] = dataclasses.replace(answer, scores=scores)
         return [answers[i] for i in range(len(prompts))]
 
     def _phrases(self, prompt: Prompt) -> list[str]:
@@ -187,13 +217,13 @@ class PhraseSegmenter(Segmenter):
 
     def _side(self, image: np.ndarray, mpp: float | None, concept: str) -> int:
         """Side of the tiles in px; at most the picture's longer side."""
-        longest = max(image.shape[:2])
+        height, width = image.shape[:2]
         tiling = self.config.tiling
-        # A sliver is no field of view at any scale, and would be thousands of tiles.
-        if tiling.field == "whole" or mpp is None or min(image.shape[:2]) < SLIVER_PX:
-            return longest
+        # A sliver is no field of view at any scale.
+        if tiling.field == "whole" or mpp is None or min(height, width) < SLIVER_PX:
+            return max(height, width)
         wanted = tiling.field_um or field_um(concept)
-        return min(longest, max(16, round(wanted / mpp)))
+        return side_px(height, width, max(16, round(wanted / mpp)), tiling)
 
     def _ask_tiles(
         self, image: np.ndarray, side: int, phrases: Sequence[Sequence[str]]
@@ -209,14 +239,17 @@ class PhraseSegmenter(Segmenter):
             _Found([Blend(height, width) for _ in wordings], [], [], []) for wordings in phrases
         ]
         flat = [phrase for wordings in phrases for phrase in wordings]
+        shown = []
         for tile in grid(height, width, side, self.config.tiling.overlap):
             view = image[tile.at]
-            if tissue_share(view) < self.config.tiling.min_tissue:
-                for one in found:
-                    for blend in one.blends:
-                        blend.add(tile, np.zeros(view.shape[:2], np.float32))
+            if tissue_share(view) >= self.config.tiling.min_tissue:
+                shown.append((tile, np.ascontiguousarray(view)))
                 continue
-            answers = iter(self.model.answer(self.model.encode(np.ascontiguousarray(view)), flat))
+            for one in found:
+                for blend in one.blends:
+                    blend.add(tile, np.zeros(view.shape[:2], np.float32))
+        for tile, encoded in self._encoded(shown):
+            answers = iter(self.model.answer(encoded, flat))
             for one in found:
                 for j, blend in enumerate(one.blends):
                     answer = next(answers)
@@ -230,6 +263,17 @@ class PhraseSegmenter(Segmenter):
                         if answer.objects is not None:
                             one.objects.append((tile, answer.objects))
         return found, _shared_queries(found)
+
+    def _encoded(self, shown: Sequence[tuple[Tile, np.ndarray]]) -> Iterator[tuple[Tile, Any]]:
+        """Tiles and their encodings, as many at once as the model takes."""
+        at_once = getattr(self.model, "tiles", 1)
+        for start in range(0, len(shown), at_once):
+            some = shown[start : start + at_once]
+            if at_once == 1:
+                yield some[0][0], self.model.encode(some[0][1])
+            else:
+                encoded = cast(Batched, self.model).encode_all([view for _, view in some])
+                yield from zip((tile for tile, _ in some), encoded, strict=True)
 
     def _candidate(
         self, prompt: Prompt, phrase: str, found: _Found, shared: float, mpp: float | None
@@ -266,6 +310,12 @@ class PhraseSegmenter(Segmenter):
             reason,
             scores,
         )
+
+
+def _scale_of_nuclei(image: np.ndarray) -> float:
+    """Um per pixel of a picture, uint8 (H, W, 3), by the size of its nuclei."""
+    density = colour.optical_density(image, colour.white_point(image))
+    return scale.estimate(image, density[..., 0]).mpp
 
 
 def _certainty(prob: np.ndarray) -> Mapping[str, float]:

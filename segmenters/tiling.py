@@ -18,6 +18,8 @@ from ner.concepts import concepts
 SMALLEST_FIELD_UM = 64.0
 LARGEST_FIELD_UM = 500.0
 STUFF_FIELD_UM = 256.0
+# A picture is tiled and encoded anew for every field, so concepts of a like size share one.
+FIELDS_UM = (SMALLEST_FIELD_UM, 128.0, STUFF_FIELD_UM, LARGEST_FIELD_UM)
 # Field side over the typical diameter of an object.
 FIELD_PER_DIAMETER = 3.2
 
@@ -33,15 +35,17 @@ class TilingConfig(Settings):
         field_um: side of a tile in um for every concept, instead of the concept's own.
         overlap: share of a tile's side that it shares with its neighbour, 0 to .5.
         min_tissue: tiles with less than this share of tissue are not shown to the model.
+        max_tiles: most tiles of a picture for one field; where there were more, they are larger.
         scales_mpp: um per pixel tried in turn when it is unknown; the one whose masks agree best
-            with those of its neighbours in the list is kept.
+            with those of the others is kept. None takes one scale, from the size of the nuclei.
     """
 
     field: Literal["concept", "whole"] = "concept"
     field_um: float | None = pydantic.Field(default=None, gt=0)
     overlap: float = pydantic.Field(default=0.25, ge=0, le=0.5)
     min_tissue: float = pydantic.Field(default=0.02, ge=0, le=1)
-    scales_mpp: tuple[float, ...] = pydantic.Field(default=(0.25, 0.5, 1.0), min_length=1)
+    max_tiles: int = pydantic.Field(default=16, ge=1)
+    scales_mpp: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +68,22 @@ def field_um(concept: str) -> float:
 
     Objects fill about a third of it by their typical diameter (the geometric mean of the
     concept's smallest and largest), within what the models know; nuclei get the 64 um of PanNuke.
+    The nearest of `FIELDS_UM`.
     """
     known = concepts().get(concept)
     if known is None or known.size_um is None:
         return STUFF_FIELD_UM
     typical = math.sqrt(known.size_um[0] * known.size_um[1])
-    return min(max(FIELD_PER_DIAMETER * typical, SMALLEST_FIELD_UM), LARGEST_FIELD_UM)
+    wanted = FIELD_PER_DIAMETER * typical
+    return min(FIELDS_UM, key=lambda field: abs(math.log(field / wanted)))
+
+
+def side_px(height: int, width: int, wanted: int, tiling: TilingConfig) -> int:
+    """Side of the tiles in px: as wanted, or so large that there are not too many of them."""
+    side = min(wanted, max(height, width))
+    while len(grid(height, width, side, tiling.overlap)) > tiling.max_tiles:
+        side = min(math.ceil(side * 1.05), max(height, width))
+    return side
 
 
 def grid(height: int, width: int, side: int, overlap: float) -> list[Tile]:

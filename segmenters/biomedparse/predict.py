@@ -24,6 +24,8 @@ from segmenters.pictures import as_rgb
 
 log = logging.getLogger(__name__)
 
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
+
 PIXEL_MEAN = (123.675, 116.280, 103.530)
 PIXEL_STD = (58.395, 57.120, 57.375)
 
@@ -75,10 +77,12 @@ class BiomedParse:
         network: the loaded network, on its device.
         sizes: what it was built to.
         tokenizer: prompts to ids.
-        precision: number format of a GPU's matrix products; a CPU always uses fp32.
-        batch: prompts decoded at once. Where a GPU's memory does not suffice for a call, its
+        precision: number format of a GPU's matrix products, "auto" for bf16 where it multiplies in
+            it; a CPU always uses fp32. All but "fp32" let a GPU round fp32 products to TF32.
+        batch: prompts decoded at once; a GPU always computes so many, so that an answer does not
+            depend on the others. Where a GPU's memory does not suffice for a call, its
             prompts are decoded one at a time, and the answer says so; results differ by rounding.
-        channels_last: memory layout of the image encoder's convolutions.
+        channels_last: memory layout of the image encoder's convolutions; so on a GPU when left out.
         compile: run the image encoder through `torch.compile`.
     """
 
@@ -87,9 +91,9 @@ class BiomedParse:
         network: Network,
         sizes: Sizes,
         tokenizer: Tokenizer,
-        precision: Literal["fp32", "fp16", "bf16"] = "fp32",
+        precision: Precision = "auto",
         batch: int = 16,
-        channels_last: bool = False,
+        channels_last: bool | None = None,
         compile: bool = False,
     ):
         self.network = network
@@ -99,9 +103,14 @@ class BiomedParse:
         self.device = next(network.parameters()).device
         gpu = self.device.type != "cpu"
         formats = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
+        if precision == "auto":
+            precision = "bf16" if gpu and torch.cuda.is_bf16_supported(False) else "fp32"
         self._format = formats[precision] if gpu else None
-        self._channels_last = channels_last
-        if channels_last:
+        if self._format is not None:
+            torch.set_float32_matmul_precision("high")
+        self._padded = gpu
+        self._channels_last = gpu if channels_last is None else channels_last
+        if self._channels_last:
             for convolution in network.backbone.modules():
                 if isinstance(convolution, torch.nn.Conv2d):
                     weight = convolution.weight.contiguous(memory_format=torch.channels_last)
@@ -119,9 +128,9 @@ class BiomedParse:
         sizes: Sizes | None = None,
         tokenizer: str = "",
         sha256: str = "",
-        precision: Literal["fp32", "fp16", "bf16"] = "fp32",
+        precision: Precision = "auto",
         batch: int = 16,
-        channels_last: bool = False,
+        channels_last: bool | None = None,
         compile: bool = False,
     ) -> BiomedParse:
         """Load `biomedparse_v1.pt`.
@@ -167,14 +176,37 @@ class BiomedParse:
         Args:
             image: PIL image of any mode, or uint8 (H, W, 3) RGB.
         """
-        rgb = as_rgb(image)
-        x = self.preprocess(rgb)
+        (features,) = self.encode_all([image], 1)
+        return features
+
+    @torch.inference_mode()
+    def encode_all(
+        self, images: Sequence[Image.Image | np.ndarray], at_once: int
+    ) -> list[Features]:
+        """Encode several pictures, each as `encode` takes it.
+
+        Args:
+            images: at most `at_once`.
+            at_once: how many the network computes; on a GPU never fewer.
+        """
+        pictures = [as_rgb(image) for image in images]
+        x = torch.cat([self.preprocess(rgb) for rgb in pictures])
+        if self._padded and len(pictures) < at_once:
+            x = F.pad(x, (0, 0, 0, 0, 0, 0, 0, at_once - len(pictures)))
         if self._channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         with self._autocast():
             mask_features, levels = self.network.pixel_decoder(self._backbone(x))
-        memory = Memory.of(mask_features.float(), [level.float() for level in levels])
-        return Features((rgb.shape[0], rgb.shape[1]), memory)
+        return [
+            Features(
+                (rgb.shape[0], rgb.shape[1]),
+                Memory.of(
+                    mask_features[i : i + 1].float(),
+                    [level[i : i + 1].float() for level in levels],
+                ),
+            )
+            for i, rgb in enumerate(pictures)
+        ]
 
     def preprocess(self, rgb: np.ndarray) -> Tensor:
         """The network's input, float32 (1, 3, S, S), of a picture uint8 (H, W, 3).
@@ -248,13 +280,18 @@ class BiomedParse:
         self, memory: Memory, tokens: Sequence[Tensor], batch: int
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
         starts = range(0, len(tokens), batch)
-        return [self._decode_rows(memory, tokens[start : start + batch]) for start in starts]
+        return [self._decode_rows(memory, tokens[start : start + batch], batch) for start in starts]
 
     def _decode_rows(
-        self, memory: Memory, tokens: Sequence[Tensor]
+        self, memory: Memory, tokens: Sequence[Tensor], batch: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (n, h, w), matched queries (n,) and similarities (n,) on the CPU."""
+        asked = len(tokens)
+        if self._padded:
+            tokens = [*tokens, *[tokens[0]] * (batch - asked)]
         padded = torch.nn.utils.rnn.pad_sequence(list(tokens), batch_first=True)
+        if self._padded:
+            padded = F.pad(padded, (0, 0, 0, self.sizes.context - padded.shape[1]))
         lengths = torch.tensor([len(t) for t in tokens], device=self.device)
         real = torch.arange(padded.shape[1], device=self.device) < lengths[:, None]
         with self._autocast():
@@ -265,7 +302,7 @@ class BiomedParse:
         # Masks are built for the matched queries only.
         chosen = masks.float()[torch.arange(len(tokens), device=self.device), query]
         logits = torch.einsum("nc,chw->nhw", chosen, memory.mask_features[0])
-        return logits.cpu(), query.cpu(), similarity.cpu()
+        return logits[:asked].cpu(), query[:asked].cpu(), similarity[:asked].cpu()
 
     def _resize(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
         """Probabilities at the size of the picture."""

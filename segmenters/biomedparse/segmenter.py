@@ -16,7 +16,7 @@ from miner.core.parts import Part
 from miner.core.settings import MODEL, Files, files_at
 from ner.concepts import concepts
 from segmenters.biomedparse.config import Sizes
-from segmenters.biomedparse.predict import BiomedParse, Features
+from segmenters.biomedparse.predict import BiomedParse, Features, Precision
 from segmenters.biomedparse.weights import find
 from segmenters.protocol import Prompt
 from segmenters.text_prompted import SCORES, PhraseAnswer, PhraseConfig, PhraseSegmenter
@@ -31,11 +31,14 @@ class BiomedParseConfig(PhraseConfig):
         tokenizer: folder or hub id of a CLIP tokenizer; the one of `instant-clip-tokenizer` when
             empty.
         sha256: refuse a checkpoint with another checksum.
-        precision: number format on a GPU; a CPU always computes in fp32.
-        channels_last: memory layout of the image encoder.
+        precision: number format on a GPU, by default bf16 where it multiplies in it; a CPU always
+            computes in fp32.
+        channels_last: memory layout of the image encoder; by default so on a GPU.
         compile: run the image encoder through `torch.compile`.
         batch: prompts decoded at once.
-        features: encoded tiles kept in memory (about 180 MB each at full size).
+        tiles: tiles encoded at once on a GPU, a CPU takes one by one. It always computes so many,
+            so that an answer does not depend on how many others there are.
+        features: encoded tiles kept in memory beyond those (about 180 MB each at full size).
         template: wording for a BiomedParse target; the bare target is the second wording.
         modality: what stands for {modality} in the template.
     """
@@ -45,10 +48,11 @@ class BiomedParseConfig(PhraseConfig):
     sizes: str = ""
     tokenizer: str = ""
     sha256: str = ""
-    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
-    channels_last: bool = False
+    precision: Precision = "auto"
+    channels_last: bool | None = None
     compile: bool = False
     batch: int = pydantic.Field(default=8, ge=1)
+    tiles: int = pydantic.Field(default=4, ge=1)
     features: int = pydantic.Field(default=2, ge=1)
     template: str = "{target} in {site} {modality}"
     modality: str = "pathology"
@@ -92,10 +96,12 @@ class BiomedParseModel:
     Args:
         model: the loaded network.
         features: encoded tiles kept, the most recent ones.
+        tiles: encoded at once.
     """
 
-    def __init__(self, model: BiomedParse, features: int):
+    def __init__(self, model: BiomedParse, features: int, tiles: int = 1):
         self.model = model
+        self.tiles = tiles
         self._kept: collections.OrderedDict[bytes, Features] = collections.OrderedDict()
         self._bound = features
 
@@ -109,6 +115,10 @@ class BiomedParseModel:
             self._kept.popitem(last=False)
         self._kept[key] = self.model.encode(image)
         return self._kept[key]
+
+    def encode_all(self, images: Sequence[np.ndarray]) -> list[Features]:
+        """Encode up to `tiles` tiles; nothing is kept, since a picture has more of them."""
+        return self.model.encode_all(images, self.tiles)
 
     def answer(self, encoded: Features, phrases: Sequence[str]) -> list[PhraseAnswer]:
         """One answer per phrase."""
@@ -143,7 +153,7 @@ def build(config: BiomedParseConfig, threads: int = 1) -> PhraseSegmenter:
     )
     return PhraseSegmenter(
         config.name or "biomedparse",
-        BiomedParseModel(model, config.features),
+        BiomedParseModel(model, config.features, config.tiles if model.device.type != "cpu" else 1),
         config,
         wordings=lambda prompt: phrases(prompt, config.template, config.modality),
     )

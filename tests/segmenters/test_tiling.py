@@ -8,11 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from ner.concepts import concepts
 from segmenters.ensemble import iou
 from segmenters.probability import RegionConfig
 from segmenters.protocol import Prompt
 from segmenters.text_prompted import PhraseAnswer, PhraseConfig, PhraseSegmenter
-from segmenters.tiling import Blend, TilingConfig, field_um, grid, merge_labels, tissue_share
+from segmenters.tiling import (
+    Blend,
+    TilingConfig,
+    field_um,
+    grid,
+    merge_labels,
+    side_px,
+    tissue_share,
+)
 
 
 class ColourModel:
@@ -133,18 +142,46 @@ def test_one_encoding_serves_all_prompts_of_a_field(slide):
     assert answers[0].scores["wording_agreement"] == 1.0
 
 
-def test_unknown_scale_is_chosen_by_agreement_and_recorded(slide):
-    segmenter = PhraseSegmenter("stub", ColourModel(), PhraseConfig(kind="stub"))
+def test_unknown_scale_is_chosen_by_agreement_among_those_listed(slide):
+    tiling = TilingConfig(scales_mpp=(0.25, 0.5, 1.0))
+    segmenter = PhraseSegmenter("stub", ColourModel(), PhraseConfig(kind="stub", tiling=tiling))
     answer = segmenter.segment(
         segmenter.encode(slide[0], None), [Prompt("nucleus", "object", ("nuclei",))]
     )[0]
-    assert answer.scores["scale_mpp"] in TilingConfig().scales_mpp
+    assert answer.scores["scale_mpp"] in tiling.scales_mpp
     assert answer.scores["scale_agreement"] > 0.95
+
+
+@pytest.mark.parametrize("mpp", [0.25, 0.5])
+def test_unknown_scale_is_read_off_the_nuclei_and_recorded(mpp):
+    from miner.demo.render import tile
+
+    image = tile(3, size=320, mpp=mpp, organ="colon", flaws=0).image
+    model = ColourModel()
+    segmenter = PhraseSegmenter("stub", model, PhraseConfig(kind="stub"))
+    prompts = [Prompt("nucleus", "object", ("nuclei",))]
+    answer = segmenter.segment(segmenter.encode(image, None), prompts)[0]
+    assert mpp / 1.5 < answer.scores["scale_mpp"] < mpp * 1.5
+    assert "scale_agreement" not in answer.scores
+    side = answer.scores["tile_px"]
+    assert side == min(320, round(64 / answer.scores["scale_mpp"]))
+    assert model.encoded == len(grid(320, 320, int(side), 0.25))  # one scale, each tile once
+
+
+@pytest.mark.parametrize(("shape", "wanted"), [((1000, 1000), 128), ((700, 2000), 64)])
+def test_tiles_grow_where_there_would_be_too_many(shape, wanted):
+    tiling = TilingConfig(max_tiles=16)
+    side = side_px(*shape, wanted, tiling)
+    assert wanted < side < max(shape)
+    assert 8 < len(grid(*shape, side, tiling.overlap)) <= 16
+    assert side_px(*shape, wanted, TilingConfig(max_tiles=10_000)) == wanted
+    assert side_px(*shape, wanted, TilingConfig(max_tiles=1)) == max(shape)
 
 
 def test_fields_follow_the_size_of_the_concept():
     assert field_um("nucleus") == 64
-    assert 64 < field_um("gland") <= 500
+    assert field_um("gland") in (128, 256, 500)
+    assert len({field_um(concept) for concept in concepts()}) <= 4
     assert field_um("stroma") == field_um("no such concept") == 256
 
 

@@ -32,6 +32,7 @@ class Nodes:
         address: of the head.
         environment: of everything that is started.
         processes: of the nodes.
+        head: the one of them that is the head; None when it is lost.
     """
 
     def __init__(self, environment: Mapping[str, str]):
@@ -43,11 +44,13 @@ class Nodes:
             **environment,
         }
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.head: subprocess.Popen[bytes] | None = None
 
     def start(self, cpus: int, *options: str) -> subprocess.Popen[bytes]:
         """The head, or another node."""
         where = ["--head", f"--port={self.address.rsplit(':')[-1]}", "--include-dashboard=false"]
-        if self.processes:
+        first = self.head is None
+        if not first:
             where = [f"--address={self.address}"]
         process = subprocess.Popen(
             [
@@ -68,9 +71,11 @@ class Nodes:
             start_new_session=True,
         )
         self.processes.append(process)
+        if first:
+            self.head = process
         end = time.monotonic() + 300
         while process.poll() is None and time.monotonic() < end:
-            if self.raylet(process) and (len(self.processes) > 1 or self._answers()):
+            if self.raylet(process) and (not first or self._answers()):
                 return process
             time.sleep(0.2)
         raise RuntimeError(f"ray start: exit {process.poll()}")
@@ -98,11 +103,14 @@ class Nodes:
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """All processes of a node at once, as when the machine is lost."""
-        for one in [*self.members(process), psutil.Process(process.pid)]:
+        for one in self.members(process):
             with contextlib.suppress(psutil.Error):
                 one.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
         self.processes.remove(process)
+        if process is self.head:
+            self.head = None
 
 
 @contextlib.contextmanager

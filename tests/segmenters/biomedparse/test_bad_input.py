@@ -216,10 +216,10 @@ def test_out_of_memory_falls_back_to_one_prompt_at_a_time(checkpoint, monkeypatc
     expected = model.decode(features, prompts)
     decode_rows = BiomedParse._decode_rows
 
-    def small_gpu(self, memory, tokens):
+    def small_gpu(self, memory, tokens, batch):
         if len(tokens) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return decode_rows(self, memory, tokens)
+        return decode_rows(self, memory, tokens, batch)
 
     monkeypatch.setattr(BiomedParse, "_decode_rows", small_gpu)
     answer = model.decode(features, prompts)

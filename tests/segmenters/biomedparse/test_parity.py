@@ -61,6 +61,32 @@ def test_prompts_do_not_meet(tiny):
         torch.testing.assert_close(alone.prob[0], together.prob[i], rtol=0, atol=1e-5)
 
 
+@pytest.fixture
+def as_on_gpu(tiny):
+    """Batches are filled up, as a GPU has them."""
+    tiny._padded = True
+    yield tiny
+    tiny._padded = False
+
+
+def test_what_a_batch_is_filled_up_with_changes_no_bit(as_on_gpu):
+    pictures = [golden.picture(), golden.picture()[::-1].copy(), golden.picture()[:, :200].copy()]
+    (one,) = as_on_gpu.encode_all(pictures[:1], 3)
+    three = as_on_gpu.encode_all(pictures, 3)
+    assert torch.equal(one.memory.mask_features, three[0].memory.mask_features)
+    assert [f.size for f in three] == [picture.shape[:2] for picture in pictures]
+    few = as_on_gpu.decode(one, golden.PROMPTS[:1])
+    many = as_on_gpu.decode(three[0], golden.PROMPTS)
+    assert torch.equal(few.logits[0], many.logits[0])
+
+
+def test_pictures_encoded_together_are_those_encoded_alone(tiny):
+    pictures = [golden.picture(), golden.picture()[::-1].copy()]
+    for one, picture in zip(tiny.encode_all(pictures, 2), pictures, strict=True):
+        alone = tiny.encode(picture).memory.mask_features
+        torch.testing.assert_close(one.memory.mask_features, alone, rtol=0, atol=1e-4)
+
+
 def test_batch_size_does_not_matter(tiny):
     features = tiny.encode(golden.picture())
     whole = tiny.decode(features, golden.PROMPTS)
