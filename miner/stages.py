@@ -9,6 +9,7 @@ from miner.config import Config, Resources
 from miner.core.settings import Settings
 from miner.core.store import Store
 from miner.core.unit import Stage
+from segmenters.config import SegmentConfig
 
 S = TypeVar("S", bound=Settings)
 Name = Literal["extract", "segment", "score", "embed"]
@@ -34,10 +35,28 @@ def _recorded(section: S, name: str, out: str) -> S:
     return section.model_copy(update={name: cached})
 
 
+def _services_recorded(section: SegmentConfig, out: str) -> SegmentConfig:
+    """The section with the answers of its services recorded in OUT, unless they are elsewhere."""
+    store = Store(out)
+    if not store.local:
+        return section
+    return section.model_copy(
+        update={
+            "segmenters": tuple(
+                one.model_copy(update={"cache": store.path("services")})
+                if getattr(one, "cache", "") is None
+                else one
+                for one in section.segmenters
+            )
+        }
+    )
+
+
 def _segment(config: Config) -> Stage:
     from segmenters.stage import Segment
 
-    return Segment(config.segment, config.runner.threads, config.shards.keep_negatives)
+    segment = _services_recorded(config.segment, config.out)
+    return Segment(segment, config.runner.threads, config.shards.keep_negatives)
 
 
 def _score(config: Config) -> Stage:

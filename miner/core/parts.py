@@ -63,6 +63,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "exported": "segmenters.exported:PART",
         "mask-files": "segmenters.mask_files:PART",
         "expert": "segmenters.expert:PART",
+        "service": "segmenters.service.segmenter:PART",
     },
     # Scores that are always measured are no parts: see `filters.scores`.
     "scores": {},
