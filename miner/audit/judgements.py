@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,6 +14,16 @@ from miner.core.errors import Refused
 Verdict = Literal["right", "roughly_right", "wrong_object", "wrong_extent"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 MAX_CORNERS = 10_000
+# Rings of corners x, y in px; a ring within a ring is a hole.
+Outline = tuple[tuple[tuple[float, float], ...], ...]
+
+
+HELD = "judgements"  # folder of OUT for files of judgements; a new sample leaves it alone
+
+
+def written(auditor: str) -> str:
+    """An auditor's name as part of a file name."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", auditor.strip())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +34,13 @@ class Judgement:
         item: of the sample.
         auditor: name.
         verdict: one of `VERDICTS`.
-        outline: corners x, y in px of the right outline, empty where none was drawn.
+        outline: the right outline, empty where none was drawn.
     """
 
     item: str
     auditor: str
     verdict: Verdict
-    outline: tuple[tuple[float, float], ...] = ()
+    outline: Outline = ()
 
     @property
     def right(self) -> bool:
@@ -112,8 +123,21 @@ def _judgement(line: str, audit: str, items: set[str]) -> Judgement | str:
     return Judgement(value["item"], auditor.strip()[:80], value["verdict"], outline)
 
 
-def _outline(value: Any) -> tuple[tuple[float, float], ...] | None:
-    if not isinstance(value, list) or len(value) > MAX_CORNERS or 0 < len(value) < 3:
+def _outline(value: Any) -> Outline | None:
+    """Rings of one list of corners, as the page draws it, or of several; None for what is none."""
+    if not isinstance(value, list):
+        return None
+    nested = bool(value) and isinstance(value[0], list) and value[0] and isinstance(
+        value[0][0], list
+    )  # fmt: skip
+    rings = [_ring(ring) for ring in (value if nested else [value] if value else [])]
+    if sum(len(ring or ()) for ring in rings) > MAX_CORNERS:
+        return None
+    return None if None in rings else tuple(ring for ring in rings if ring is not None)
+
+
+def _ring(value: Any) -> tuple[tuple[float, float], ...] | None:
+    if not isinstance(value, list) or len(value) < 3:
         return None
     corners = []
     for corner in value:

@@ -10,36 +10,35 @@ import cv2
 import numpy as np
 from skimage.draw import polygon
 
-from miner.audit.judgements import Judgements
+from miner.audit.judgements import Judgements, Outline
 from miner.core.masks import decode
 from miner.core.store import Store
 from miner.evaluate.truth import entity
 from miner.report.gallery import Pictures
 
 
-def outlines(
-    audit: Mapping[str, Any], judgements: Judgements
-) -> dict[str, tuple[tuple[float, float], ...]]:
+def outlines(audit: Mapping[str, Any], judgements: Judgements) -> dict[str, Outline]:
     """Redrawn outline by item; of several auditors the first by name counts. Planted ones not."""
     real = {i["item"] for i in audit["items"] if i["control"] is None}
-    found: dict[str, tuple[tuple[float, float], ...]] = {}
+    found: dict[str, Outline] = {}
     for judgement in judgements.found:
         if judgement.outline and judgement.item in real:
             found.setdefault(judgement.item, judgement.outline)
     return found
 
 
-def filled(outline: tuple[tuple[float, float], ...], height: int, width: int) -> np.ndarray:
+def filled(outline: Outline, height: int, width: int) -> np.ndarray:
     """Pixels whose centre lies within an outline, bool (H, W); what lies outside is cut off.
 
     Args:
-        outline: corners x, y in px, a pixel's centre at .5.
+        outline: rings, a pixel's centre at .5; a ring within a ring is a hole.
         height: px.
         width: px.
     """
-    x, y = np.array(outline).T
     mask = np.zeros((height, width), bool)
-    mask[polygon(y - 0.5, x - 0.5, mask.shape)] = True
+    for ring in outline:
+        x, y = np.array(ring).T
+        mask[polygon(y - 0.5, x - 0.5, mask.shape)] ^= True
     return mask
 
 

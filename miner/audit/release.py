@@ -14,11 +14,12 @@ from miner.audit.folder import ESTIMATES, FOLDER, SAMPLE, read_audit
 from miner.audit.gate import Gate, judge
 from miner.audit.judgements import Judgements, read_judgements
 from miner.audit.labels import filled, outlines
+from miner.audit.leaks import UNPROTECTED, leak_faults
 from miner.audit.ledger import rewrite
 from miner.audit.licenses import licenses_text, refused
 from miner.audit.revise import Revision, revised
 from miner.core.errors import Refused
-from miner.core.layout import FINISHED, RUN
+from miner.core.layout import FINISHED, LEAKS, RUN, SAMPLING
 from miner.core.store import Store
 from miner.load_config import check_config
 from shards.card import write_card
@@ -82,15 +83,18 @@ def release(
     judgements = read_judgements(files, audit)
     found = audited(store, audit, judgements)
     gate = judge(found, audit, judgements, min_precision, drop_failing)
-    reasons = [*gate.reasons, *_faults(store), *refused(store, accepted)]
+    config = _config(store)
+    reasons = [*gate.reasons, *_faults(store), *leak_faults(store, config)]
+    reasons += refused(store, accepted)
+    said = gate.said if config.protect else (*gate.said, UNPROTECTED)
     if reasons:
-        return Outcome(tuple(reasons), gate.said)
+        return Outcome(tuple(reasons), said)
     revision = _revision(store, audit, judgements, gate)
     under_way = to.with_name(f".{to.name}.tmp")
     shutil.rmtree(under_way, ignore_errors=True)
     counts = _write(store, Store(under_way), files, audit, found, gate, revision)
     under_way.rename(to)
-    return Outcome((), (*gate.said, *counts))
+    return Outcome((), (*said, *counts))
 
 
 def _config(store: Store) -> Any:
@@ -147,6 +151,9 @@ def _write(
     to.write_json(RUN, store.read_json(RUN))
     made_of = store.read_json(FINISHED)["digest"]
     to.write_json(FINISHED, {"digest": made_of, "released_from": audit["run"]})
+    for name in (LEAKS, SAMPLING):
+        if store.exists(name):
+            to.write(name, store.read(name))
     to.write_json(SAMPLE, audit)
     to.write_json(ESTIMATES, found)
     for number, file in enumerate(files):

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from filters.completeness import REDRAWN
+from miner.audit.judgements import Outline
 from miner.core.masks import bbox, encode
 from shards.known import completed
 from shards.sample import PRESENT, UNKNOWN
 
-Outline = tuple[tuple[float, float], ...]
 Place = tuple[str, str, str]  # corpus, image, concept
 AUDITOR = "auditor"  # in the place of the segmenter's name
 
@@ -26,7 +26,7 @@ class Revision:
     Attributes:
         concepts: left out everywhere.
         masks: left out of their picture.
-        redrawn: outlines, corners x, y in px, that take the place of a mask.
+        redrawn: outlines that take the place of a mask.
     """
 
     concepts: frozenset[str]

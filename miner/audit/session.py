@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import cv2
 import numpy as np
 
 from miner.audit.folder import FOLDER, fresh, read_audit, read_shown, write_audit
-from miner.audit.judgements import VERDICTS, Judgements, Verdict, read_judgements
+from miner.audit.judgements import (
+    HELD,
+    VERDICTS,
+    Judgements,
+    Verdict,
+    read_judgements,
+    written,
+)
 from miner.audit.population import By
 from miner.core.errors import Refused
 from miner.core.store import Store
 from miner.report.outlines import draw
-
-HELD = "judgements"  # folder of OUT; drawing another sample leaves it alone
 
 
 class Session:
@@ -45,7 +49,7 @@ class Session:
         self._store, self.auditor = store, name
         self._audit = read_audit(store) if fresh(store) else write_audit(store, n, by, 0)
         self._shown = {item["item"]: item for item in read_shown(store)}
-        self._file = f"{HELD}/{re.sub(r'[^A-Za-z0-9_-]', '_', name)}.jsonl"
+        self._file = f"{HELD}/{written(name)}.jsonl"
         self._lines = store.read(self._file).decode().splitlines() if self._there() else []
 
     def _there(self) -> bool:

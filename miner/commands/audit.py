@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,11 @@ def audit(
         Path | None,
         typer.Option(help="write what was judged right or redrawn here, for miner calibrate"),
     ] = None,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(help="folder of GeoJSON that was exported to QuPath and redrawn there"),
+    ] = None,
+    auditor: Annotated[str, typer.Option(help="who made the corrections")] = "",
 ) -> None:
     """Draw masks to judge and write the page to judge them on; with --judgements, the precision."""
     from typing import get_args
@@ -40,6 +46,11 @@ def audit(
     from miner.core.terminal import Terminal
 
     store, console = Store(out), Terminal()
+    if corrections is not None:
+        _correct(store, corrections, auditor, console)
+        return
+    if auditor:
+        raise Refused("--auditor: needs --corrections; the page asks for the name itself")
     if judgements:
         _estimate(store, judgements, masks, console)
         return
@@ -60,6 +71,25 @@ def audit(
         highlight=False,
     )
     console.print(f"Open {store.path(PAGE)}", soft_wrap=True, highlight=False)
+
+
+def _correct(store: Any, folder: Path, auditor: str, console: Any) -> None:
+    from miner.audit.corrections import corrections
+    from miner.audit.folder import read_audit
+    from miner.audit.judgements import HELD, written
+    from miner.core.errors import Refused
+
+    if not auditor.strip():
+        raise Refused("--corrections: needs --auditor, who made them")
+    lines, problems = corrections(store, read_audit(store), folder, auditor.strip())
+    for line in problems:
+        console.print(f"problem: {line}", highlight=False, soft_wrap=True)
+    if not lines:
+        console.print("No outline of the sample was changed.")
+        return
+    name = f"{HELD}/{written(auditor)}-corrections.jsonl"
+    store.write(name, "".join(json.dumps(line) + "\n" for line in lines).encode())
+    console.print(f"{len(lines)} corrections: {store.path(name)}", highlight=False, soft_wrap=True)
 
 
 def _estimate(store: Any, files: list[Path], masks: Path | None, console: Any) -> None:

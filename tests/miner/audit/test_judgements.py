@@ -56,7 +56,10 @@ def test_the_last_of_an_auditor_counts_and_auditors_are_apart(tmp_path):
 def test_an_outline_is_kept(tmp_path):
     corners = [[0, 0], [4.5, 0], [4, 4]]
     found = read_judgements([write(tmp_path / "j", {**GOOD, "outline": corners})], AUDIT)
-    assert found.found[0].outline == ((0.0, 0.0), (4.5, 0.0), (4.0, 4.0))
+    assert found.found[0].outline == (((0.0, 0.0), (4.5, 0.0), (4.0, 4.0)),)
+    rings = [corners, [[1, 1], [2, 1], [2, 2]]]
+    found = read_judgements([write(tmp_path / "j", {**GOOD, "outline": rings})], AUDIT)
+    assert [len(ring) for ring in found.found[0].outline] == [3, 3]
 
 
 def test_a_file_of_another_audit_or_none_is_refused(tmp_path):

@@ -136,11 +136,15 @@ def test_labels_hold_what_was_judged_right_and_what_was_redrawn(drawn, tmp_path)
 
 
 def test_an_outline_is_filled_by_pixel_centres_and_cut_at_the_picture():
-    mask = filled(((2.0, 1.0), (6.0, 1.0), (6.0, 3.0), (2.0, 3.0)), 8, 8)
+    mask = filled((((2.0, 1.0), (6.0, 1.0), (6.0, 3.0), (2.0, 3.0)),), 8, 8)
     assert mask[1:3, 2:6].all()
-    beyond = filled(((-5.0, -5.0), (50.0, -5.0), (50.0, 2.0), (-5.0, 2.0)), 4, 4)
+    assert mask.sum() == 8
+    beyond = filled((((-5.0, -5.0), (50.0, -5.0), (50.0, 2.0), (-5.0, 2.0)),), 4, 4)
     assert beyond[:2].all()
-    assert not filled(((50.0, 50.0), (60.0, 50.0), (60.0, 60.0)), 8, 8).any()
+    assert not filled((((50.0, 50.0), (60.0, 50.0), (60.0, 60.0)),), 8, 8).any()
+    square = ((0.0, 0.0), (8.0, 0.0), (8.0, 8.0), (0.0, 8.0))
+    hole = ((2.0, 2.0), (4.0, 2.0), (4.0, 4.0), (2.0, 4.0))
+    assert filled((square, hole), 8, 8).sum() == 64 - 4
 
 
 @pytest.mark.parametrize(

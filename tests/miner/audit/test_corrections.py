@@ -1,0 +1,125 @@
+"""Outlines redrawn in QuPath: exported, changed, taken as judgements, released."""
+
+import json
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from miner.audit.corrections import corrections
+from miner.audit.folder import read_audit, write_audit
+from miner.audit.judgements import read_judgements
+from miner.audit.labels import filled
+from miner.cli import app
+from miner.core.errors import Refused
+from tests.miner.finished import finished
+
+pytestmark = pytest.mark.whole
+
+
+def miner(*arguments):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if isinstance(result.exception, Refused):
+        raise result.exception
+    return result
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    store = finished(tmp_path_factory.mktemp("corrected") / "out")
+    write_audit(store, 60, "corpus", 0)
+    return store
+
+
+@pytest.fixture
+def exported(out, tmp_path):
+    assert miner("export", out.root, "--to", "qupath", "--out", tmp_path / "q").exit_code == 0
+    return tmp_path / "q"
+
+
+def kept(store):
+    return [i for i in read_audit(store)["items"] if i["control"] is None and i["kept"]]
+
+
+def changed(exported, item, change):
+    (file,) = exported.rglob(f"{item['sample_id']}.geojson")
+    value = json.loads(file.read_text())
+    features = [f for f in value["features"]
+                if f["properties"]["classification"]["name"] == item["concept"]]  # fmt: skip
+    rest = [f for f in value["features"] if f not in features]
+    value["features"] = rest + change(features)
+    file.write_text(json.dumps(value))
+
+
+def test_what_nobody_touched_is_no_judgement(out, exported):
+    assert corrections(out, read_audit(out), exported, "ann") == ([], [])
+    done = miner("audit", out.root, "--corrections", exported, "--auditor", "ann")
+    assert "No outline of the sample was changed" in done.output
+
+
+def test_a_moved_a_new_and_a_removed_outline(out, exported, tmp_path):
+    moved, drawn, gone = kept(out)[:3]
+
+    def square(side):
+        ring = [[20, 20], [20 + side, 20], [20 + side, 60], [20, 60], [20, 20]]
+        hole = [[30, 30], [40, 30], [40, 40], [30, 40], [30, 30]]
+        return lambda some: [{**some[0], "geometry": {"type": "MultiPolygon",
+                                                      "coordinates": [[ring, hole]]}}]  # fmt: skip
+
+    changed(exported, moved, square(40))
+    changed(exported, drawn, square(50))
+    changed(exported, gone, lambda some: [])
+    done = miner("audit", out.root, "--corrections", exported, "--auditor", "ann b")
+    assert "3 corrections" in done.output
+    file = tmp_path / "j.jsonl"
+    shutil.copy(out.path("judgements/ann_b-corrections.jsonl"), file)
+    said = {j.item: j for j in read_judgements([file], read_audit(out)).found}
+    assert set(said) == {i["item"] for i in (moved, drawn, gone)}
+    assert said[gone["item"]].verdict == "wrong_object"
+    assert said[gone["item"]].outline == ()
+    outline = said[moved["item"]].outline
+    assert filled(outline, 160, 160).sum() == 40 * 40 - 10 * 10
+    assert said[moved["item"]].auditor == "ann b"
+    masks = tmp_path / "masks"
+    assert miner("audit", out.root, "--judgements", file, "--masks", masks).exit_code == 0
+    assert len(list(masks.glob("*/*/*.png"))) == 2
+    to = tmp_path / "release"
+    assert miner("release", out.root, "--to", to, "--audit", file,
+                 "--min-precision", "0").exit_code == 0  # fmt: skip
+    assert (
+        "2 masks are redrawn"
+        in miner(
+            "release", out.root, "--to", tmp_path / "again", "--audit", file, "--min-precision", "0"
+        ).output
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[1]", '{"features": [{"geometry": null}]}',
+             '{"features": [{"geometry": {"type": "Point", "coordinates": [1, 2]}, "properties":'
+             ' {"classification": {"name": "stroma"}}}]}',
+             '{"features": [{"geometry": {"type": "Polygon", "coordinates": [[[1, 2]]]},'
+             ' "properties": {"classification": {"name": "stroma"}}}]}'],
+)  # fmt: skip
+def test_files_that_are_no_annotations_are_said(out, exported, text):
+    item = kept(out)[0]
+    (file,) = exported.rglob(f"{item['sample_id']}.geojson")
+    file.write_text(text)
+    lines, problems = corrections(out, read_audit(out), exported, "ann")
+    assert lines == []
+    assert problems == [p for p in problems if p.startswith(file.name)] != []
+
+
+def test_other_samples_and_outlines_outside_of_the_picture(out, exported, tmp_path):
+    (exported / "stranger.geojson").write_text('{"features": []}')
+    item = kept(out)[0]
+    ring = [[500, 500], [600, 500], [600, 600], [500, 500]]
+    far = {"type": "Polygon", "coordinates": [ring]}
+    changed(exported, item, lambda some: [{**some[0], "geometry": far}])
+    lines, problems = corrections(out, read_audit(out), exported, "ann")
+    assert [(line["item"], line["verdict"]) for line in lines] == [(item["item"], "wrong_object")]
+    assert problems == ["stranger.geojson: no mask of it is in the sample"]
+    with pytest.raises(Refused, match=r"no \.geojson"):
+        corrections(out, read_audit(out), tmp_path / "nothing", "ann")
+    with pytest.raises(Refused, match="needs --auditor"):
+        miner("audit", out.root, "--corrections", exported)
