@@ -79,7 +79,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "qwen": "shards.export.boxed:PARTS",
         "biomedparse": "shards.export.people:PARTS",
         "coco": "shards.export.people:PARTS",
-        "qupath": "shards.export.people:PARTS",
+        "qupath": "shards.export.qupath:PARTS",
         "sam3": "shards.export.sam3:PARTS",
         "lvis": "shards.export.lvis:PARTS",
         "ms-swift": "shards.export.swift:PARTS",

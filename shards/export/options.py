@@ -38,6 +38,8 @@ class Options(PartSettings):
         think_open: token in front of a chain of thought.
         think_close: token behind it.
         image_token: token of the picture.
+        slides: of qupath, folder of the slides, whose bounds QuPath crops; then coordinates are
+            relative to these bounds.
         certain: least `exhaustive` of a region that is said to be all of its concept.
     """
 
@@ -58,6 +60,7 @@ class Options(PartSettings):
     think_open: str = "<think>"
     think_close: str = "</think>"
     image_token: str = "<image>"
+    slides: str | None = None
     certain: float = pydantic.Field(0.9, ge=0, le=1)
 
 

@@ -160,8 +160,8 @@ def _same_padded(sample: Sample, phrase: Phrase, text: str, mask: np.ndarray) ->
     height, width = _size(sample)
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
-    first = -(-np.arange(side) * BIOMEDPARSE_PX // side)  # of the pixels that one was spread to
-    back = mask[np.ix_(first, first)][top : top + height, left : left + width]
+    middle = (2 * np.arange(side) + 1) * BIOMEDPARSE_PX // (2 * side)  # of what one was spread to
+    back = mask[np.ix_(middle, middle)][top : top + height, left : left + width]
     same_words = text in (phrase.text, phrase.concept)
     return same_words and np.array_equal(back, _mask(phrase))
 

@@ -9,7 +9,10 @@ import resource
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from miner.cli import app
@@ -18,6 +21,7 @@ from miner.core.parts import BUILT_IN
 from miner.core.store import Store
 from shards.export.folder import Folder, Sample
 from shards.export.options import Options, read_options
+from shards.export.people import square
 from shards.export.phrases import token_cut
 from shards.export.run import dialect, export, samples
 from tests.shards.build import mention, sample
@@ -229,3 +233,14 @@ def test_sa2va_gcg_starts_a_new_file_when_columns_are_many(tmp_path: Path) -> No
         source.append(made(i, caption=caption, mentions=mentions))
     export(source, "sa2va-gcg", tmp_path / "x", Options(part_phrases=5))
     assert len(list((tmp_path / "x/annotations").iterdir())) == 3
+
+
+@pytest.mark.parametrize(("height", "width"), [(320, 448), (672, 672), (97, 31), (700, 1000)])
+def test_masks_of_biomedparse_lie_where_the_picture_lies(height: int, width: int) -> None:
+    mask = np.random.default_rng(0).random((height, width)) < 0.5
+    side = max(height, width)
+    squared = square(mask.astype(np.uint8) * 255, 1024, cv2.INTER_NEAREST_EXACT)
+    # PIL's nearest takes the middle of what a pixel was spread to; the loader's bicubic is PIL's.
+    back = np.asarray(Image.fromarray(squared).resize((side, side), Image.Resampling.NEAREST))
+    top, left = (side - height) // 2, (side - width) // 2
+    assert np.array_equal(back[top : top + height, left : left + width] > 0, mask)
