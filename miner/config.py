@@ -18,6 +18,7 @@ from miner.core.parts import In
 from miner.core.settings import Settings
 from miner.core.unit import CANDIDATES
 from miner.corpora.config import CorpusConfig, corpus_name
+from miner.corpora.licenses import exclusive
 from ner.config import NerConfig
 from segmenters.config import SegmentConfig
 from shards.config import ShardsConfig
@@ -84,7 +85,7 @@ class Config(Settings):
         filters: candidate masks to verdicts.
         dedupe: which pictures count as the same.
         protect: test sets: what is like one of their pictures, or of their patients, is left out.
-        sampling: caps and targets per stratum.
+        sampling: caps, targets and proportions per stratum.
         shards: packing, splits.
         runner: workers and threads.
     """
@@ -109,6 +110,19 @@ class Config(Settings):
         guards = [p.name for p in self.protect]
         if len(set(guards)) != len(guards):
             raise ValueError(f"protect: its sets need distinct names, got {guards}")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _licenses_together(self) -> Config:
+        """What is packed as one data set can be passed on as one, unless nobody means to."""
+        texts = {corpus_name(c): c.license for c in self.corpora}
+        pairs = [] if self.shards.mixed_licenses else exclusive(texts)
+        if pairs:
+            a, b = pairs[0]
+            raise ValueError(
+                f"corpora: licences of {a} ({texts[a]}) and {b} ({texts[b]}) exclude each other: "
+                "mine them into two OUTs, or set shards.mixed_licenses where nothing is passed on"
+            )
         return self
 
     @pydantic.model_validator(mode="after")

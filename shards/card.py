@@ -199,10 +199,12 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
         for corpus, c in counts["statuses"].items()
     ]
     sources = [_source(c["name"], find("corpora", c["kind"])) for c in facts["corpora"]]
+    all_samples = sum(i.samples for i in infos)
     licenses = [
-        f"- {text} ({n:,} sample{'s' * (n != 1)})" for text, n in counts["licenses"].items()
+        f"- {text} ({n:,} sample{'s' * (n != 1)}, {n / max(all_samples, 1):.1%})"
+        for text, n in counts["licenses"].items()
     ]
-    samples, regions = sum(i.samples for i in infos), sum(i.regions for i in infos)
+    samples, regions = all_samples, sum(i.regions for i in infos)
     parts = [
         _front_matter(infos, facts),
         "# Grounded captions mined by Histomine",

@@ -21,6 +21,7 @@ class ShardsConfig(Settings):
         keep_negatives: write rows that only have negatives.
         keep_ignored: write the masks that did not stand up, too, as areas of which nothing should
             be learned.
+        mixed_licenses: pack corpora together whose licences exclude each other.
     """
 
     max_bytes: int = 256_000_000
@@ -29,3 +30,4 @@ class ShardsConfig(Settings):
     )
     keep_negatives: bool = False
     keep_ignored: bool = False
+    mixed_licenses: bool = False

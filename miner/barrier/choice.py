@@ -212,7 +212,7 @@ def _place(given: Choosing, rows: _Rows, sharing: dict[str, set[str]]) -> None:
 def _cap(store: Store, given: Choosing, rows: _Rows) -> None:
     """Apply caps and targets."""
     sampling = given.config.sampling
-    if not (sampling.caps or sampling.concept_caps):
+    if not sampling.leaves_out:
         return
     concepts = ["concepts"] if sampling.concept_caps or sampling.targets else []
     wanted = dict.fromkeys(["sample_id", *concepts, *dimensions(sampling)])

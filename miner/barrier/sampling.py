@@ -7,9 +7,11 @@ workers nor the order of files.
 from __future__ import annotations
 
 import hashlib
+import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +20,8 @@ import pydantic
 from miner.core.errors import Refused
 from miner.core.settings import Settings
 from ner.strata import COLUMNS, DIMENSIONS, UNKNOWN
+
+log = logging.getLogger(__name__)
 
 
 class Cap(Settings):
@@ -82,6 +86,27 @@ class Target(Settings):
         return self
 
 
+class Share(Settings):
+    """In which proportion the values of a stratum are written.
+
+    As many samples are written as the scarcest value allows; of the others some are left out, by
+    the hash. Values that are not named are left alone, and a value of which there is nothing holds
+    back no other.
+
+    Attributes:
+        by: dimensions that make up the stratum, as of a cap.
+        weights: by value (values joined by `/`), in any scale.
+    """
+
+    by: tuple[str, ...] = pydantic.Field(min_length=1)
+    weights: dict[str, Annotated[float, pydantic.Field(gt=0)]] = pydantic.Field(min_length=2)
+
+    @pydantic.field_validator("by")
+    @classmethod
+    def _known(cls, by: tuple[str, ...]) -> tuple[str, ...]:
+        return _known(by)
+
+
 class SamplingConfig(Settings):
     """Caps on what is written; nothing is capped by default.
 
@@ -89,11 +114,18 @@ class SamplingConfig(Settings):
         caps: per stratum.
         concept_caps: per concept.
         targets: strata and concepts that caps spare.
+        shares: proportions of strata, such as of corpora, kept among what caps leave.
     """
 
     caps: tuple[Cap, ...] = ()
     concept_caps: tuple[ConceptCap, ...] = ()
     targets: tuple[Target, ...] = ()
+    shares: tuple[Share, ...] = ()
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether anything can be left out at all."""
+        return bool(self.caps or self.concept_caps or self.shares)
 
 
 def _known(by: tuple[str, ...]) -> tuple[str, ...]:
@@ -116,13 +148,14 @@ def choose(
         seed: of the run.
 
     Returns:
-        Per row: whether it is kept; why not (`cap:organ=colon`, `cap:concept=nucleus`), else null.
+        Per row: whether it is kept; why not (`cap:organ=colon`, `cap:concept=nucleus`,
+        `share:corpus=quilt`), else null.
 
     Raises:
         Refused: a cap names a column that `samples` lacks.
     """
     n = samples.num_rows
-    if not (config.caps or config.concept_caps):
+    if not config.leaves_out:
         return pa.array([True] * n, pa.bool_()), pa.nulls(n, pa.string())
     ids = samples["sample_id"].to_pylist()
     order = sorted(range(n), key=lambda i: _rank(seed, ids[i]))
@@ -158,7 +191,40 @@ def choose(
             reasons[i] = _full(i, config, columns, concepts[i], counts)
             if reasons[i] is None:
                 take(i)
+    for share in config.shares:
+        _proportion(share, columns, order, keep, reasons)
     return pa.array(keep, pa.bool_()), pa.array(reasons, pa.string())
+
+
+def _proportion(
+    share: Share,
+    columns: Mapping[str, Sequence[str]],
+    order: Sequence[int],
+    keep: list[bool],
+    reasons: list[str | None],
+) -> None:
+    """Leave out what is too much of a value beside the others."""
+    values = {i: "/".join(columns[d][i] for d in share.by) for i in order if keep[i]}
+    there = Counter(values.values())
+    weights = {value: weight for value, weight in share.weights.items() if there[value]}
+    if len(weights) < len(share.weights):
+        missing = ", ".join(sorted(share.weights.keys() - weights.keys()))
+        log.warning("sampling.shares: nothing of %s is there", missing)
+    if not weights:
+        return
+    unit = min(there[value] / weight for value, weight in weights.items())
+    # Not a sample less by the last bit of a quotient.
+    room = {value: math.floor(weight * unit + 1e-9) for value, weight in weights.items()}
+    for i, value in values.items():
+        if value in room:
+            room[value] -= 1
+            if room[value] < 0:
+                keep[i], reasons[i] = False, _too_much(share, value)
+
+
+def _too_much(share: Share, value: str) -> str:
+    """Why a sample of a value is left out."""
+    return f"share:{'/'.join(share.by)}={value}"
 
 
 def _full(
@@ -196,7 +262,7 @@ def _rank(seed: int, sample_id: str) -> bytes:
 
 def dimensions(config: SamplingConfig) -> list[str]:
     """Dimensions that caps and targets are by."""
-    rules: tuple[Cap | Target, ...] = (*config.caps, *config.targets)
+    rules: tuple[Cap | Target | Share, ...] = (*config.caps, *config.targets, *config.shares)
     return sorted({d for rule in rules for d in rule.by})
 
 

@@ -143,6 +143,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "white_patch": "the patch is empty glass",
         "protected": "like a picture, or of a patient, of the protected set that follows",
         "bridges_splits": "its group shares pictures with groups of several splits",
+        "share": "too much of the stratum that follows beside the others",
         "cap": "the stratum that follows is full",
         "audit": "an audit left out all of its masks",
     },

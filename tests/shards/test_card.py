@@ -60,7 +60,7 @@ def test_licences_with_an_identifier_are_named(tmp_path: Path) -> None:
     build(tmp_path / "c", val=0, samples=[sample(0, license="ask us"), *rows[1:]])
     head, body = front_matter(tmp_path / "c/shards")
     assert (head["license"], head["license_name"]) == ("other", "see-sources")
-    assert "- quilt: ask us (1 sample)" in body
+    assert "- quilt: ask us (1 sample, 25.0%)" in body
 
 
 def test_the_body_says_what_the_card_must(mined: Mined) -> None:

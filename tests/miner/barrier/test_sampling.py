@@ -114,3 +114,42 @@ def test_wrong_dimensions_are_named():
     config = SamplingConfig.model_validate({"caps": [{"by": ["source"], "max_samples": 1}]})
     with pytest.raises(Refused, match="no column source"):
         choose(samples(ROWS), config, 0)
+
+
+def test_proportions_are_those_that_the_scarcest_allows():
+    """60 colon, 5 kidney, 35 unknown: 4 to 1 leaves 20 and 5, and what is not named is left."""
+    share = {"by": ["organ"], "weights": {"colon": 4, "kidney": 1}}
+    table, keep, reasons, ids = kept({"shares": [share]})
+    assert before_after(table, keep)["organ"] == [
+        ("colon", 60, 20),
+        ("unknown", 35, 35),
+        ("kidney", 5, 5),
+    ]
+    assert set(reasons) == {None, "share:organ=colon"}
+    # The same ones stay, whatever else is asked of other strata.
+    other = {"by": ["organ"], "weights": {"unknown": 1, "kidney": 1}}
+    assert set(ids) > set(kept({"shares": [share, other]})[3])
+
+
+def test_proportions_of_corpora_beside_caps():
+    config = {
+        "caps": [{"by": ["organ"], "value": "colon", "max_samples": 10}],
+        "shares": [{"by": ["corpus"], "weights": {"quilt": 0.25, "pathcap": 0.75}}],
+    }
+    table, keep, _, _ = kept(config)
+    left = table.filter(pa.array(keep))["corpus"].to_pylist()
+    assert len(left) > 30
+    assert left.count("quilt") / len(left) == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_value_of_which_there_is_nothing_holds_back_no_other(caplog):
+    weights = {"colon": 1, "kidney": 1, "moon": 5}
+    table, keep, _, _ = kept({"shares": [{"by": ["organ"], "weights": weights}]})
+    assert before_after(table, keep)["organ"][0] == ("colon", 60, 5)
+    assert "nothing of moon is there" in caplog.text
+
+
+@pytest.mark.parametrize("weights", [{"colon": 1}, {"colon": 1, "kidney": 0}])
+def test_weights_are_two_and_above_zero(weights):
+    with pytest.raises(pydantic.ValidationError):
+        SamplingConfig.model_validate({"shares": [{"by": ["organ"], "weights": weights}]})
