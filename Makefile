@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test unit test-plugin test-llm test-models chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-quality models parity verify mutants
+.PHONY: quickstart test unit test-plugin test-llm test-models chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-barrier bench-quality models parity verify mutants
 
 # Folders with index.jsonl to train on; without them models are trained on phantoms alone. What reads
 # one folder reads the first.
@@ -95,6 +95,10 @@ bench-audit: $(READY)
 bench-dedupe: $(READY)
 	$(BIN)/python -m tests.bench.dedupe
 	$(BIN)/python -m tests.bench.dedupe --only vectors --hard
+
+# Synthetic units; some minutes, two thirds of them to write the units.
+bench-barrier: $(READY)
+	$(BIN)/python -m tests.bench.barrier --rows 30000 100000
 
 bench-quality: $(READY)
 	$(BIN)/python -m tests.bench.quality

@@ -183,6 +183,13 @@ def _pictures(place: Path) -> Iterator[tuple[str, bytes | np.ndarray]]:
                     opened = tar.extractfile(member)
                     assert opened is not None  # of a regular file
                     yield f"{place.name}/{member.name}", opened.read()
+            end = tar.offset
+        with place.open("rb") as file:
+            # A damaged header ends the reading as if the tar ended there.
+            file.seek(end)
+            while block := file.read(1 << 20):
+                if block.strip(b"\0"):
+                    raise ValueError(f"{place.name}: from byte {end} on this is no tar")
     elif place.suffix == ".parquet":
         yield from _of_parquet(place)
     elif place.suffix == ".npy":

@@ -15,6 +15,7 @@ from miner.report.masks import WRITTEN
 SAMPLES = 6
 PER_GROUP = 4
 GROUPS = 7
+MOST = 400  # masks of one concept and state among which is chosen
 CARD = [
     *("sample_id", "picture", "concept", "asked_as", "segmenter", "prompt", "area_px", "score"),
     *("q_value", "calibration", "keep", "state"),
@@ -39,11 +40,17 @@ def pick(masks: pa.Table, used: Iterable[str] = ()) -> dict[str, Any]:
         pc.fill_null(pc.equal(masks["polarity"], "affirmed"), False),
         pc.fill_null(pc.greater(masks["area_px"], 0), False),
     )
-    rows = masks.filter(shown).select(CARD).to_pylist()
+    table = masks.filter(shown).select(CARD)
+    there = pc.equal(table["state"], WRITTEN)
+    counts = {
+        "concept": _counted(table["concept"].filter(there)),
+        "state": _counted(table["state"].filter(pc.invert(there))),
+    }
+    rows = _some(table).to_pylist()
     written = [r for r in rows if r["state"] == WRITTEN]
     samples = _samples(written, taken)
-    accepted = _ranked(written, "concept")
-    others = _ranked([r for r in rows if r["state"] != WRITTEN], "state")
+    accepted = _ranked(written, "concept", counts["concept"])
+    others = _ranked([r for r in rows if r["state"] != WRITTEN], "state", counts["state"])
     chosen = _in_turns({**{("accepted", k): v for k, v in accepted.items()},
                         **{("others", k): v for k, v in others.items()}}, taken)  # fmt: skip
     return {
@@ -77,15 +84,28 @@ def _samples(written: Sequence[Row], taken: set[str]) -> list[str]:
     return chosen
 
 
-def _ranked(rows: Sequence[Row], key: str) -> dict[str, list[Row]]:
+def _some(table: pa.Table) -> pa.Table:
+    """At most so many rows of each concept and state, drawn with a seed: all of a small run."""
+    pairs = pc.binary_join_element_wise(table["state"], table["concept"], "/")
+    key = pairs.combine_chunks().dictionary_encode().indices.to_numpy()
+    order = np.lexsort((np.random.default_rng(0).random(len(key)), key))
+    rank = np.arange(len(key)) - np.searchsorted(key[order], key[order])
+    return table.take(pa.array(np.sort(order[rank < MOST])))
+
+
+def _counted(column: pa.ChunkedArray) -> dict[str, int]:
+    return {one["values"]: one["counts"] for one in column.value_counts().to_pylist()}
+
+
+def _ranked(rows: Sequence[Row], key: str, counts: Mapping[str, int]) -> dict[str, list[Row]]:
     """Rows of the largest groups, from the best score to the worst."""
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row[key]].append(row)
-    largest = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:GROUPS]
+    largest = sorted(groups, key=lambda name: (-counts[name], name))[:GROUPS]
     return {
-        name: sorted(found, key=lambda r: (-(r["score"] or 0), r["sample_id"], r["concept"]))
-        for name, found in largest
+        name: sorted(groups[name], key=lambda r: (-(r["score"] or 0), r["sample_id"], r["concept"]))
+        for name in largest
     }
 
 

@@ -193,3 +193,19 @@ def test_a_control_that_is_missed_tells(folder, monkeypatch):
 def test_bytes_survive(folder):
     found = prints(folder)
     assert from_bytes(found.to_bytes()).to_bytes() == found.to_bytes()
+
+
+def test_a_tar_with_a_damaged_header_is_refused_not_read_in_part(tmp_path):
+    place = tmp_path / "test.tar"
+    with tarfile.open(place, "w") as tar:
+        for i, data in enumerate(DATA):
+            info = tarfile.TarInfo(f"{i}.png")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    with tarfile.open(place) as tar:
+        at = tar.getmembers()[3].offset
+    broken = bytearray(place.read_bytes())
+    broken[at + 150] ^= 255
+    place.write_bytes(broken)
+    with pytest.raises(Refused, match=rf"from byte {at} on this is no tar"):
+        prints(place)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -167,3 +171,32 @@ def test_a_damaged_piece_is_not_used(mined):
     shutil.rmtree(Path(mined.url) / "barrier")
     finish(mined, config, found)
     assert validate(mined).faults == []
+
+
+FINISH = """
+import sys
+from miner.barrier.finish import finish
+from miner.commits import marks
+from miner.core.store import Store
+from tests.miner.finished import configuration
+store = Store(sys.argv[1])
+finish(store, configuration(), marks(store))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_killed_ten_times_in_the_barrier_gives_the_same_bytes(mined, plain):
+    command = [sys.executable, "-c", FINISH, mined.url]
+    rng = random.Random(0)
+    for _ in range(10):
+        process = subprocess.Popen(command, start_new_session=True)
+        began = time.monotonic()
+        while not mined.names("barrier") and process.poll() is None:
+            if time.monotonic() - began > 60:
+                break
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 1.5))
+        process.kill()
+        process.wait()
+    subprocess.run(command, check=True)
+    assert everything(mined) == everything(plain)

@@ -397,3 +397,30 @@ def test_sampling_is_left_out_unless_something_is_capped(tmp_path):
         store.write_json("run.json", {"config": config.model_dump(mode="json")})
         left_out = dict(gather.run_facts(store)["left_out"])
         assert ("caps and targets" in left_out) is there
+
+
+def test_of_a_large_run_the_gallery_is_drawn_with_a_seed_and_the_largest_groups_stay():
+    n = 3000
+    rng = np.random.default_rng(7)
+    concept = np.where(np.arange(n) % 10 == 0, "gland", "nucleus")
+    table = pa.table(
+        {
+            **{name: pa.array([name] * n) for name in ("asked_as", "segmenter", "prompt")},
+            "sample_id": [f"quilt-{i:08d}-00ff00" for i in range(n)],
+            "picture": [f"quilt/{i}.jpg" for i in range(n)],
+            "polarity": ["affirmed"] * n,
+            "concept": concept,
+            "area_px": [9] * n,
+            "score": rng.random(n),
+            "q_value": rng.random(n),
+            "calibration": ["global"] * n,
+            "keep": [True] * n,
+            "state": ["written"] * (n - 10) + ["duplicate"] * 10,
+        }
+    )
+    found = pick.pick(table)
+    assert found == pick.pick(table)
+    assert list(found["accepted"]) == ["nucleus", "gland"]
+    assert [row["state"] for row in found["others"]["duplicate"]] == ["duplicate"] * pick.PER_GROUP
+    best = max(row["score"] for row in found["accepted"]["nucleus"])
+    assert best > 0.95  # of 400 drawn, but for those that are shown as samples
