@@ -45,6 +45,7 @@ def show(
     from miner.core.store import Store
     from miner.core.terminal import Terminal
     from miner.report.show import chain, find, overlay
+    from miner.report.states import state_rows, states_of
 
     shown = find(Store(out), key)
     console = Terminal()
@@ -60,6 +61,11 @@ def show(
         table = Table("", "", title=one["concept"], title_justify="left", show_header=False)
         for name, value in chain(one, shown.limits):
             table.add_row(name, value)
+        console.print(table)
+    if state == "written" and (known := states_of(Store(out), shown.sample["key"])):
+        table = Table("concept", "state", "p", "why", title="What is known")
+        for row in state_rows(known):
+            table.add_row(*row)
         console.print(table)
     if not shown.candidates:
         console.print("No candidates: nothing was asked of the segmenters.")

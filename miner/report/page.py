@@ -15,6 +15,7 @@ from miner.report.calibration import calibration_charts, level_colours
 from miner.report.find import searchable
 from miner.report.masks import concept_rows, mask_counts, mask_funnel, masks_table, score_histograms
 from miner.report.outlines import COLOURS
+from miner.report.states import state_counts, state_funnel
 from miner.report.words import (
     Q_VALUE,
     REASONS,
@@ -48,6 +49,7 @@ def facts(store: Store, calibration: dict[str, Any]) -> dict[str, Any]:
     return {
         "rows": rows,
         "masks": mask_counts(table),
+        "states": state_counts(store),
         "concepts": concept_rows(table),
         "gallery": gallery.examples(store, table),
         "histograms": score_histograms(table),
@@ -73,6 +75,7 @@ def page(found: dict[str, Any]) -> str:
         "mask_funnel": charts.funnel(
             mask_funnel(found["masks"], rows["regions"]), "masks from step to step"
         ),
+        "state_funnel": charts.funnel(state_funnel(found["states"]), "what is known of concepts"),
         "histograms": [_histogram(one) for one in found["histograms"]],
         "calibration_charts": calibration_charts(calibration),
         "calibration_key": list(level_colours(calibration).items()),

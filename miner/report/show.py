@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from filters.completeness import WHY
 from filters.scores import SCORES
 from miner.commits import marks as read_marks
 from miner.commits import read_table
@@ -133,6 +134,13 @@ def chain(
         rows.append(("score", text))
         if least := threshold(limits, candidate["calibration"]):
             rows.append(("accepted from", least))
+    if candidate.get("count_low") is not None:
+        rows.append(("number", f"{candidate['count_low']} to {candidate['count_high']}"))
+    rows += [
+        (what, f"undefined: {WHY[candidate[why]]}")
+        for what, why in (("exhaustive", "exhaustive_why"), ("number", "count_why"))
+        if candidate.get(why)
+    ]
     if candidate["q_value"] is not None:
         rows.append(("q-value", f"{_number(candidate['q_value'])}: {Q_VALUE}"))
     rows.append(("verdict", "kept" if candidate["keep"] else f"dropped: {candidate['reason']}"))

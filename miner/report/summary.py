@@ -14,6 +14,7 @@ from miner.core.unit import STATUSES
 from miner.core.wording import counted
 from miner.report.gather import row_counts
 from miner.report.masks import concept_rows, mask_counts, masks_table
+from miner.report.states import state_counts
 
 
 def print_summary(store: Store, console: Console) -> None:
@@ -46,6 +47,14 @@ def print_summary(store: Store, console: Console) -> None:
         f"{counts['accepted']:,} were accepted, {counts['written']:,} are in the shards, where "
         f"captions name them as {counted(rows['regions'], 'region')}; beside them "
         f"{counted(counts['controls'], 'mask')} of controls.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    known = state_counts(store)
+    console.print(
+        f"Of the concepts that written samples name or that were asked for, {known['present']:,} "
+        f"are present ({known['whole']:,} probably all of it), {known['absent']:,} absent, "
+        f"{known['unknown']:,} unknown.",
         highlight=False,
         soft_wrap=True,
     )

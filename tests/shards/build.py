@@ -10,6 +10,7 @@ from unittest import mock
 
 import cv2
 import numpy as np
+import pyarrow as pa
 
 from filters.config import FilterConfig
 from miner.core.masks import bbox, encode
@@ -18,7 +19,7 @@ from shards.card import write_card
 from shards.config import ShardsConfig
 from shards.index import read_index, read_manifest
 from shards.known import completed
-from shards.pack import pack, write_manifest
+from shards.pack import INDEX, SINCE_2, pack, write_manifest
 from shards.read import ShardReader
 from shards.sample import dump, grounded_sample
 
@@ -171,7 +172,11 @@ def format_1(store: Store) -> None:
             )
             items.append((completed(json.loads(text)), image, row["format"]))
         sizes = ShardsConfig(max_bytes=20_000)
-        with mock.patch("shards.pack.dump", lambda sample: dump(_old(sample))):
+        columns = pa.schema([f for f in INDEX if f.name not in SINCE_2])
+        with (
+            mock.patch("shards.pack.dump", lambda sample: dump(_old(sample))),
+            mock.patch("shards.pack.INDEX", columns),
+        ):
             infos += pack(items, store, split, sizes)
     with mock.patch("shards.pack.FORMAT", 1):
         write_manifest(store, infos, config().digest())
