@@ -52,7 +52,7 @@ test-plugin: $(READY)
 chaos: $(READY)
 	$(BIN)/python -m pytest -m slow tests/miner
 
-# 200 small faults planted in copies, each against its room's tests: prints what nobody noticed.
+# 200 small faults, one at a time, each against the tests that meet it: prints what nobody noticed.
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants
 
