@@ -22,7 +22,7 @@ READ, COMMIT = "read", "commit"  # before and after the stages
 
 
 @dataclasses.dataclass(frozen=True)
-class Said:
+class Reported:
     """What the stages say of a unit beside its tables.
 
     Attributes:
@@ -33,14 +33,14 @@ class Said:
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
     missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    def plus(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Said:
+    def plus(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Reported:
         """With what a stage's summary gained over a unit."""
         old = before.get("counts", {})
         gained = {k: n - old.get(k, 0) for k, n in after.get("counts", {}).items()}
-        return Said({**self.counts, **gained}, {**self.missing, **after.get("missing", {})})
+        return Reported({**self.counts, **gained}, {**self.missing, **after.get("missing", {})})
 
 
-Passed = tuple[Unit, Said]
+Passed = tuple[Unit, Reported]
 
 
 class Worker:
@@ -107,7 +107,7 @@ class Worker:
             Refused: a stage could not be built.
         """
         if passed is None:
-            unit, said = self.read(ref, only), Said()
+            unit, said = self.read(ref, only), Reported()
         else:
             unit, said = passed
             unit = unit if only is None else part(unit, only)
@@ -171,7 +171,7 @@ def joined(parts: Sequence[Passed], rows: Sequence[int]) -> Passed:
         missing |= said.missing
         for name, n in said.counts.items():
             counts[name] = counts.get(name, 0) + n
-    return unit, Said(counts, missing)
+    return unit, Reported(counts, missing)
 
 
 def _sorted(table: pa.Table, column: str, order: Sequence[Any]) -> pa.Table:

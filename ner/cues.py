@@ -55,7 +55,7 @@ class Candidate(NamedTuple):
     cue: Cue
 
 
-class Said(NamedTuple):
+class CueEffect(NamedTuple):
     """A cue that takes effect: words first:last, and on which side it does what.
 
     Attributes:
@@ -181,10 +181,10 @@ def _label(reading: Reading, last: dict[int, int], end: int) -> int:
     return begin
 
 
-def find(reading: Reading, nouns: Nouns) -> tuple[list[Said], set[int]]:
+def find(reading: Reading, nouns: Nouns) -> tuple[list[CueEffect], set[int]]:
     """Return the cues of a text that take effect, and the words that close a scope."""
     words, gaps, count = reading.words, reading.gaps, len(reading.words)
-    said: list[Said] = []
+    said: list[CueEffect] = []
     closers: set[int] = set()
     group: list[Candidate] = []  # cues that overlap, in words up to `reach`
     reach = 0
@@ -207,7 +207,7 @@ def find(reading: Reading, nouns: Nouns) -> tuple[list[Said], set[int]]:
                 and (not first or gaps[first - 1] == " ")
                 and not (whole.value and (after is None or gaps[end - 1] != " "))
             ):
-                said.append(Said(first, end, "forward", whole.forward))
+                said.append(CueEffect(first, end, "forward", whole.forward))
             elif not whole.hides:
                 group, reach = [Candidate(first, end, end - first, whole)], end
             continue
@@ -265,7 +265,7 @@ def _walk(reading: Reading, first: int, end: int) -> list[Candidate]:
     return found
 
 
-def _choose(group: list[Candidate], nouns: Nouns, said: list[Said], closers: set[int]) -> None:
+def _choose(group: list[Candidate], nouns: Nouns, said: list[CueEffect], closers: set[int]) -> None:
     """Add what overlapping cues say: the longest that has something to deny, and so on."""
     alone = len(group) == 1
     if not alone:
@@ -281,7 +281,7 @@ def _choose(group: list[Candidate], nouns: Nouns, said: list[Said], closers: set
         if cue.ends:
             closers.add(best.first)
         elif side:
-            said.append(Said(best.first, best.last, side, _effect(cue, side)))
+            said.append(CueEffect(best.first, best.last, side, _effect(cue, side)))
         group = [one for one in group if one.last <= best.first or one.first >= best.last]
 
 
@@ -353,9 +353,9 @@ def _any_noun(nouns: Nouns, i: int) -> bool:
 _DENIES = ("negated", "excluded")
 
 
-def _doubled(said: list[Said], reading: Reading) -> list[Said]:
+def _doubled(said: list[CueEffect], reading: Reading) -> list[CueEffect]:
     """What is denied twice: "no loss of nuclei" has nuclei, "not fully ruled out" leaves doubt."""
-    kept: list[Said] = []
+    kept: list[CueEffect] = []
     for one in said:
         before = kept[-1] if kept else None
         if (
@@ -389,7 +389,7 @@ def has_signs(text: str) -> bool:
     return _HAS_SIGN.search(text) is not None
 
 
-def signs(reading: Reading, nouns: Nouns) -> Iterator[Said]:
+def signs(reading: Reading, nouns: Nouns) -> Iterator[CueEffect]:
     """Yield what is said of nouns by a sign: "Necrosis: -", "mucin (+)"."""
     for last in sorted(nouns.last):
         found = _SIGN.match(reading.text, reading.ends[last - 1])
@@ -398,10 +398,10 @@ def signs(reading: Reading, nouns: Nouns) -> Iterator[Said]:
         if found["uncertain"] == "?" and found["says"] == " ":
             continue  # a question mark with a blank before it
         effect = next(name for name in ("uncertain", "affirmed", "negated") if found[name])
-        yield Said(last, last, "value", effect)
+        yield CueEffect(last, last, "value", effect)
 
 
-def of_stain(reading: Reading, said: Said) -> bool:
+def of_stain(reading: Reading, said: CueEffect) -> bool:
     """Whether "negative" tells of a stain: "CD20: tumor cells are negative."."""
     words = reading.words
     if all(words[i].lemma not in ("negative", "neg") for i in range(said.first, said.last)):

@@ -17,7 +17,7 @@ from ner.models import ModelExtractor, install_line
 from ner.vocabulary import vocabulary
 
 
-class Found(NamedTuple):
+class FoundInText(NamedTuple):
     """Mentions and facts of one text, and what went wrong on the way (`llm:timeout`, ...)."""
 
     mentions: tuple[Mention, ...]
@@ -45,14 +45,14 @@ class Extractor:
         self._llm = LlmExtractor(config.llm) if config.llm else None
         self.counts: Counter[str] = Counter()
 
-    def __call__(self, texts: Sequence[str]) -> list[Found]:
+    def __call__(self, texts: Sequence[str]) -> list[FoundInText]:
         """Return what each text names, in order."""
         answers: Sequence[LlmAnswer | None] = (
             self._llm(texts) if self._llm is not None else [None] * len(texts)
         )
         return [self._one(text, answer) for text, answer in zip(texts, answers, strict=True)]
 
-    def _one(self, text: str, answer: LlmAnswer | None) -> Found:
+    def _one(self, text: str, answer: LlmAnswer | None) -> FoundInText:
         mentions, facts = self._lexicon(text)
         found = {"lexicon": mentions}
         notes: list[str] = []
@@ -78,7 +78,7 @@ class Extractor:
         self.counts["texts"] += 1
         self.counts["mentions"] += len(mentions)
         self.counts["groundable"] += sum(mention.groundable for mention in mentions)
-        return Found(mentions, facts, tuple(notes))
+        return FoundInText(mentions, facts, tuple(notes))
 
     def _judged(
         self, mentions: tuple[Mention, ...], facts: tuple[Fact, ...]

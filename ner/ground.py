@@ -38,7 +38,7 @@ LAYERS = frozenset(
 )
 
 
-class Picture(NamedTuple):
+class PictureFacts(NamedTuple):
     """What the facts of a caption say about its picture.
 
     Attributes:
@@ -52,10 +52,10 @@ class Picture(NamedTuple):
     cytology: bool
 
 
-NOTHING = Picture(frozenset(), 0.0, False)
+NOTHING = PictureFacts(frozenset(), 0.0, False)
 
 
-def picture(facts: Sequence[Fact]) -> Picture:
+def picture(facts: Sequence[Fact]) -> PictureFacts:
     """Return what the facts of a caption say about its picture."""
     if not facts:
         return NOTHING
@@ -68,7 +68,7 @@ def picture(facts: Sequence[Fact]) -> Picture:
             smallest_um = scale if smallest_um is None else min(scale, smallest_um)
         elif kind == "specimen":
             specimens.add(value)
-    return Picture(frozenset(sites), smallest_um or 0.0, specimens == {"cytology"})
+    return PictureFacts(frozenset(sites), smallest_um or 0.0, specimens == {"cytology"})
 
 
 @functools.cache
@@ -96,7 +96,7 @@ def forbidden(concept: Concept | None, sites: frozenset[str]) -> bool:
     return sites.issubset(concept.not_sites)
 
 
-def judge(mention: Mention, concept: Concept, seen: Picture, facts: Sequence[Fact]) -> Mention:
+def judge(mention: Mention, concept: Concept, seen: PictureFacts, facts: Sequence[Fact]) -> Mention:
     """Return a mention with whether and why not it is groundable.
 
     A mention does not vouch for itself: the liver of "liver cells" is no other site of a kidney.
@@ -119,7 +119,7 @@ def judge(mention: Mention, concept: Concept, seen: Picture, facts: Sequence[Fac
     return mention._replace(groundable=why is None, reason=why)
 
 
-def reason(concept: Concept, polarity: str, seen: Picture) -> str | None:
+def reason(concept: Concept, polarity: str, seen: PictureFacts) -> str | None:
     """Return why a mention is not groundable, or None when it is.
 
     Several sites or magnifications in one caption are read kindly: the structure must be impossible

@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping
 from ner.cues import (
     AUXILIARIES,
     END,
+    CueEffect,
     Nouns,
-    Said,
     find,
     has_signs,
     of_stain,
@@ -68,7 +68,7 @@ _effect = operator.attrgetter("effect")
 
 def _apply(
     reading: Reading,
-    said: list[Said],
+    said: list[CueEffect],
     nouns: Nouns,
     closers: set[int],
     result: list[str],
@@ -109,7 +109,7 @@ def _of_diagnoses(
         stated[i] = polarity
 
 
-def _concerns(reading: Reading, fact: Phrase, said: Said, nouns: Nouns) -> bool:
+def _concerns(reading: Reading, fact: Phrase, said: CueEffect, nouns: Nouns) -> bool:
     """Whether what is said within reach of a fact is said of it."""
     kind = fact.entry.fact
     if kind == "diagnosis":
@@ -132,7 +132,7 @@ _BEFORE_NOUNS = frozenset(
 )
 
 
-def _forward(reading: Reading, cue: Said, nouns: Nouns, closers: set[int]) -> int:
+def _forward(reading: Reading, cue: CueEffect, nouns: Nouns, closers: set[int]) -> int:
     """End-exclusive last word that a cue reaches after it."""
     words, gaps = reading.words, reading.gaps
     # "does not reach into the dermis" negates a verb, and nothing about the dermis.
@@ -224,7 +224,7 @@ def _new_clause(reading: Reading, i: int, nouns: Mapping[int, int]) -> bool:
     return False
 
 
-def _backward(reading: Reading, cue: Said, nouns: Nouns) -> tuple[int, int]:
+def _backward(reading: Reading, cue: CueEffect, nouns: Nouns) -> tuple[int, int]:
     """Words of the subject before a cue: the glands in "glands in the stroma are absent".
 
     The subject of a value is its label: "Mitoses: 3, necrosis: none".
@@ -262,7 +262,7 @@ def _backward(reading: Reading, cue: Said, nouns: Nouns) -> tuple[int, int]:
     return (i + 1, end) if near or free is None else free
 
 
-def _is_predicate(reading: Reading, cue: Said) -> bool:
+def _is_predicate(reading: Reading, cue: CueEffect) -> bool:
     """Whether a cue is or follows an auxiliary: "... are absent", "... was not clearly seen"."""
     words = reading.words
     first = cue.first

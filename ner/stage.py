@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from miner.core.unit import FACT, MENTION, Stage, Unit
 from ner.config import NerConfig
-from ner.extractor import Extractor, Found, default
+from ner.extractor import Extractor, FoundInText, default
 from ner.mentions import Fact, Mention
 from ner.turns import ASKING, QUESTION, Said, plain_lead, settle
 
@@ -98,7 +98,7 @@ def _texts(row: Mapping[str, Any]) -> list[str]:
 
 
 def _row(
-    row: Mapping[str, Any], found: Sequence[Found]
+    row: Mapping[str, Any], found: Sequence[FoundInText]
 ) -> tuple[list[Mention], list[Fact], list[str]]:
     """What a row names and states, and its notes, from what was found in its texts."""
     notes = sorted({*(row["notes"] or ()), *(note for one in found for note in one.notes)})

@@ -19,9 +19,8 @@ from segmenters.protocol import Candidate, Prompt, Segmenter
 from segmenters.routes import ROUTES, native
 from segmenters.stain import support
 from segmenters.stain.segmenter import SCORES as STAIN_SCORES
-from segmenters.stain.segmenter import Encoded as StainView
-from segmenters.stain.segmenter import StainConfig
-from segmenters.unet.encoded import Encoded as UnetView
+from segmenters.stain.segmenter import StainConfig, StainMaps
+from segmenters.unet.encoded import UnetMaps
 from segmenters.unet.segmenter import SCORES as UNET_SCORES
 from segmenters.unet.segmenter import UnetConfig
 
@@ -45,7 +44,7 @@ class EmbeddedConfig(PartSettings):
         return {**StainConfig().files(), **UnetConfig().files(), "data": data}
 
 
-class Encoded:
+class SeenByBoth:
     """One picture, seen by both segmenters at one scale."""
 
     def __init__(self, image: np.ndarray, mpp: float | None, network: unet.UnetSegmenter) -> None:
@@ -61,22 +60,22 @@ class Encoded:
         self.answers: dict[tuple[str, str], Candidate] = {}
 
     @functools.cached_property
-    def unet(self) -> UnetView:
+    def unet(self) -> UnetMaps:
         """As the networks see it."""
         return self._network.encode(self.image, self.mpp)
 
     @functools.cached_property
-    def stain(self) -> StainView:
+    def stain(self) -> StainMaps:
         """As the rules see it, at the scale and with the nuclei that the networks found."""
-        return StainView(self.image, self.mpp, self.unet.scale, self.kind, self.unet.nuclei)
+        return StainMaps(self.image, self.mpp, self.unet.scale, self.kind, self.unet.nuclei)
 
     @functools.cached_property
-    def regions(self) -> StainView:
+    def regions(self) -> StainMaps:
         """As the rules for glands and regions see it: at the scale of the tissue."""
         settled = self.unet.tissue_scale
         if settled == self.unet.scale:
             return self.stain
-        return StainView(self.image, self.mpp, settled, self.kind, self.unet.nuclei)
+        return StainMaps(self.image, self.mpp, settled, self.kind, self.unet.nuclei)
 
 
 class EmbeddedSegmenter(Segmenter):
@@ -92,20 +91,20 @@ class EmbeddedSegmenter(Segmenter):
         """Whether the concept can be answered at all."""
         return native(concept) is not None
 
-    def encode(self, image: np.ndarray, mpp: float | None) -> Encoded:
+    def encode(self, image: np.ndarray, mpp: float | None) -> SeenByBoth:
         """Encode one picture for any number of prompts.
 
         Args:
             image: uint8 (H, W, 3), RGB.
             mpp: um per pixel, None when unknown.
         """
-        return Encoded(image, mpp, self._unet)
+        return SeenByBoth(image, mpp, self._unet)
 
-    def segment(self, encoded: Encoded, prompts: Sequence[Prompt]) -> list[Candidate]:
+    def segment(self, encoded: SeenByBoth, prompts: Sequence[Prompt]) -> list[Candidate]:
         """Answer each prompt, in order."""
         return [self._answer(encoded, prompt) for prompt in prompts]
 
-    def _answer(self, encoded: Encoded, prompt: Prompt) -> Candidate:
+    def _answer(self, encoded: SeenByBoth, prompt: Prompt) -> Candidate:
         concept = answered_as(prompt.concept, ROUTES.__contains__, prompt.site, prompt.diagnoses)
         if concept is None:
             return Candidate(prompt.concept, prompt.wordings[0], None, reason="unsupported")
@@ -122,7 +121,7 @@ class EmbeddedSegmenter(Segmenter):
             asked_as=None if concept == prompt.concept else concept,
         )
 
-    def _ask(self, encoded: Encoded, concept: str, route: str) -> Candidate:
+    def _ask(self, encoded: SeenByBoth, concept: str, route: str) -> Candidate:
         """What one of the two answers, worked out once per picture."""
         key = (concept, route)
         if key not in encoded.answers:
@@ -139,7 +138,7 @@ class EmbeddedSegmenter(Segmenter):
             encoded.answers[key] = answer
         return encoded.answers[key]
 
-    def _between(self, encoded: Encoded) -> Candidate:
+    def _between(self, encoded: SeenByBoth) -> Candidate:
         """Cytoplasm: what lies between the nuclei of epithelium, whose cells leave no gaps."""
         tissue = self._ask(encoded, "epithelium", ROUTES["epithelium"])
         nuclei = self._ask(encoded, "nucleus", ROUTES["nucleus"])
@@ -148,7 +147,7 @@ class EmbeddedSegmenter(Segmenter):
             return Candidate("cytoplasm", "cytoplasm", None, reason=reason)
         return dataclasses.replace(tissue, mask=tissue.mask & ~nuclei.mask)
 
-    def _judge(self, encoded: Encoded, concept: str, found: Candidate) -> Candidate:
+    def _judge(self, encoded: SeenByBoth, concept: str, found: Candidate) -> Candidate:
         """The candidate with what its confidence is read from, and the confidence."""
         assert found.mask is not None
         scores = dict(found.scores)

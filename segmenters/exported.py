@@ -23,7 +23,7 @@ from miner.core.settings import Files, PartSettings
 from ner.concepts import concepts
 from segmenters.probability import RegionConfig, to_region
 from segmenters.protocol import Candidate, Prompt, Segmenter
-from segmenters.tiling import Blend, Tile, grid, merge_labels
+from segmenters.tiling import Blend, TileBox, grid, merge_labels
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -156,7 +156,7 @@ class ExportedSegmenter(Segmenter):
 
     def _probabilities(
         self,
-        outputs: Sequence[tuple[Tile, np.ndarray]],
+        outputs: Sequence[tuple[TileBox, np.ndarray]],
         inner: tuple[int, ...],
         size: tuple[int, int],
         mpp: float | None,
@@ -176,7 +176,7 @@ class ExportedSegmenter(Segmenter):
 
     def _instances(
         self,
-        outputs: Sequence[tuple[Tile, np.ndarray]],
+        outputs: Sequence[tuple[TileBox, np.ndarray]],
         inner: tuple[int, ...],
         size: tuple[int, int],
         mpp: float | None,

@@ -46,7 +46,7 @@ class GroundingDinoConfig(PhraseConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class Encoded:
+class EncodedTile:
     """One encoded tile: the detector's input (its encoder reads phrases too), SAM's features."""
 
     pixels: torch.Tensor
@@ -76,16 +76,16 @@ class GroundingDinoModel:
         self.box_threshold = config.box_threshold
 
     @torch.inference_mode()
-    def encode(self, image: np.ndarray) -> Encoded:
+    def encode(self, image: np.ndarray) -> EncodedTile:
         """Encode a tile, uint8 (h, w, 3)."""
-        return Encoded(self.prepare(image).to(self.detector.device), self.sam.encode(image))
+        return EncodedTile(self.prepare(image).to(self.detector.device), self.sam.encode(image))
 
     @torch.inference_mode()
-    def answer(self, encoded: Encoded, phrases: Sequence[str]) -> list[PhraseAnswer]:
+    def answer(self, encoded: EncodedTile, phrases: Sequence[str]) -> list[PhraseAnswer]:
         """One answer per phrase, with its objects."""
         return [self._answer(encoded, phrase) for phrase in phrases]
 
-    def _answer(self, encoded: Encoded, phrase: str) -> PhraseAnswer:
+    def _answer(self, encoded: EncodedTile, phrase: str) -> PhraseAnswer:
         longest = self.detector.config.max_text_len
         text = f"{phrase.lower().strip('. ')}."
         whole = self.tokenizer(text, return_tensors="pt", verbose=False).input_ids

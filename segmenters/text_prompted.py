@@ -17,7 +17,7 @@ from segmenters.protocol import Candidate, Prompt, Segmenter
 from segmenters.stain import colour, scale
 from segmenters.tiling import (
     Blend,
-    Tile,
+    TileBox,
     TilingConfig,
     field_um,
     grid,
@@ -105,7 +105,7 @@ class Batched(PhraseModel, Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class ScaledPicture:
     """A picture and its scale; tiles are encoded when it is known what is asked."""
 
     image: np.ndarray
@@ -117,7 +117,7 @@ class _Found:
     """What the tiles said about one prompt: a map per wording, objects, queries."""
 
     blends: list[Blend]
-    objects: list[tuple[Tile, np.ndarray]]
+    objects: list[tuple[TileBox, np.ndarray]]
     queries: list[int | None]
     stated: list[float]
     truncated: bool = False
@@ -150,11 +150,11 @@ class PhraseSegmenter(Segmenter):
         """True: any phrase gets an answer."""
         return True
 
-    def encode(self, image: np.ndarray, mpp: float | None) -> Picture:
-        """Keep the picture; see `Picture`."""
-        return Picture(image, mpp)
+    def encode(self, image: np.ndarray, mpp: float | None) -> ScaledPicture:
+        """Keep the picture; see `ScaledPicture`."""
+        return ScaledPicture(image, mpp)
 
-    def segment(self, encoded: Picture, prompts: Sequence[Prompt]) -> list[Candidate]:
+    def segment(self, encoded: ScaledPicture, prompts: Sequence[Prompt]) -> list[Candidate]:
         """Answer each prompt, in order."""
         if encoded.mpp is not None or self.config.tiling.field == "whole":
             return self._at_scale(encoded.image, encoded.mpp, prompts)
@@ -264,7 +264,9 @@ class PhraseSegmenter(Segmenter):
                             one.objects.append((tile, answer.objects))
         return found, _shared_queries(found)
 
-    def _encoded(self, shown: Sequence[tuple[Tile, np.ndarray]]) -> Iterator[tuple[Tile, Any]]:
+    def _encoded(
+        self, shown: Sequence[tuple[TileBox, np.ndarray]]
+    ) -> Iterator[tuple[TileBox, Any]]:
         """Tiles and their encodings, as many at once as the model takes."""
         at_once = getattr(self.model, "tiles", 1)
         for start in range(0, len(shown), at_once):

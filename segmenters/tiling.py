@@ -49,7 +49,7 @@ class TilingConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class Tile:
+class TileBox:
     """A rectangle of a picture in px, ends exclusive."""
 
     y0: int
@@ -86,7 +86,7 @@ def side_px(height: int, width: int, wanted: int, tiling: TilingConfig) -> int:
     return side
 
 
-def grid(height: int, width: int, side: int, overlap: float) -> list[Tile]:
+def grid(height: int, width: int, side: int, overlap: float) -> list[TileBox]:
     """Tiles that cover a picture, row by row.
 
     Args:
@@ -96,7 +96,9 @@ def grid(height: int, width: int, side: int, overlap: float) -> list[Tile]:
         overlap: least share of the side that neighbours have in common, 0 to .5.
     """
     rows, columns = _starts(height, side, overlap), _starts(width, side, overlap)
-    return [Tile(y, x, min(y + side, height), min(x + side, width)) for y in rows for x in columns]
+    return [
+        TileBox(y, x, min(y + side, height), min(x + side, width)) for y in rows for x in columns
+    ]
 
 
 def _starts(length: int, side: int, overlap: float) -> list[int]:
@@ -130,7 +132,7 @@ class Blend:
         self._sum = np.zeros((height, width), np.float32)
         self._weight = np.zeros((height, width), np.float32)
 
-    def add(self, tile: Tile, values: np.ndarray) -> None:
+    def add(self, tile: TileBox, values: np.ndarray) -> None:
         """Add a tile's map, float (tile height, tile width)."""
         weight = np.outer(_ramp(tile.y1 - tile.y0), _ramp(tile.x1 - tile.x0))
         self._sum[tile.at] += values * weight
@@ -146,7 +148,7 @@ class Blend:
 def merge_labels(
     height: int,
     width: int,
-    labels: Iterable[tuple[Tile, np.ndarray]],
+    labels: Iterable[tuple[TileBox, np.ndarray]],
     least_overlap: float = 0.5,
 ) -> np.ndarray:
     """One label map from the label maps of overlapping tiles.

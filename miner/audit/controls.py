@@ -77,7 +77,7 @@ def plant(n: int, seed: int) -> list[Control]:
     return found
 
 
-def _named(tile: render.Tile) -> dict[str, np.ndarray]:
+def _named(tile: render.PhantomTile) -> dict[str, np.ndarray]:
     """Masks, bool (H, W), of what a tile shows enough of, by concept."""
     masks = {render.concept_of(entity): labels > 0 for entity, labels in tile.labels.items()}
     return {c: m for c, m in masks.items() if ENOUGH_PX <= m.sum() < m.size / 2}

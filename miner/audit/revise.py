@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +12,7 @@ from filters.completeness import REDRAWN
 from miner.audit.judgements import Outline
 from miner.core.masks import bbox, encode
 from shards.known import completed
-from shards.sample import PRESENT, UNKNOWN
+from shards.sample import PRESENT, UNKNOWN, GroundedSample, KnownConcept, Region, Rle, SampleMention
 
 Place = tuple[str, str, str]  # corpus, image, concept
 AUDITOR = "auditor"  # in the place of the segmenter's name
@@ -35,10 +34,10 @@ class Revision:
 
 
 def revised(
-    sample: Mapping[str, Any],
+    sample: GroundedSample,
     revision: Revision,
     fill: Callable[[Outline, int, int], np.ndarray],
-) -> dict[str, Any] | None:
+) -> GroundedSample | None:
     """The sample with its revision, or None when it had regions and none is left.
 
     Args:
@@ -47,7 +46,7 @@ def revised(
         fill: outline, height and width to a mask, bool (H, W).
     """
     sample = completed(sample)
-    regions: list[Mapping[str, Any]] = []
+    regions: list[Region] = []
     at: dict[int, int] = {}
     for i, region in enumerate(sample["regions"]):
         place = sample["corpus"], sample["image"], region["concept"]
@@ -62,11 +61,11 @@ def revised(
         regions.append(region)
     if sample["regions"] and not regions:
         return None
-    mentions = [
+    mentions: list[SampleMention] = [
         {**m, "regions": [at[i] for i in m["regions"] if i in at]} for m in sample["mentions"]
     ]
     left = {r["concept"] for r in regions}
-    known = [
+    known: list[KnownConcept] = [
         {**c, "state": UNKNOWN, "why": "audit"}
         if c["state"] == PRESENT and c["concept"] not in left
         else c
@@ -75,19 +74,26 @@ def revised(
     return {**sample, "regions": regions, "mentions": mentions, "concepts": known}
 
 
-def _redrawn(region: Mapping[str, Any], mask: np.ndarray) -> dict[str, Any]:
+def _redrawn(region: Region, mask: np.ndarray) -> Region:
     size = list(mask.shape)
     count, labels = cv2.connectedComponents(mask.astype(np.uint8))
-    parts = [{"size": size, "counts": encode(labels == n)} for n in range(1, count)]
+    parts: list[Rle] = [{"size": size, "counts": encode(labels == n)} for n in range(1, count)]
     return {
         **region,
-        **{name: dict.fromkeys(region[name]) for name in ("clip", "ks", "geometry")},
-        **dict.fromkeys(("confidence", "score", "biomedparse_p", "q_value")),
+        "clip": dict.fromkeys(region["clip"]),
+        "ks": dict.fromkeys(region["ks"]),
+        "geometry": dict.fromkeys(region["geometry"]),
+        "confidence": None,
+        "score": None,
+        "biomedparse_p": None,
+        "q_value": None,
         "rle": {"size": size, "counts": encode(mask)},
         "instances": parts if region["kind"] == "object" else [],
         "bbox": list(bbox(mask)),
         "area_px": int(mask.sum()),
         "segmenter": AUDITOR,
-        **dict.fromkeys(("exhaustive", "count")),
-        **dict.fromkeys(("exhaustive_why", "count_why"), REDRAWN),
+        "exhaustive": None,
+        "count": None,
+        "exhaustive_why": REDRAWN,
+        "count_why": REDRAWN,
     }

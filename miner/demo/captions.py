@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from miner.demo.render import STUFF, Tile, concept_of
+from miner.demo.render import STUFF, PhantomTile, concept_of
 from miner.demo.words import ABBREVIATIONS, LOOKS, NOTHING, SITES, STAINS, WORDS
 
 
@@ -68,7 +68,7 @@ class Speaker:
         tile: what the caption is about.
     """
 
-    def __init__(self, rng: np.random.Generator, tile: Tile):
+    def __init__(self, rng: np.random.Generator, tile: PhantomTile):
         self.rng = rng
         self.tile = tile
         shares = {
@@ -162,7 +162,7 @@ def nothing(rng: np.random.Generator, corpus: str) -> Caption:
     return Caption(str(rng.choice(NOTHING[corpus])), ())
 
 
-def spoken(rng: np.random.Generator, tile: Tile) -> Caption:
+def spoken(rng: np.random.Generator, tile: PhantomTile) -> Caption:
     """A caption as transcribed from a teaching video."""
     s = Speaker(rng, tile)
     parts: list[str | Phrase] = [
@@ -198,7 +198,7 @@ def spoken(rng: np.random.Generator, tile: Tile) -> Caption:
     return finished(parts)
 
 
-def legend(rng: np.random.Generator, tile: Tile) -> Caption:
+def legend(rng: np.random.Generator, tile: PhantomTile) -> Caption:
     """A caption as in a journal's figure legend."""
     s = Speaker(rng, tile)
     parts: list[str | Phrase] = []
@@ -244,7 +244,7 @@ def legend(rng: np.random.Generator, tile: Tile) -> Caption:
     return finished(parts)
 
 
-def machine(rng: np.random.Generator, tile: Tile) -> Caption:
+def machine(rng: np.random.Generator, tile: PhantomTile) -> Caption:
     """A caption as a vision-language model writes it."""
     s = Speaker(rng, tile)
     parts: list[str | Phrase] = []

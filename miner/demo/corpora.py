@@ -90,7 +90,7 @@ def quilt_row(
     index: int,
     name: str,
     caption: Caption,
-    tile: render.Tile,
+    tile: render.PhantomTile,
     magnification: int,
 ) -> list[str]:
     """One row of the table; side columns are empty here and there, as in the real one."""

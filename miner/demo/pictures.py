@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from miner.demo import render, stains
-from miner.demo.render import Tile
+from miner.demo.render import PhantomTile
 
 MARGIN_PX = 14  # rendered around a picture, so that a shifted copy shows real tissue
 
@@ -20,7 +20,7 @@ BROKEN = ("text", "truncated", "empty", "missing")
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class DemoPicture:
     """A picture of a corpus.
 
     Attributes:
@@ -30,7 +30,7 @@ class Picture:
     """
 
     name: str
-    tile: Tile
+    tile: PhantomTile
     how: str
 
     @property
@@ -43,7 +43,7 @@ class Picture:
 class Source:
     """A rendered field with its margin, and the file made of it."""
 
-    tile: Tile
+    tile: PhantomTile
     data: bytes
 
 
@@ -72,7 +72,7 @@ class Album:
         self.broken = 0
         folder.mkdir(parents=True)
 
-    def add(self, name: str, mpp: float | None, stain: str) -> Picture:
+    def add(self, name: str, mpp: float | None, stain: str) -> DemoPicture:
         """Make the next picture and write its file.
 
         Args:
@@ -104,7 +104,7 @@ class Album:
         inside = tile.image[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
         return Source(tile, stains.encode_jpeg(inside, int(self.rng.integers(72, 96))))
 
-    def write(self, name: str, how: str, source: Source) -> Picture:
+    def write(self, name: str, how: str, source: Source) -> DemoPicture:
         """Write the file of a picture made of a field."""
         tile = source.tile
         height, width = (side - 2 * MARGIN_PX for side in tile.image.shape[:2])
@@ -125,7 +125,7 @@ class Album:
             data = None
         if data is not None:
             (self.folder / name).write_bytes(data)
-        return Picture(name, view, how)
+        return DemoPicture(name, view, how)
 
 
 def identifier(rng: np.random.Generator) -> str:

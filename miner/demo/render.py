@@ -21,7 +21,7 @@ MIN_STUFF_SHARE = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
-class Tile:
+class PhantomTile:
     """A phantom tile.
 
     Attributes:
@@ -91,7 +91,7 @@ def tile(
     flaws: float = 0.15,
     jpeg: bool = True,
     look: stains.Look | None = None,
-) -> Tile:
+) -> PhantomTile:
     """Render one phantom tile; equal arguments give equal tiles.
 
     Args:
@@ -120,7 +120,7 @@ def tile(
     image, more = artefacts.on_glass(rng, image, scale, flaws)
     if jpeg and look.jpeg is not None:
         image = stains.reencode(image, look.jpeg)
-    return Tile(
+    return PhantomTile(
         image=image,
         labels=finish(canvas.labels, scale),
         mpp=scale,
@@ -132,7 +132,7 @@ def tile(
     )
 
 
-def crop(whole: Tile, y: int, x: int, height: int, width: int) -> Tile:
+def crop(whole: PhantomTile, y: int, x: int, height: int, width: int) -> PhantomTile:
     """A part of a tile, with the truth about that part."""
     window = (slice(y, y + height), slice(x, x + width))
     return dataclasses.replace(

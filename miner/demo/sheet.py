@@ -49,7 +49,7 @@ def sheet(seed: int = 3) -> np.ndarray:
     return np.hstack([np.vstack(lines[:half]), np.vstack(lines[half:])])
 
 
-def outlined(tile: render.Tile) -> np.ndarray:
+def outlined(tile: render.PhantomTile) -> np.ndarray:
     """A tile with outlines of some of its labels, RGB uint8."""
     image = tile.image.copy()
     for entity, colour in OUTLINES.items():

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from miner.demo.captions import Caption
-from miner.demo.render import PLURAL, Tile, concept_of
+from miner.demo.render import PLURAL, PhantomTile, concept_of
 
 ENTITY_OF = {concept: entity for entity, concept in PLURAL.items()}
 
@@ -27,7 +27,7 @@ class Truth:
         self.rows: list[dict[str, Any]] = []
         self._seen: set[tuple[str, str]] = set()
 
-    def masks(self, corpus: str, stem: str, tile: Tile) -> None:
+    def masks(self, corpus: str, stem: str, tile: PhantomTile) -> None:
         """Write the label maps of a picture."""
         folder = self.directory / "expert_masks" / corpus / stem
         folder.mkdir(parents=True)
@@ -36,7 +36,7 @@ class Truth:
             cv2.imwrite(str(folder / f"{entity}.png"), labels.astype(depth))
 
     def add(
-        self, corpus: str, image: str, stem: str, caption: Caption, tile: Tile, **more: Any
+        self, corpus: str, image: str, stem: str, caption: Caption, tile: PhantomTile, **more: Any
     ) -> None:
         """Note a caption.
 

@@ -25,7 +25,7 @@ PER_MM2 = 240
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class MitosisCandidates:
     """Candidates, darkest first.
 
     Attributes:
@@ -37,7 +37,7 @@ class Found:
     labels: np.ndarray
 
 
-def find(density: np.ndarray, mpp: float) -> Found:
+def find(density: np.ndarray, mpp: float) -> MitosisCandidates:
     """The darkest peaks of a picture and their outlines.
 
     Args:
@@ -63,7 +63,7 @@ def find(density: np.ndarray, mpp: float) -> Found:
             continue
         places.append((y, x))
         target[own & (target == 0)] = len(places)
-    return Found(np.array(places, int).reshape(-1, 2), labels)
+    return MitosisCandidates(np.array(places, int).reshape(-1, 2), labels)
 
 
 def _outline(

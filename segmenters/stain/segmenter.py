@@ -51,7 +51,7 @@ class StainConfig(PartSettings):
         return {"rules": files_at(Path(__file__).parent / "data")}
 
 
-class Encoded:
+class StainMaps:
     """One picture and what is derived from it, each map computed once and on demand."""
 
     def __init__(
@@ -154,7 +154,7 @@ class Encoded:
         return regions.red_cells(self.field)
 
 
-def _objects(encoded: Encoded, concept: str) -> np.ndarray:
+def _objects(encoded: StainMaps, concept: str) -> np.ndarray:
     """Label map of an object concept at its working scale, int32."""
     if concept == "nucleus":
         return encoded.nuclei
@@ -170,7 +170,7 @@ def _objects(encoded: Encoded, concept: str) -> np.ndarray:
     return nuclei.split(encoded.red_cells, regions.REGION_MPP)
 
 
-def _region(encoded: Encoded, concept: str) -> np.ndarray:
+def _region(encoded: StainMaps, concept: str) -> np.ndarray:
     """Mask of a stuff concept at its working scale, bool."""
     field = encoded.field
     if concept == "epithelium":
@@ -195,20 +195,20 @@ class StainSegmenter(Segmenter):
         """Whether there is a rule for this concept."""
         return concept in CONFIDENCE
 
-    def encode(self, image: np.ndarray, mpp: float | None) -> Encoded:
+    def encode(self, image: np.ndarray, mpp: float | None) -> StainMaps:
         """Estimate stains and scale; the rest is computed when it is asked for.
 
         Args:
             image: uint8 (H, W, 3), RGB.
             mpp: um per pixel, None when unknown.
         """
-        return Encoded(image, mpp)
+        return StainMaps(image, mpp)
 
-    def segment(self, encoded: Encoded, prompts: Sequence[Prompt]) -> list[Candidate]:
+    def segment(self, encoded: StainMaps, prompts: Sequence[Prompt]) -> list[Candidate]:
         """Answer each prompt, in order."""
         return [self._answer(encoded, prompt) for prompt in prompts]
 
-    def _answer(self, encoded: Encoded, prompt: Prompt) -> Candidate:
+    def _answer(self, encoded: StainMaps, prompt: Prompt) -> Candidate:
         concept, wording = prompt.concept, prompt.wordings[0]
         if not self.supports(concept):
             return Candidate(concept, wording, None, reason="unsupported")

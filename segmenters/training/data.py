@@ -68,7 +68,7 @@ KIND_OF_CODE = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Tile:
+class TrainingTile:
     """One tile near the scale of its network.
 
     Attributes:
@@ -149,7 +149,7 @@ def _nucleus_factor(row: Mapping, labels: np.ndarray) -> float:
     return seen if stated is None else float(np.sqrt(seen * stated / 0.5))
 
 
-def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
+def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> TrainingTile | None:
     """One tile for one of the networks, or None where it teaches that network nothing.
 
     Args:
@@ -189,11 +189,11 @@ def read_tile(folder: pathlib.Path, row: Mapping, net: str) -> Tile | None:
         }
         factor /= shrink
     derived = net == "nuclei" and any(e["outline"] != "expert" for e in entities.values())
-    return Tile(row["id"], row["set"], image, factor, labels, derived=derived)
+    return TrainingTile(row["id"], row["set"], image, factor, labels, derived=derived)
 
 
 def crop(
-    tile: Tile,
+    tile: TrainingTile,
     size: int,
     rng: np.random.Generator,
     stains: tuple[colour.Stains, colour.Stains] | None = None,
@@ -250,7 +250,7 @@ _NUCLEUS_CLASSES = {
 }
 
 
-def _nuclei_targets(tile: Tile, labels: Mapping, size: int) -> tuple:
+def _nuclei_targets(tile: TrainingTile, labels: Mapping, size: int) -> tuple:
     head = HEADS["nuclei"]
     maps, weights, classes = _empty("nuclei", size)
     if "nuclei" in labels:

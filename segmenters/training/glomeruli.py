@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from segmenters.training import augment, targets, views
-from segmenters.training.data import Tile
+from segmenters.training.data import TrainingTile
 
 # Log of the factor by which the optical density of a channel is changed.
 CHANNEL_SPREAD = 0.15
 
 
-def crop(tile: Tile, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+def crop(tile: TrainingTile, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """A random view of a tile with its targets, shaped as those of `segmenters.training.data.crop`.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from miner.demo import render
-from segmenters.training.data import Tile
+from segmenters.training.data import TrainingTile
 from segmenters.unet.outputs import HEADS
 
 # Seeds from here on are for training; `miner demo` and the benchmarks stay below.
@@ -22,7 +22,7 @@ OTHERS = {
 }
 
 
-def tile(seed: int, net: str, index: int) -> Tile:
+def tile(seed: int, net: str, index: int) -> TrainingTile:
     """One phantom with truth for every map of the network that phantoms can show.
 
     Args:
@@ -48,10 +48,10 @@ def tile(seed: int, net: str, index: int) -> Tile:
             found[name] = labels.get(name, np.zeros(shape, np.uint16))
     else:
         found["glomerulus"] = labels.get("glomerulus", np.zeros(shape, np.uint16))
-    return Tile(f"phantom/{seed}", "phantom", drawn.image, mpp / head.mpp, found)
+    return TrainingTile(f"phantom/{seed}", "phantom", drawn.image, mpp / head.mpp, found)
 
 
-def tiles(net: str) -> list[Tile]:
+def tiles(net: str) -> list[TrainingTile]:
     """The phantoms a network is trained on."""
     first = TRAINING_SEED + _OFFSET[net]
     return [tile(first + i, net, i) for i in range(COUNT[net])]

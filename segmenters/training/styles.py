@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from segmenters.training.data import Tile
+from segmenters.training.data import TrainingTile
 
 # Mean (3,) and covariance (3, 3) of the optical density of a tile's tissue.
 Style = tuple[np.ndarray, np.ndarray]
@@ -70,7 +70,7 @@ def restyle(image: np.ndarray, own: Style, style: Style, share: float) -> np.nda
     return np.clip(256 * np.exp(-np.maximum(density, 0)) - 1, 0, 255).astype(np.uint8)
 
 
-def of_tiles(tiles: Sequence[Tile]) -> dict[str, Style]:
+def of_tiles(tiles: Sequence[TrainingTile]) -> dict[str, Style]:
     """Style of every tile by its name; tiles of one tissue have that of all such tiles of the set.
 
     Args:

@@ -106,7 +106,7 @@ class Sampler:
 
     def __init__(
         self,
-        tiles: list[data.Tile],
+        tiles: list[data.TrainingTile],
         net: str,
         seed: int,
         palettes: Sequence[Stains] = (),
@@ -122,14 +122,14 @@ class Sampler:
         self.net, self.palettes = net, palettes
         self.own = {t.id: stains_of(t.image) for t in tiles} if palettes else {}
         self.rng = np.random.default_rng(seed)
-        self.tiles: dict[str, list[data.Tile]] = {}
+        self.tiles: dict[str, list[data.TrainingTile]] = {}
         for tile in tiles:
             self.tiles.setdefault(tile.source, []).append(tile)
         self.sources = [s for s in SHARES[net] if s in self.tiles]
         shares = np.array([SHARES[net][s] for s in self.sources])
         self.shares = shares / shares.sum()
 
-    def tile(self) -> data.Tile:
+    def tile(self) -> data.TrainingTile:
         """A tile of a set drawn by the shares."""
         source = self.sources[self.rng.choice(len(self.sources), p=self.shares)]
         return self.tiles[source][self.rng.integers(len(self.tiles[source]))]
@@ -194,7 +194,7 @@ def rate(step: int, steps: int) -> float:
 
 
 def train(
-    tiles: list[data.Tile],
+    tiles: list[data.TrainingTile],
     net: str,
     steps: int,
     seed: int,
@@ -275,7 +275,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
-    tiles: list[data.Tile] = []
+    tiles: list[data.TrainingTile] = []
     palettes: list[Stains] = []
     if args.data:
         rows = data.read_index(args.data, tuple(args.leave_out))

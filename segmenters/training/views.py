@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from segmenters.training import augment, styles
-from segmenters.training.data import Tile
+from segmenters.training.data import TrainingTile
 
 RESTYLE_SHARE = 0.75
 # Log of how far crops are rescaled either way: what an estimated scale is off by.
@@ -65,7 +65,7 @@ def recolour(image: np.ndarray, name: str, looks: Looks, rng: np.random.Generato
 
 
 def cut(
-    tile: Tile, size: int, rng: np.random.Generator
+    tile: TrainingTile, size: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """A random piece of a tile, turned, mirrored and rescaled.
 

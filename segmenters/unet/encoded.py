@@ -75,7 +75,7 @@ MIN_NUCLEUS_UM2 = 10.0
 MIN_LUMEN_UM2 = 80.0
 
 
-class Encoded:
+class UnetMaps:
     """Nuclei and their scale; all other maps once each and on demand."""
 
     def __init__(self, image: np.ndarray, mpp: float | None, nets: Nets) -> None:
@@ -240,11 +240,11 @@ def _scale_of(labels: np.ndarray, factor: float) -> float | None:
     return float(np.clip(scale.NUCLEUS_UM * factor / diameter_px, *scale.MPP_RANGE))
 
 
-def _mpp(encoded: Encoded, coarse: np.ndarray) -> float:
+def _mpp(encoded: UnetMaps, coarse: np.ndarray) -> float:
     return encoded.tissue_scale.mpp * encoded.shape[0] / coarse.shape[0]
 
 
-def glands(encoded: Encoded, hint: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def glands(encoded: UnetMaps, hint: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Glands at `GLAND_MPP`: int32 labels (h, w), float32 probability (h, w).
 
     Args:
@@ -259,7 +259,7 @@ def glands(encoded: Encoded, hint: np.ndarray | None = None) -> tuple[np.ndarray
     return find_glands(gland, depth, image, mpp, hint, fat)
 
 
-def lumina(encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
+def lumina(encoded: UnetMaps) -> tuple[np.ndarray, np.ndarray]:
     """Lumina at `GLAND_MPP`: int32 labels (h, w), float32 probability (h, w)."""
     probability = encoded.at_coarse("lumen")
     mask = drop_small(probability > THRESHOLD, MIN_LUMEN_UM2 / _mpp(encoded, encoded.coarse) ** 2)
@@ -267,7 +267,7 @@ def lumina(encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
     return labels.astype(np.int32), probability
 
 
-def glomeruli(encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
+def glomeruli(encoded: UnetMaps) -> tuple[np.ndarray, np.ndarray]:
     """Glomeruli at about 3 um per pixel: int32 labels (h, w), float32 probability (h, w)."""
     probability = encoded.glomerulus
     return single.find(probability, _mpp(encoded, probability)), probability

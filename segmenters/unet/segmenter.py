@@ -18,7 +18,7 @@ from segmenters.stain import support
 from segmenters.stain.nuclei import drop_small, split
 from segmenters.unet import encoded as views
 from segmenters.unet import glands, objects
-from segmenters.unet.encoded import Encoded, Nets
+from segmenters.unet.encoded import Nets, UnetMaps
 from segmenters.unet.outputs import HEADS, NUCLEI
 
 # What came out of training well enough to be asked for; the other maps only helped it.
@@ -92,20 +92,22 @@ class UnetSegmenter(Segmenter):
         """Whether one of the maps is this concept."""
         return concept in ("nucleus", *NUCLEI.softmax, *REGIONS, *OBJECTS)
 
-    def encode(self, image: np.ndarray, mpp: float | None) -> Encoded:
+    def encode(self, image: np.ndarray, mpp: float | None) -> UnetMaps:
         """Settle the scale; the maps are computed when they are asked for.
 
         Args:
             image: uint8 (H, W, 3), RGB.
             mpp: um per pixel, None when unknown.
         """
-        return Encoded(image, mpp, self._nets)
+        return UnetMaps(image, mpp, self._nets)
 
-    def segment(self, encoded: Encoded, prompts: Sequence[Prompt]) -> list[Candidate]:
+    def segment(self, encoded: UnetMaps, prompts: Sequence[Prompt]) -> list[Candidate]:
         """Answer each prompt, in order."""
         return [self.answer(encoded, prompt) for prompt in prompts]
 
-    def answer(self, encoded: Encoded, prompt: Prompt, hint: np.ndarray | None = None) -> Candidate:
+    def answer(
+        self, encoded: UnetMaps, prompt: Prompt, hint: np.ndarray | None = None
+    ) -> Candidate:
         """Answer one prompt.
 
         Args:
@@ -140,7 +142,7 @@ class UnetSegmenter(Segmenter):
         return Candidate(concept, wording, mask, labels, scores["expected_iou"], None, scores)
 
 
-def region(encoded: Encoded, concept: str) -> tuple[np.ndarray, np.ndarray]:
+def region(encoded: UnetMaps, concept: str) -> tuple[np.ndarray, np.ndarray]:
     """Probability of a region and its lead over the likeliest other, float32 (H, W) each."""
     size = encoded.shape[::-1]
     own = cv2.resize(encoded.region_maps[concept], size, interpolation=cv2.INTER_LINEAR)
@@ -149,7 +151,7 @@ def region(encoded: Encoded, concept: str) -> tuple[np.ndarray, np.ndarray]:
     return own, own - best
 
 
-def region_mask(encoded: Encoded, probability: np.ndarray, least: float) -> np.ndarray:
+def region_mask(encoded: UnetMaps, probability: np.ndarray, least: float) -> np.ndarray:
     """The region without specks, bool (H, W).
 
     Args:
@@ -161,7 +163,7 @@ def region_mask(encoded: Encoded, probability: np.ndarray, least: float) -> np.n
 
 
 def find(
-    encoded: Encoded, concept: str, hint: np.ndarray | None = None
+    encoded: UnetMaps, concept: str, hint: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Objects of a concept at the size of the picture.
 
@@ -191,7 +193,7 @@ def find(
     return objects.enlarge(split(mask, encoded.mpp), probability, 0.5, encoded.shape)
 
 
-def _figures(encoded: Encoded, kind: int) -> tuple[np.ndarray, np.ndarray]:
+def _figures(encoded: UnetMaps, kind: int) -> tuple[np.ndarray, np.ndarray]:
     """The dark things that are of a kind; their probability is that of the kind, inside alone.
 
     Pieces that all but touch, as the plates of an anaphase do, are one.
@@ -209,7 +211,7 @@ def _figures(encoded: Encoded, kind: int) -> tuple[np.ndarray, np.ndarray]:
     return large, cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST_EXACT)
 
 
-def _nuclei_of(encoded: Encoded, kind: int) -> tuple[np.ndarray, np.ndarray]:
+def _nuclei_of(encoded: UnetMaps, kind: int) -> tuple[np.ndarray, np.ndarray]:
     """The nuclei whose likeliest kind is `kind`; their probability is of both being there."""
     kinds = encoded.kinds
     keep = np.concatenate([[False], kinds.argmax(axis=1) == kind])

@@ -126,7 +126,9 @@ def mention(caption: str, concept: str, polarity: str = "affirmed") -> dict:
     }  # fmt: skip
 
 
-def candidate(rng: np.random.Generator, image_id: str, concept: str, tile: render.Tile) -> dict:
+def candidate(
+    rng: np.random.Generator, image_id: str, concept: str, tile: render.PhantomTile
+) -> dict:
     """The truth as a mask; a decoy gets a random disc."""
     mask = np.zeros(tile.image.shape[:2], np.uint8)
     entity = {"nucleus": "nuclei"}.get(concept, concept.replace(" ", "_"))

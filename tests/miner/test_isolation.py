@@ -15,7 +15,7 @@ from miner.corpora.plan import UnitRef
 from miner.isolation import Isolated, IsolatedWorker, left_out, remember, told
 from miner.load_config import check_config
 from miner.stages import NAMES
-from miner.work import Said
+from miner.work import Reported
 
 ROWS = list(range(10, 26))
 REF = UnitRef("c-000000", "c", 0, len(ROWS))
@@ -92,7 +92,7 @@ class Child:
         if len(rows) > self.world.most:
             raise Raised("MemoryError", "", True)
         if method == "run":
-            return unit(rows), Said({"texts": len(rows)}, {})
+            return unit(rows), Reported({"texts": len(rows)}, {})
         return {"committed": rows, "out": sorted(out.items())}
 
 

@@ -19,7 +19,7 @@ def segmenter() -> EmbeddedSegmenter:
 
 
 @pytest.fixture(scope="module")
-def tile() -> render.Tile:
+def tile() -> render.PhantomTile:
     return render.tile(11, 320, mpp=0.5, organ="breast")
 
 

@@ -129,12 +129,12 @@ def test_a_patient_is_on_one_side_of_the_split():
     assert all(len(side) == 1 for side in sides.values())
 
 
-def tile(net: str) -> data.Tile:
+def tile(net: str) -> data.TrainingTile:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, (96, 96, 3), np.uint8)
     labels = discs([(30, 30), (60, 60)], size=96).astype(np.uint16)
     name = {"nuclei": "nuclei", "glomeruli": "glomerulus"}[net]
-    return data.Tile("x", "phantom", image, 1.0, {name: labels})
+    return data.TrainingTile("x", "phantom", image, 1.0, {name: labels})
 
 
 def crop(net: str) -> tuple:

@@ -6,7 +6,7 @@ import pytest
 
 from segmenters.stain import regions
 from segmenters.training import styles
-from segmenters.training.data import Tile
+from segmenters.training.data import TrainingTile
 from segmenters.unet import glands
 
 
@@ -33,8 +33,8 @@ def test_a_restyled_picture_takes_on_the_colours_and_keeps_the_glass():
 
 
 def test_tiles_of_one_tissue_share_a_style_and_glass_has_none():
-    def made(name: str, image: np.ndarray, what: str | None) -> Tile:
-        return Tile(name, "crc", image, 1.0, {}, what)
+    def made(name: str, image: np.ndarray, what: str | None) -> TrainingTile:
+        return TrainingTile(name, "crc", image, 1.0, {}, what)
 
     found = styles.of_tiles(
         [

@@ -10,7 +10,7 @@ import numpy as np
 
 from filters.clip import counterfactuals
 from filters.clip.network import STRIDE
-from filters.training.clip.tiles import Layer, Tile
+from filters.training.clip.tiles import Layer, LayeredTile
 from filters.training.clip.vocabulary import Vocabulary
 
 PATCH_PX = 144
@@ -35,7 +35,9 @@ class Lesson:
     labels: np.ndarray
 
 
-def cut(tile: Tile, concept: str, rng: np.random.Generator) -> tuple[np.ndarray, list[Layer]]:
+def cut(
+    tile: LayeredTile, concept: str, rng: np.random.Generator
+) -> tuple[np.ndarray, list[Layer]]:
     """A patch at a random scale and orientation that shows something of a concept."""
     zoom = float(np.exp(rng.uniform(*np.log(ZOOM))))
     side = min(round(PATCH_PX / zoom), *tile.image.shape[:2])
@@ -125,7 +127,7 @@ def _shares(mask: np.ndarray, other: Layer, objects: bool) -> bool:
 
 
 def lesson(
-    tile: Tile, concept: str, vocabulary: Vocabulary, rng: np.random.Generator
+    tile: LayeredTile, concept: str, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> Lesson | None:
     """A patch of a tile around a concept, with right and wrong regions; None if nothing shows."""
     image, layers = cut(tile, concept, rng)

@@ -10,7 +10,7 @@ import numpy as np
 from filters.clip import counterfactuals
 from filters.clip.embedded import EmbeddedClip
 from filters.training.clip.lessons import ABSENT_BELOW, MIN_REGION_PX
-from filters.training.clip.tiles import Tile
+from filters.training.clip.tiles import LayeredTile
 from filters.training.clip.vocabulary import Vocabulary
 
 
@@ -25,7 +25,7 @@ def auroc(right: Sequence[float], wrong: Sequence[float]) -> float:
 
 
 def measure(
-    clip: EmbeddedClip, tiles: Sequence[Tile], vocabulary: Vocabulary
+    clip: EmbeddedClip, tiles: Sequence[LayeredTile], vocabulary: Vocabulary
 ) -> Mapping[str, float]:
     """AUROC of phrases (right against wrong on one mask) and of places, over whole tiles.
 

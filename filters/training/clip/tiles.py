@@ -70,7 +70,7 @@ class Layer:
 
 
 @dataclasses.dataclass(frozen=True)
-class Tile:
+class LayeredTile:
     """A picture and what is known of it.
 
     Attributes:
@@ -87,7 +87,7 @@ class Tile:
     layers: tuple[Layer, ...]
 
 
-def real_tiles(folder: Path, leave_out: Sequence[str] = ()) -> Iterator[Tile]:
+def real_tiles(folder: Path, leave_out: Sequence[str] = ()) -> Iterator[LayeredTile]:
     """Tiles of a folder with an `index.jsonl`, in its order.
 
     Args:
@@ -118,10 +118,12 @@ def real_tiles(folder: Path, leave_out: Sequence[str] = ()) -> Iterator[Tile]:
         if tissue is not None:
             layers.append(Layer(known_as(tissue), np.ones(image.shape[:2], np.uint8), False, False))
         layers += derived(np.ascontiguousarray(image), layers, row)
-        yield small(Tile(row["id"], kept_apart(row), np.ascontiguousarray(image), tuple(layers)))
+        yield small(
+            LayeredTile(row["id"], kept_apart(row), np.ascontiguousarray(image), tuple(layers))
+        )
 
 
-def phantom_tiles(count: int, seed: int, side_px: int = 320) -> Iterator[Tile]:
+def phantom_tiles(count: int, seed: int, side_px: int = 320) -> Iterator[LayeredTile]:
     """Phantoms of every organ in turn, at the scales of scanners, a sixth in other stains."""
     for i in range(count):
         rng = np.random.default_rng([seed, i])
@@ -140,7 +142,7 @@ def phantom_tiles(count: int, seed: int, side_px: int = 320) -> Iterator[Tile]:
         if empty.mean() > 0.01:
             layers.append(Layer(BACKGROUND, empty, False, False))
         name = f"phantom/{seed}-{i}"
-        yield Tile(name, i % KEPT_EVERY == 0, phantom.image, tuple(layers))
+        yield LayeredTile(name, i % KEPT_EVERY == 0, phantom.image, tuple(layers))
 
 
 def derived(image: np.ndarray, layers: Sequence[Layer], row: Mapping[str, Any]) -> list[Layer]:
@@ -167,7 +169,7 @@ def derived(image: np.ndarray, layers: Sequence[Layer], row: Mapping[str, Any]) 
     return out
 
 
-def small(tile: Tile) -> Tile:
+def small(tile: LayeredTile) -> LayeredTile:
     """The tile as the model sees it: at most `LONG_SIDE_PX` long."""
     height, width = tile.image.shape[:2]
     scale = LONG_SIDE_PX / max(height, width)

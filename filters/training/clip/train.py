@@ -22,7 +22,7 @@ from filters.clip.embedded import to_tensor
 from filters.clip.network import SmallClip
 from filters.training.clip.augment import augment
 from filters.training.clip.lessons import Lesson, lesson, stack
-from filters.training.clip.tiles import Tile
+from filters.training.clip.tiles import LayeredTile
 from filters.training.clip.vocabulary import Vocabulary
 
 
@@ -51,9 +51,9 @@ class Schedule:
 class Draw:
     """Draws lessons: concepts evenly (by the root of their number of tiles), then a tile."""
 
-    def __init__(self, tiles: Sequence[Tile], vocabulary: Vocabulary) -> None:
+    def __init__(self, tiles: Sequence[LayeredTile], vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._by_concept: dict[str, list[Tile]] = {}
+        self._by_concept: dict[str, list[LayeredTile]] = {}
         for tile in tiles:
             for concept in sorted({layer.concept for layer in tile.layers}):
                 self._by_concept.setdefault(concept, []).append(tile)
@@ -127,8 +127,8 @@ def loss(regions: Tensor, texts: Tensor, labels: Tensor, scale: Tensor, bias: Te
 
 
 def train(
-    real: Sequence[Tile],
-    phantoms: Sequence[Tile],
+    real: Sequence[LayeredTile],
+    phantoms: Sequence[LayeredTile],
     vocabulary: Vocabulary,
     schedule: Schedule,
     report: Callable[[int, float, SmallClip], None],

@@ -8,7 +8,7 @@ import numpy as np
 
 from segmenters.regions.outputs import CLASSES, MAPS
 from segmenters.training import augment, targets, views
-from segmenters.training.data import Tile
+from segmenters.training.data import TrainingTile
 
 MOSAIC_SHARE = 0.35
 # Bits of the classes, and every crop's six arrays: image uint8 (s, s, 3); allowed bool
@@ -18,7 +18,7 @@ _BITS = (1 << np.arange(len(CLASSES), dtype=np.uint16))[:, None, None]
 Crop = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def view(tile: Tile, size: int, looks: views.Looks, rng: np.random.Generator) -> Crop:
+def view(tile: TrainingTile, size: int, looks: views.Looks, rng: np.random.Generator) -> Crop:
     """A random view of a tile with its targets.
 
     Args:
@@ -75,7 +75,7 @@ def mosaic(draw: Callable[[], Crop], size: int, rng: np.random.Generator) -> Cro
 
 
 def crop(
-    draw_tile: Callable[[], Tile], size: int, looks: views.Looks, rng: np.random.Generator
+    draw_tile: Callable[[], TrainingTile], size: int, looks: views.Looks, rng: np.random.Generator
 ) -> Crop:
     """A crop from one tile or from four, see `view`.
 

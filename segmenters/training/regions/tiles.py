@@ -11,7 +11,7 @@ import numpy as np
 from miner.demo import render
 from segmenters.regions import outputs
 from segmenters.regions.outputs import CLASSES, KINDS
-from segmenters.training.data import ASSUMED_MPP, KIND_OF_CODE, Tile
+from segmenters.training.data import ASSUMED_MPP, KIND_OF_CODE, TrainingTile
 from segmenters.training.regions.rows import Row
 from segmenters.training.views import clear
 
@@ -127,7 +127,7 @@ def _kinds_of(
     return kinds
 
 
-def read(row: Row) -> Tile | None:
+def read(row: Row) -> TrainingTile | None:
     """One tile near the scale of the network, or None where it teaches nothing.
 
     Its maps: `allowed`, see `allowed_of`; `gland`, labels; `known gland`, 1 where that is known;
@@ -174,7 +174,7 @@ def read(row: Row) -> Tile | None:
         }
         factor /= shrink
     one = "one tissue" if row.source == "crc_tissue" else None
-    return Tile(row.id, row.source, image, factor, labels, one)
+    return TrainingTile(row.id, row.source, image, factor, labels, one)
 
 
 def _glands_of(
@@ -203,7 +203,7 @@ def _glands_of(
     return {"gland": gland, "known gland": known, "lumen": lumen}
 
 
-def phantom(seed: int) -> Tile:
+def phantom(seed: int) -> TrainingTile:
     """One phantom, with the maps of `read`.
 
     Args:
@@ -233,15 +233,15 @@ def phantom(seed: int) -> Tile:
         "malignant": np.zeros(shape, np.uint8),
         "kinds": _kinds_of(drawn.labels, shape),
     }
-    return Tile(f"phantom/{seed}", "phantom", drawn.image, mpp / outputs.MPP, labels)
+    return TrainingTile(f"phantom/{seed}", "phantom", drawn.image, mpp / outputs.MPP, labels)
 
 
-def phantoms() -> list[Tile]:
+def phantoms() -> list[TrainingTile]:
     """The phantoms the network is trained on: H&E alone."""
     return [phantom(PHANTOM_SEED + i) for i in range(PHANTOMS)]
 
 
-def without(tile: Tile, *maps: str) -> Tile:
+def without(tile: TrainingTile, *maps: str) -> TrainingTile:
     """The tile with some of its maps unknown."""
     labels = dict(tile.labels)
     for name in maps:

@@ -23,7 +23,7 @@ from torch.nn import functional
 from segmenters.regions import outputs, weights
 from segmenters.regions.model import STAGES, Encoder, RegionNet
 from segmenters.training import styles, targets, views
-from segmenters.training.data import Tile
+from segmenters.training.data import TrainingTile
 from segmenters.training.regions import crops, rows, tiles
 from segmenters.training.train import rate
 
@@ -158,7 +158,7 @@ def loss_of(
 class Sampler:
     """Draws crops, source by source in their shares."""
 
-    def __init__(self, found: Sequence[Tile], seed: int, looks: views.Looks) -> None:
+    def __init__(self, found: Sequence[TrainingTile], seed: int, looks: views.Looks) -> None:
         """Sort the tiles.
 
         Args:
@@ -167,7 +167,7 @@ class Sampler:
             looks: colours that crops are changed between.
         """
         self.rng, self.looks = np.random.default_rng(seed), looks
-        self.tiles: dict[str, dict[str, list[Tile]]] = {}
+        self.tiles: dict[str, dict[str, list[TrainingTile]]] = {}
         for tile in found:
             # Of a source in turn what holds the same: rare tissues are not drowned.
             holds = f"{np.bitwise_or.reduce(_single(tile.labels['allowed']))}"
@@ -175,13 +175,13 @@ class Sampler:
         self.sources = [source for source in SHARES if source in self.tiles]
         shares = np.array([SHARES[source] for source in self.sources])
         self.shares = shares / shares.sum()
-        self.within: dict[str, tuple[list[list[Tile]], np.ndarray]] = {}
+        self.within: dict[str, tuple[list[list[TrainingTile]], np.ndarray]] = {}
         for source, groups in self.tiles.items():
             lists = [groups[key] for key in sorted(groups)]
             size = np.sqrt([len(group) for group in lists])
             self.within[source] = (lists, size / size.sum())
 
-    def tile(self) -> Tile:
+    def tile(self) -> TrainingTile:
         """A tile of a set drawn by the shares."""
         source = self.sources[self.rng.choice(len(self.sources), p=self.shares)]
         lists, shares = self.within[source]
@@ -208,7 +208,7 @@ def _single(allowed: np.ndarray) -> np.ndarray:
     return values[(values & (values - 1)) == 0].astype(np.int64)
 
 
-def looks_of(found: Sequence[Tile]) -> views.Looks:
+def looks_of(found: Sequence[TrainingTile]) -> views.Looks:
     """Colours of the tiles, and those of other sets to take on."""
     own = styles.of_tiles([tile for tile in found if tile.source != "phantom"])
     others: dict[str, list[styles.Style]] = {}
