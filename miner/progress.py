@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
+import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -86,9 +89,52 @@ class Bar:
         self.progress.update(self.task, note="verdicts, duplicates, shards, report")
 
 
+class Log:
+    """Passes on what happens, and adds a line of JSON a unit to a file.
+
+    Args:
+        progress: told about everything.
+        file: open for text.
+    """
+
+    def __init__(self, progress: Bar | Lines | Log, file: IO[str]):
+        self.progress, self.file = progress, file
+
+    def start(self, units: int, captions: int, done_units: int, done_captions: int) -> None:
+        """Begin counting."""
+        self.progress.start(units, captions, done_units, done_captions)
+
+    def unit(self, mark: dict[str, Any]) -> None:
+        """Write the unit's line: when, which, rows by status, masks, seconds by stage."""
+        line = {
+            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+            "unit": mark["unit_id"],
+            "rows": mark["tables"]["samples"]["rows"],
+            "status": mark["status"],
+            "masks": mark["masks"],
+            "accepted": mark["accepted"],
+            "seconds": {stage: round(s, 3) for stage, s in mark["seconds"].items()},
+        }
+        self.file.write(json.dumps(line) + "\n")
+        self.file.flush()
+        self.progress.unit(mark)
+
+    def note(self, text: str) -> None:
+        """Report anything else."""
+        self.progress.note(text)
+
+    def barrier(self) -> None:
+        """Report the barrier."""
+        self.progress.barrier()
+
+
 @contextlib.contextmanager
-def reporting(console: Console) -> Iterator[Bar | Lines]:
-    """A bar where `console` is a terminal, lines otherwise."""
+def reporting(console: Console, log: Path | None = None) -> Iterator[Bar | Lines | Log]:
+    """A bar where `console` is a terminal, lines otherwise; `log` gets a line of JSON a unit."""
+    if log is not None:
+        with reporting(console) as progress, open(log, "a", encoding="utf-8") as file:
+            yield Log(progress, file)
+        return
     if not console.is_terminal:
         yield Lines()
         return

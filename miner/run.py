@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any, Protocol
 
-from miner import isolation
+from miner import estimate, isolation
 from miner.barrier.finish import finish, is_finished
 from miner.barrier.protect import prepare
 from miner.barrier.swap import finish_swap
@@ -29,7 +29,9 @@ from miner.corpora.config import corpus_name
 from miner.corpora.plan import Plan, UnitRef, load_rows, make_plan
 from miner.corpora.rows import sample_id
 from miner.crew import Crew
+from miner.timing import Times
 from miner.version import __version__
+from miner.work import TOLD
 from shards.sides import side_files
 
 PACKAGES = (
@@ -107,7 +109,9 @@ def run(
     files = contents(config)
     _check_folder(store)
     with lease.held(store, takeover, progress.note) as mine:
-        return _run(store, config, files, Heard(progress, mine), use_ray, retry_isolated)
+        return _run(
+            store, config, files, Heard(progress, mine, config, store), use_ray, retry_isolated
+        )
 
 
 def _run(
@@ -198,7 +202,7 @@ def _mine(
     for mark in crew.units(pending, left, leave_out, progress.note):
         leave_out.rows += mark["tables"]["samples"]["rows"]
         progress.unit(mark)
-        new[mark["unit_id"]] = mark
+        new[mark["unit_id"]] = {key: mark[key] for key in mark.keys() - TOLD}
         if len(new) >= MARKS_TOGETHER:
             keep_marks(store, new)
             new.clear()
@@ -214,11 +218,16 @@ class Heard:
     Args:
         progress: told about everything.
         mine: the lease of OUT.
+        config: of the run.
+        store: OUT.
     """
 
-    def __init__(self, progress: Progress, mine: lease.Lease):
+    def __init__(self, progress: Progress, mine: lease.Lease, config: Config, store: Store):
         self.progress = progress
+        self.store = store
         self.mine = mine
+        self.config = config
+        self.times = Times()
 
     def start(self, units: int, captions: int, done_units: int, done_captions: int) -> None:
         """The plan is made."""
@@ -230,6 +239,7 @@ class Heard:
         """A unit is committed; raises `Refused` when OUT is somebody else's by now."""
         self.mine.check()
         self.progress.unit(mark)
+        self.times.add(mark)
         self.done += mark["tables"]["samples"]["rows"]
         rate = self.done / max(time.monotonic() - self.began, 1e-9)
         left_s = max(self.left - self.done, 0) / rate
@@ -243,6 +253,12 @@ class Heard:
         """All units are committed; raises `Refused` when OUT is somebody else's by now."""
         self.mine.check()
         self.mine.tell(rate=0, at="verdicts, duplicates, shards, report")
+        for line in self.times.lines(self.config):
+            self.progress.note(line)
+        if self.times.rows and self.store.exists(estimate.FILE):
+            made = self.store.read_json(estimate.FILE)
+            self.progress.note(estimate.said(made, self.times.total_s, self.times.rows))
+        self.times = Times()
         self.progress.barrier()
 
 

@@ -19,6 +19,7 @@ import ray
 
 from miner import interrupts
 from miner.cluster.head import Head, check_address
+from miner.cluster.metrics import Metrics
 from miner.cluster.pool import Pool, post
 from miner.cluster.room import lacking, sizes
 from miner.cluster.spread import Spread
@@ -119,4 +120,9 @@ def run_units(
     pools = [Pool(need, names, post(config, need, names)) for need, names in groups(config)]
     in_flight = config.runner.in_flight
     with Head(ray.get_runtime_context().gcs_address) as head:
-        yield from Spread(pools, refs, left, workers, in_flight, leave_out, say, head.check)
+        spread = Spread(pools, refs, left, workers, in_flight, leave_out, say, head.check)
+        metrics = Metrics()
+        for mark in spread:
+            metrics.unit(mark)
+            metrics.state(*spread.state())
+            yield mark

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
@@ -19,6 +21,7 @@ from miner.core.unit import Stage, Unit
 from miner.corpora.plan import UnitRef, load_unit
 
 READ, COMMIT = "read", "commit"  # before and after the stages
+TOLD = frozenset({"accepted", "status", "seconds"})  # of a mark, by workers, and stored nowhere
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,16 +31,24 @@ class Reported:
     Attributes:
         counts: what they counted: texts, calls, faults.
         missing: what took no part, and how to get it.
+        seconds: by stage.
     """
 
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
     missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def took(self, stage: str, began: float) -> Reported:
+        """With the time since `began`, of `time.monotonic`, counted for a stage."""
+        seconds = self.seconds.get(stage, 0.0) + time.monotonic() - began
+        return dataclasses.replace(self, seconds={**self.seconds, stage: seconds})
 
     def plus(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Reported:
         """With what a stage's summary gained over a unit."""
         old = before.get("counts", {})
         gained = {k: n - old.get(k, 0) for k, n in after.get("counts", {}).items()}
-        return Reported({**self.counts, **gained}, {**self.missing, **after.get("missing", {})})
+        missing = {**self.missing, **after.get("missing", {})}
+        return dataclasses.replace(self, counts={**self.counts, **gained}, missing=missing)
 
 
 Passed = tuple[Unit, Reported]
@@ -107,16 +118,18 @@ class Worker:
             Refused: a stage could not be built.
         """
         if passed is None:
-            unit, said = self.read(ref, only), Reported()
+            began = time.monotonic()
+            unit = self.read(ref, only)
+            said = Reported().took(READ, began)
         else:
             unit, said = passed
             unit = unit if only is None else part(unit, only)
         self.tell("rows", _rows(unit))
         for name, stage in zip(self.names, self.load(), strict=True):
             self.tell("stage", name)
-            before = stage.summary()
+            before, began = stage.summary(), time.monotonic()
             unit = stage(unit)
-            said = said.plus(before, stage.summary())
+            said = said.plus(before, stage.summary()).took(name, began)
         return unit, said
 
     def read(self, ref: UnitRef, only: Set[int] | None = None) -> Unit:
@@ -128,14 +141,22 @@ class Worker:
         """Store a unit that went through all stages.
 
         Returns:
-            The mark of `miner.commits.commit` with `accepted`, how many masks would be kept if
-            this unit were all (the barrier decides for good).
+            The mark of `miner.commits.commit` with what is only told: `accepted`, how many masks
+            would be kept if this unit were all (the barrier decides for good); `status`, rows by
+            their status so far; `seconds` by stage.
         """
         self.tell("stage", COMMIT)
+        began = time.monotonic()
         unit, said = done
         mark = commit(self.store, ref.unit_id, unit, said.counts, said.missing, ref.run)
         verdicts = decide(unit.candidates, self.config.filters)
-        return {**mark, "accepted": pc.sum(verdicts["keep"]).as_py() or 0}
+        status = collections.Counter(unit.samples["status"].to_pylist())
+        return {
+            **mark,
+            "accepted": pc.sum(verdicts["keep"]).as_py() or 0,
+            "status": {name or "asked": n for name, n in sorted(status.items(), key=str)},
+            "seconds": said.took(COMMIT, began).seconds,
+        }
 
 
 def part(unit: Unit, rows: Set[int]) -> Unit:
@@ -167,11 +188,14 @@ def joined(parts: Sequence[Passed], rows: Sequence[int]) -> Passed:
     )
     counts: dict[str, int] = {}
     missing: dict[str, str] = {}
+    seconds: dict[str, float] = {}
     for _, said in parts:
         missing |= said.missing
         for name, n in said.counts.items():
             counts[name] = counts.get(name, 0) + n
-    return unit, Reported(counts, missing)
+        for name, s in said.seconds.items():
+            seconds[name] = seconds.get(name, 0.0) + s
+    return unit, Reported(counts, missing, seconds)
 
 
 def _sorted(table: pa.Table, column: str, order: Sequence[Any]) -> pa.Table:

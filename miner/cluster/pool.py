@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
+import itertools
 import os
 import socket
 import time
@@ -105,7 +105,9 @@ def post(config: Config, resources: Resources, names: tuple[Name, ...]) -> Calla
         max_task_retries=0,
         concurrency_groups={"health": 1},
     )
-    return functools.partial(remote(Post).remote, config, names)
+    made = remote(Post)
+    numbers = itertools.count(1)
+    return lambda: made.options(name=f"{'+'.join(names)} {next(numbers)}").remote(config, names)
 
 
 class Pool:

@@ -97,6 +97,11 @@ class Spread:
                     for actor in list(pool.actors):
                         pool.end(actor)
 
+    def state(self) -> tuple[int, int, dict[str, tuple[int, int]]]:
+        """Units left, units underway, and by stages the actors that are up and that wait."""
+        actors = {"+".join(p.names): (len(p.up), len(p.waiting)) for p in self.pools}
+        return self.left, self._underway(), actors
+
     def _underway(self) -> int:
         return len(self.asked) + sum(map(len, self.ready))
 

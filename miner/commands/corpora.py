@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from miner.commands import ConfigFile, Corpora, Sets
+
+if TYPE_CHECKING:
+    from miner.config import Config
+    from miner.core.terminal import Terminal
+    from miner.corpora.plan import Plan
 
 
 def plan(
@@ -14,8 +19,11 @@ def plan(
     out: Annotated[str | None, typer.Option(help="output folder or URL")] = None,
     corpus: Corpora = None,
     set_: Sets = None,
+    estimate: Annotated[
+        int, typer.Option(min=0, help="mine so many units for nothing and say what all will cost")
+    ] = 0,
 ) -> None:
-    """Plan the work units of a run, without running them."""
+    """Plan the work units of a run, without running them; with --estimate, what they will cost."""
     from rich.table import Table
 
     from miner.core.store import Store
@@ -34,6 +42,43 @@ def plan(
     console.print(table)
     for problem in made.problems:
         console.print(f"problem: {problem}", soft_wrap=True)
+    if estimate:
+        _estimate(settings, made, estimate, console)
+
+
+def _estimate(settings: Config, made: Plan, units: int, console: Terminal) -> None:
+    """Print what the run will cost, and store it beside the plan."""
+    import dataclasses
+    import os
+
+    from rich.table import Table
+
+    from miner.core.store import Store
+    from miner.core.threads import environment
+
+    os.environ.update(environment(settings.runner.threads))  # before numpy and torch load
+    from miner.estimate import CONFIDENCE, FILE, estimate
+
+    found = estimate(settings, made, units)
+    rows = sum(made.rows.values())
+    amounts = {name: dataclasses.asdict(amount) for name, amount in found.items()}
+    Store(settings.out).write_json(FILE, {"rows": rows, "units": units, **amounts})
+    words = {
+        "hours": ("hours, as this machine's cores and devices go", 1.0),
+        "gpu_hours": ("GPU hours reserved", 1.0),
+        "seconds": ("hours of work, all workers together", 1 / 3600),
+        "bytes": ("GB of units", 1e-9),
+        "tokens_in": ("millions of tokens asked", 1e-6),
+        "tokens_out": ("millions of tokens answered", 1e-6),
+    }
+    title = f"{rows:,} captions, from {units} units; without the barrier"
+    table = Table("what", "estimate", f"{CONFIDENCE:.0%} interval", title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, (what, factor) in words.items():
+        amount = found[name].times(factor)
+        table.add_row(what, f"{amount.middle:.3g}", f"{amount.low:.3g}-{amount.high:.3g}")
+    console.print(table)
 
 
 def inspect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,9 @@ def run(
     takeover: Annotated[
         bool, typer.Option("--takeover", help="take OUT from another run that is at work in it")
     ] = False,
+    log: Annotated[
+        Path | None, typer.Option(help="add a line of JSON per unit to this file: seconds, rows")
+    ] = None,
 ) -> None:
     """Mine corpora into shards; run again to resume."""
     import os
@@ -47,7 +51,7 @@ def run(
         from miner.run import run as mine
 
     try:
-        with once(), reporting(Terminal(stderr=True)) as progress:
+        with once(), reporting(Terminal(stderr=True), log) as progress:
             outcome = mine(settings, progress, ray, retry_isolated, takeover)
     except KeyboardInterrupt:
         say(LINE, err=True)

@@ -15,7 +15,13 @@ from pathlib import Path
 
 import psutil
 
-AGENTS = ("dashboard-agent-grpc", "metrics-export", "runtime-env-agent")
+AGENTS = (
+    "dashboard-agent-grpc",
+    "dashboard-agent-listen",
+    "metrics-export",
+    "runtime-env-agent",
+)
+STARTS = 3
 RAY = Path(sys.executable).parent / "ray"
 
 
@@ -47,7 +53,13 @@ class Nodes:
         self.head: subprocess.Popen[bytes] | None = None
 
     def start(self, cpus: int, *options: str) -> subprocess.Popen[bytes]:
-        """The head, or another node."""
+        """The head, or another node; on a busy machine Ray gives up at first."""
+        for _ in range(STARTS - 1):
+            with contextlib.suppress(RuntimeError):
+                return self._start(cpus, *options)
+        return self._start(cpus, *options)
+
+    def _start(self, cpus: int, *options: str) -> subprocess.Popen[bytes]:
         where = ["--head", f"--port={self.address.rsplit(':')[-1]}", "--include-dashboard=false"]
         first = self.head is None
         if not first:
@@ -55,8 +67,7 @@ class Nodes:
         process = subprocess.Popen(
             [
                 *(RAY, "start", *where, f"--num-cpus={cpus}", "--disable-usage-stats", "--block"),
-                *("--object-store-memory=200000000", "--dashboard-agent-listen-port=0"),
-                *("--min-worker-port=0", "--max-worker-port=0"),
+                *("--object-store-memory=200000000", "--min-worker-port=0", "--max-worker-port=0"),
                 # Else the raylet waits for the agents' own, and on a busy machine not for long.
                 *(
                     f"--dashboard-agent-grpc-port={free_port()}",
@@ -78,7 +89,9 @@ class Nodes:
             if self.raylet(process) and (not first or self._answers()):
                 return process
             time.sleep(0.2)
-        raise RuntimeError(f"ray start: exit {process.poll()}")
+        code = process.poll()
+        self.kill(process)
+        raise RuntimeError(f"ray start: exit {code}")
 
     def _answers(self) -> bool:
         host, port = self.address.split(":")

@@ -1,0 +1,46 @@
+"""What Prometheus and Grafana see of a run, through Ray (`ray_histomine_…`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray.util.metrics import Counter, Gauge, Histogram
+
+SECONDS = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0]
+
+
+class Metrics:
+    """Counts what the driver hears."""
+
+    def __init__(self) -> None:
+        self._units = Counter("histomine_units", "committed units")
+        self._rows = Counter("histomine_rows", "captions of committed units", ("status",))
+        self._stages = Histogram(
+            "histomine_stage_seconds", "of a unit in a stage", SECONDS, ("stage",)
+        )
+        self._left = Gauge("histomine_units_left", "units that are not committed")
+        self._underway = Gauge("histomine_units_underway", "units that are worked on or wait")
+        self._actors = Gauge("histomine_actors", "actors by their stages", ("stages", "state"))
+
+    def unit(self, mark: Mapping[str, Any]) -> None:
+        """A unit is committed."""
+        self._units.inc()
+        for status, n in mark["status"].items():
+            self._rows.inc(n, {"status": status})
+        for stage, seconds in mark["seconds"].items():
+            self._stages.observe(seconds, {"stage": stage})
+
+    def state(self, left: int, underway: int, actors: Mapping[str, tuple[int, int]]) -> None:
+        """How it stands.
+
+        Args:
+            left: units that are not committed.
+            underway: units that are worked on or wait.
+            actors: by stages, those that are up and those that wait for room.
+        """
+        self._left.set(left)
+        self._underway.set(underway)
+        for stages, (up, waiting) in actors.items():
+            self._actors.set(up, {"stages": stages, "state": "up"})
+            self._actors.set(waiting, {"stages": stages, "state": "waiting"})

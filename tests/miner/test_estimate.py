@@ -1,0 +1,69 @@
+"""What a run will cost: from a sample to all, with an interval that holds as often as it says."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from miner.cli import app
+from miner.corpora.plan import UnitRef
+from miner.estimate import CONFIDENCE, said, spread, total_of
+from tests.bench.memory import write_pairs
+
+
+def test_equal_units_leave_no_doubt():
+    amount = total_of([2.0, 4.0, 2.0], [10, 20, 10], 1000, 60)
+    assert (amount.low, amount.middle, amount.high) == pytest.approx((200, 200, 200))
+
+
+def test_all_units_leave_no_doubt_however_they_differ():
+    amount = total_of([1.0, 5.0, 3.0], [10, 10, 10], 30, 3)
+    assert (amount.low, amount.middle, amount.high) == pytest.approx((9, 9, 9))
+
+
+def test_the_interval_holds_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    rows = rng.integers(20, 40, 500)
+    seconds = rows * rng.gamma(4, 0.25, 500)
+    held = 0
+    for _ in range(400):
+        at = rng.choice(500, 12, replace=False)
+        amount = total_of(seconds[at].tolist(), rows[at].tolist(), int(rows.sum()), 500)
+        held += amount.low <= seconds.sum() <= amount.high
+    assert CONFIDENCE - 0.06 < held / 400 < CONFIDENCE + 0.05
+
+
+def test_a_sample_has_units_of_all_corpora():
+    refs = [
+        UnitRef(f"{c}-{i}", c, i, 5) for c, n in (("a", 30), ("b", 60), ("c", 10)) for i in range(n)
+    ]
+    found = spread(refs, 10, 1)
+    assert [sum(ref.corpus == c for ref in found) for c in "abc"] == [3, 6, 1]
+    assert len({ref.unit_id for ref in found}) == 10
+    assert spread(refs[:3], 3, 7) == refs[:3]
+
+
+def test_the_line_holds_the_estimate_against_what_it_took():
+    made = {"rows": 200, "seconds": {"low": 80.0, "middle": 100.0, "high": 120.0}}
+    line = said(made, 55.0, 100)
+    assert line == "0.55 s of work a caption; estimated were 0.50 (0.40-0.60)"
+
+
+@pytest.mark.whole
+def test_the_command_mines_a_sample_and_leaves_no_unit(tmp_path):
+    write_pairs(tmp_path / "pairs", 6)
+    words = ["plan", "quickstart.yaml", "--corpus", f"pairs={tmp_path / 'pairs'}"]
+    words += ["--out", str(tmp_path / "out"), "--set", "runner.unit_rows=1", "--estimate", "3"]
+    words += ["--set", "runner.resources.segment.num_gpus=1", "--set", "runner.workers=2"]
+    done = CliRunner().invoke(app, words, env={"COLUMNS": "120"})
+    assert done.exit_code == 0, done.output
+    for word in ("6 captions, from 3 units", "GPU hours reserved", "GB of units"):
+        assert word in done.output
+    found = json.loads((tmp_path / "out/plan/estimate.json").read_text())
+    for name in ("hours", "gpu_hours", "seconds", "bytes"):
+        assert 0 <= found[name]["low"] <= found[name]["middle"] <= found[name]["high"]
+        assert found[name]["middle"] > 0
+    assert found["gpu_hours"]["middle"] == pytest.approx(2 * found["hours"]["middle"])
+    assert found["tokens_in"]["middle"] == 0
+    assert not (tmp_path / "out/units").exists()

@@ -1,0 +1,70 @@
+"""Where the time went, which stage is the bottleneck, and a line of JSON a unit."""
+
+import io
+import json
+
+import pytest
+
+from miner.load_config import check_config
+from miner.progress import Lines, Log
+from miner.timing import Times
+
+SECONDS = {"read": 1.0, "extract": 1.0, "segment": 40.0, "score": 20.0, "embed": 1.0, "commit": 1.0}
+MARK = {
+    "unit_id": "c-000000",
+    "tables": {"samples": {"rows": 10}},
+    "masks": 7,
+    "accepted": 5,
+    "status": {"asked": 8, "no_entity": 2},
+    "seconds": SECONDS,
+}
+
+
+def lines(**runner):
+    config = check_config({"corpora": [{"kind": "pairs", "path": "x"}], "runner": runner}, "test")
+    times = Times()
+    for _ in range(4):
+        times.add(MARK)
+    return times.lines(config)
+
+
+def test_shares_of_the_stages():
+    (line,) = lines()
+    assert line == (
+        "256 s of work for 40 captions: read 2%, extract 2%, segment 62%, score 31%, embed 2%, "
+        "commit 2%"
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        # 160 s of segment; 8 s before it, 88 s after it
+        ({"segment": {"num_gpus": 1}}, "segment takes longest: 1 of extract and 5 of score, embed "
+         "keep up with 8 actors of it"),
+        ({"segment": {"num_gpus": 1, "workers": 2}}, "segment takes longest: 1 of extract and 2 of "
+         "score, embed keep up with 2 actors of it"),
+        ({"segment": {"num_gpus": 1, "workers": 40}}, "score, embed takes longest: 1 of extract "
+         "and 15 of segment keep up with 8 actors of it"),
+    ],
+)  # fmt: skip
+def test_the_bottleneck_and_what_balances_it(own, said):
+    assert lines(resources=own)[1] == said
+
+
+def test_nothing_is_said_where_nothing_was_done():
+    config = check_config({"corpora": [{"kind": "pairs", "path": "x"}]}, "test")
+    assert Times().lines(config) == []
+
+
+def test_a_line_of_json_a_unit():
+    file = io.StringIO()
+    log = Log(Lines(), file)
+    log.start(3, 30, 0, 0)
+    log.unit(MARK)
+    log.unit({**MARK, "unit_id": "c-000001"})
+    first, second = (json.loads(line) for line in file.getvalue().splitlines())
+    assert second["unit"] == "c-000001"
+    assert first["status"] == {"asked": 8, "no_entity": 2}
+    assert first["seconds"]["segment"] == 40.0
+    assert first.keys() == {"time", "unit", "rows", "status", "masks", "accepted", "seconds"}
