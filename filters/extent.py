@@ -173,11 +173,11 @@ def load_extent(path: str | os.PathLike[str] = "embedded") -> Extent:
             whole=decision_of(data["whole"], f"filters.extent: {file}"),
             counts=Counts(
                 tuple(counts["features"]),
-                *(np.array(counts[n], float) for n in ("mean", "scale", "center", "spread")),
-                {
+                intervals={
                     n: Interval(float(i["low"]), float(i["high"]), int(i["count"]))
                     for n, i in counts["intervals"].items()
                 },
+                **{n: np.array(counts[n], float) for n in ("mean", "scale", "center", "spread")},
             ),
             sources=tuple(data["sources"]),
         )  # fmt: skip

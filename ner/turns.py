@@ -313,7 +313,7 @@ class _Option(NamedTuple):
 
 def _options(question: str) -> list[_Option]:
     """Options of a choice; none where fewer than two letters in their order introduce one."""
-    marks = []
+    marks: list[re.Match[str]] = []
     for found in _OPTION.finditer(question):
         if not marks or found.group(1) > marks[-1].group(1):
             marks.append(found)

@@ -184,10 +184,10 @@ def _pictures(place: Path) -> Iterator[tuple[str, bytes | np.ndarray]]:
                     assert opened is not None  # of a regular file
                     yield f"{place.name}/{member.name}", opened.read()
             end = tar.offset
-        with place.open("rb") as file:
+        with place.open("rb") as raw:
             # A damaged header ends the reading as if the tar ended there.
-            file.seek(end)
-            while block := file.read(1 << 20):
+            raw.seek(end)
+            while block := raw.read(1 << 20):
                 if block.strip(b"\0"):
                     raise ValueError(f"{place.name}: from byte {end} on this is no tar")
     elif place.suffix == ".parquet":

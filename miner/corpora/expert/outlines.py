@@ -43,7 +43,7 @@ def drawn(
             continue
         faults["crossing_outlines"] += crosses(points)
         patch = np.zeros((end[1] - corner[1], end[0] - corner[0]), np.uint8)
-        cv2.fillPoly(patch, [np.round(points - corner).astype(np.int32)], 1)
+        cv2.fillPoly(patch, [np.round(points - corner).astype(np.int32)], (1,))
         place = labels[corner[1] : end[1], corner[0] : end[0]]
         inside = patch > 0
         free = inside & (place == 0)
