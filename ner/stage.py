@@ -11,9 +11,13 @@ from miner.core.unit import FACT, MENTION, Stage, Unit
 from ner.config import NerConfig
 from ner.extractor import Extractor, FoundInText, default
 from ner.mentions import Fact, Mention
+from ner.panels import letters_at, parts
 from ner.turns import ASKING, QUESTION, Said, plain_lead, settle
 
-_ORDER = ("finding", "scale", "specimen", "vague", "uncertain", "negated", QUESTION)
+# Mentions and facts of a row, and its notes.
+_Named = tuple[list[Mention], list[Fact], list[str]]
+PANEL = "panel"  # reason of a mention in a compound figure, of whose panel nothing is known
+_ORDER = ("finding", "scale", "specimen", "vague", PANEL, "uncertain", "negated", QUESTION)
 
 
 class ExtractMentions(Stage):
@@ -31,7 +35,8 @@ class ExtractMentions(Stage):
     """
 
     requires: ClassVar[Mapping[str, Sequence[str]]] = {
-        "samples": ("caption", "turns", "told", "notes", "status", "reason")
+        "samples": ("image_id", "caption", "turns", "told", "notes", "status", "reason"),
+        "images": ("image_id", "panels"),
     }
     adds: ClassVar[Mapping[str, Sequence[str]]] = {
         "samples": ("mentions", "facts", "notes", "status", "reason")
@@ -43,7 +48,7 @@ class ExtractMentions(Stage):
     def __call__(self, unit: Unit) -> Unit:
         """Return the unit with its mentions; rows with nothing to ground get a status."""
         samples = unit.samples
-        names = ("caption", "turns", "told", "notes", "status", "reason")
+        names = ("image_id", "caption", "turns", "told", "notes", "status", "reason")
         said = samples.select(names).to_pylist()
         texts: list[str] = []
         slices = []
@@ -52,7 +57,11 @@ class ExtractMentions(Stage):
             texts += _texts(row)
             slices.append(slice(begin, len(texts)))
         found = self._extractor(texts)
-        rows = [_row(row, found[part]) for row, part in zip(said, slices, strict=True)]
+        panels = _letters(unit.images)
+        rows = [
+            _bound(row, _row(row, found[part]), panels.get(row["image_id"], frozenset()))
+            for row, part in zip(said, slices, strict=True)
+        ]
         status, reasons = [], []
         for (mentions, _, _), row in zip(rows, said, strict=True):
             state, why = row["status"], row["reason"]
@@ -97,9 +106,7 @@ def _texts(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _row(
-    row: Mapping[str, Any], found: Sequence[FoundInText]
-) -> tuple[list[Mention], list[Fact], list[str]]:
+def _row(row: Mapping[str, Any], found: Sequence[FoundInText]) -> _Named:
     """What a row names and states, and its notes, from what was found in its texts."""
     notes = sorted({*(row["notes"] or ()), *(note for one in found for note in one.notes)})
     if row["told"] is not None and row["status"] != "unreadable":
@@ -111,6 +118,35 @@ def _row(
     else:
         mentions = list(found[0].mentions)
     return mentions, [fact for one in found for fact in one.facts], notes
+
+
+def _letters(images: pa.Table) -> dict[str, frozenset[str]]:
+    """Letters of the panels by picture, of compound figures alone."""
+    rows = images.select(["image_id", "panels"]).to_pylist()
+    return {
+        row["image_id"]: frozenset(panel["letter"] for panel in row["panels"])
+        for row in rows
+        if row["panels"]
+    }
+
+
+def _bound(row: Mapping[str, Any], found: _Named, panels: frozenset[str]) -> _Named:
+    """What a row says, without hope for phrases whose panel cannot be told.
+
+    Where the caption has other letters than the figure has panels, none of them says where to look.
+    """
+    mentions, facts, notes = found
+    cut = parts(row["caption"] or "") if panels and not row["turns"] else []
+    lettered = frozenset().union(*(part.letters for part in cut)) if cut else panels
+    if lettered == panels:
+        return found
+    mentions = [
+        m._replace(groundable=False, reason=PANEL)
+        if m.groundable and letters_at(cut, m.start)
+        else m
+        for m in mentions
+    ]
+    return mentions, facts, notes
 
 
 def no_entity(mentions: Sequence[Mention]) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from miner.core import beacon
 from miner.core.masks import bbox, encode
@@ -20,6 +21,7 @@ from segmenters.ask import ask_all, refusals
 from segmenters.asks import asks
 from segmenters.config import RefineConfig, SegmentConfig
 from segmenters.ensemble import with_agreement
+from segmenters.panels import letters_of, within
 from segmenters.protocol import Candidate, Given, Prompt
 
 if TYPE_CHECKING:
@@ -44,8 +46,8 @@ class Segment(Stage):
     """
 
     requires: ClassVar[Mapping[str, Sequence[str]]] = {
-        "samples": ("image_id", "mentions", "facts", "status"),
-        "images": ("image_id", "data", "mpp", "given"),
+        "samples": ("image_id", "caption", "mentions", "facts", "status"),
+        "images": ("image_id", "data", "mpp", "given", "panels"),
     }
     adds: ClassVar[Mapping[str, Sequence[str]]] = {
         "images": ("asks", "drawn_px"),
@@ -69,6 +71,7 @@ class Segment(Stage):
         drawn_px: list[int | None] = []
         mpps = unit.images["mpp"].to_pylist()
         outlined = unit.images["given"].to_pylist()
+        panels = unit.images["panels"].to_pylist()
         for i, image_id in enumerate(unit.images["image_id"].to_pylist()):
             mentions, facts = captions.get(image_id, ([], []))
             asked = self._asks(mentions, facts, image_id)
@@ -94,6 +97,12 @@ class Segment(Stage):
                     for a in asked
                 ]
                 answered, drawn_px[-1] = self._answers(data, mpps[i], prompts, image_id)
+                if panels[i]:
+                    letters = letters_of(_texts(unit.samples, image_id))
+                    answered = [
+                        (name, [within(one, panels[i], letters) for one in answers])
+                        for name, answers in answered
+                    ]
                 for segmenter, answers in answered:
                     rows += [
                         _row(image_id, ask, segmenter, answer)
@@ -152,6 +161,13 @@ def _refiner(config: RefineConfig | None) -> Refiner | None:
     from segmenters.refine import Refiner
 
     return Refiner(config)
+
+
+def _texts(samples: pa.Table, image_id: str) -> list[tuple[str, list[MentionRow]]]:
+    """Captions of a picture that are still in play, each with its mentions."""
+    mine = samples.filter(pc.equal(samples["image_id"], image_id))
+    rows = mine.select(["status", "caption", "mentions"]).to_pylist()
+    return [(r["caption"] or "", r["mentions"] or []) for r in rows if r["status"] is None]
 
 
 def _captions_by_image(

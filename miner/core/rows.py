@@ -118,6 +118,18 @@ class GivenRow(TypedDict):
     counts: list[str]
 
 
+class PanelRow(TypedDict):
+    """A panel of a compound figure.
+
+    Attributes:
+        letter: A, B, ... in reading order.
+        box: x1, y1, x2, y2 in px, end-exclusive.
+    """
+
+    letter: str
+    box: list[int]
+
+
 class AskRow(TypedDict):
     """What the segmenters are asked about a picture.
 
@@ -212,6 +224,7 @@ class PlannedImage(TypedDict):
         mpp_source: slide, magnification, assumed or none.
         sha256: of the publisher's bytes, hexadecimal.
         given: what the publisher's experts outlined; null without any.
+        panels: those of a compound figure; null where none were looked for.
     """
 
     image_id: str
@@ -223,6 +236,7 @@ class PlannedImage(TypedDict):
     mpp_source: Scale
     sha256: str | None
     given: list[GivenRow] | None
+    panels: list[PanelRow] | None
 
 
 class ImageRow(PlannedImage):

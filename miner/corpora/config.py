@@ -71,9 +71,12 @@ class PicturesConfig(CorpusConfig):
     Attributes:
         image_paths: folders and zips with the pictures, relative to `path` or anywhere; empty
             looks in `path` for `images/`, other folders and zips.
+        compound: look for panels in the pictures, and bind what a caption says of "(A)" to its
+            panel.
     """
 
     image_paths: tuple[str, ...] = ()
+    compound: bool = False
 
     def incidental(self) -> Set[str]:
         """Pictures lie elsewhere, too."""

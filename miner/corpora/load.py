@@ -8,13 +8,16 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from miner.core import beacon
+from miner.core.pixels import decode
 from miner.core.store import Store
 from miner.core.unit import IMAGES, SAMPLES, Unit
 from miner.corpora.config import CorpusConfig
+from miner.corpora.panels import panels
 from miner.corpora.rows import Picture, Place, Reader, Row, clean, sample_id
 from ner.strata import strata_column
 
@@ -168,9 +171,19 @@ def _images(
                 "mpp_source": mpp_source,
                 "sha256": hashlib.sha256(picture.data).hexdigest() if picture.data else None,
                 "given": given.get(image),
+                "panels": _panels(picture) if getattr(config, "compound", False) else None,
             }
         )
     return pa.Table.from_pylist(records, schema=IMAGES)
+
+
+def _panels(picture: Picture) -> list[dict[str, Any]] | None:
+    """Rows of `miner.core.rows.PanelRow`; None where there is no picture."""
+    if picture.data is None:
+        return None
+    return [
+        {"letter": panel.letter, "box": list(panel.box)} for panel in panels(decode(picture.data))
+    ]
 
 
 def _scale(

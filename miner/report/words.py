@@ -29,6 +29,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     "no_entity": {
         "no_mention": "it names no structure",
         "empty_caption": "the caption is empty",
+        "panel": "it speaks of panels, and not of as many as the figure has",
         "question": "nothing but questions names anything",
         "no_text": "an annotated picture without a text, and none is composed",
         "only_negated": "everything it names is denied",
@@ -40,6 +41,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     },
     "no_mask": {
         "unsupported": "no segmenter knows the concept",
+        "outside_panel": "the mask lies in other panels than the words speak of",
         "unannotated": "the publisher's experts did not look for it in this picture",
         "empty": "the segmenter found nothing",
         "out_of_support": "the picture is unlike what the models know",

@@ -14,7 +14,10 @@ from miner.report.words import REASONS, STATUS, explain
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("miner", "ner", "segmenters", "filters")
 # Reasons that no literal spells: `only_{polarity}`, why a mention is not grounded, a filter's word.
-COMPOSED = {"only_negated", "only_uncertain", "uncertain", "question", "at_least", "at_most"}
+COMPOSED = {
+    *("only_negated", "only_uncertain", "uncertain", "question", "panel", "outside_panel"),
+    *("at_least", "at_most"),
+}
 
 
 @pytest.mark.parametrize("name", PAGES)
