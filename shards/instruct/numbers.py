@@ -6,7 +6,7 @@ from shards.sample import CountRange
 
 EXACT = 0.1  # share of the number that either end of the interval may be off for it to be said
 ABOUT = 0.25  # the same for "about"
-WORTH = 0.5  # share of the number below which "more than" tells too little
+WORTH = 1 / 3  # share of the number below which "more than" tells too little
 
 
 def said(count: CountRange | None) -> str | None:

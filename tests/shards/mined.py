@@ -61,7 +61,12 @@ def mine(folder: Path) -> Mined:
         sections.append({"kind": kind, "path": str(corpora / kind), "side_paths": sides})
     config = folder / "config.yaml"
     filters = {"at_least": {"ks_rim": 0.0}}  # nearly every mask: what matters here is the way
-    settings = {"out": str(folder / "out"), "corpora": sections, "filters": filters}
+    settings = {
+        "out": str(folder / "out"),
+        "corpora": sections,
+        "filters": filters,
+        "shards": {"keep_ignored": True},
+    }
     config.write_text(yaml.safe_dump(settings))
     run(load_config(str(config), [], [], None), Lines(), False)
     return Mined(folder / "out", corpora)

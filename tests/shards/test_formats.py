@@ -11,12 +11,14 @@ from miner.core.errors import Refused
 from miner.core.layout import MANIFEST
 from miner.core.store import Store
 from shards import GroundedCaptions
+from shards.export.run import samples
 from shards.index import read_manifest
 from shards.known import absent, completed, states, unsettled
 from shards.pack import manifest_bytes
 from shards.sample import check, dump
 from shards.validate import validate
 from tests.shards.build import build, format_1, sample
+from tests.shards.mined import Mined
 
 
 @pytest.fixture
@@ -73,3 +75,48 @@ def test_states_that_contradict_the_regions_are_faults(tmp_path: Path) -> None:
     (fault,) = validate(store).faults
     assert "the concepts that are present are not those of the regions" in fault.text
     assert states(bad)["gland"] == "absent"
+
+
+@pytest.mark.whole
+def test_a_run_says_what_is_known(mined: Mined) -> None:
+    found = [s.value for s in samples(Store(str(mined.out)))]
+    assert read_manifest(Store(str(mined.out)))["format"] == 2
+    for value in found:
+        known = {c["concept"]: c for c in value["concepts"]}
+        assert known.keys() >= {m["concept"] for m in value["mentions"]}
+        gone = {n["concept"] for n in value["negatives"] if n["why"] != "site"}
+        assert gone == {c for c in known if known[c]["state"] == "absent"}
+        for one in known.values():
+            assert one["state"] == "unknown" or one["p"] is not None
+            assert one["state"] != "absent" or one["p"] < 0.2
+        for region in value["regions"]:
+            assert known[region["concept"]]["state"] == "present"
+            assert (region["exhaustive"] is None) == bool(region["exhaustive_why"])
+            assert (region["count"] is None) == bool(region["count_why"])
+        for one in value["ignored"]:
+            assert known[one["concept"]]["state"] == "unknown"
+            assert one["reason"]
+    assert any(value["ignored"] for value in found)
+    assert any(r["count"] for value in found for r in value["regions"])
+    assert any(r["exhaustive"] for value in found for r in value["regions"])
+
+
+@pytest.mark.whole
+def test_a_patch_knows_its_place_on_the_slide(mined: Mined) -> None:
+    for one in samples(Store(str(mined.out))):
+        place = one.value["slide"]
+        if one.value["corpus"] != "pathgen":
+            assert place is None
+            continue
+        assert f"{place['id']}_{place['x']}_{place['y']}" == one.value["image"]
+        assert (place["level"], place["mpp"]) == (0, one.value["mpp"])
+    assert any(one.value["slide"] for one in samples(Store(str(mined.out))))
+
+
+def test_any_table_may_say_where_on_a_slide_a_picture_lies() -> None:
+    meta = {"slide_id": "s7", "x": "512", "y": 1024.0, "level": 1}
+    value, _, _ = sample(0, meta=json.dumps(meta))
+    assert value["slide"] == {"id": "s7", "x": 512, "y": 1024, "level": 1, "mpp": None}
+    assert sample(1, meta=json.dumps(meta))[0]["slide"]["mpp"] == 0.5  # a slide's, see `build`
+    for lacking in ({"x": 1, "y": 2}, {"slide_id": "s", "x": 1.5, "y": 2}, {"slide_id": "s"}):
+        assert sample(0, meta=json.dumps(lacking))[0]["slide"] is None

@@ -155,7 +155,8 @@ def test_no_is_said_only_of_what_is_confirmed() -> None:
         (17, 20, 22, "about 20"),
         (20, 20, 25, "about 20"),
         (15, 20, 40, "more than 14"),
-        (9, 20, 21, None),  # below half of what was found
+        (7, 20, 21, "more than 6"),
+        (6, 20, 21, None),  # below a third of what was found
         (1, 1, 2, None),
         (0, 1, 1, None),
         (2, 3, 9, "more than 1"),
