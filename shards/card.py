@@ -339,6 +339,8 @@ def _audited(estimates: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]
         ),
     ]
     for controls in auditors["controls"].values():
+        if not controls["right"] + controls["wrong"]:
+            continue
         parts.append(
             f"Of the planted masks the auditor called {controls['right_called_right']} of "
             f"{controls['right']} right ones right and {controls['wrong_called_wrong']} of "

@@ -160,7 +160,7 @@ def _write(
         to.write(f"{FOLDER}/judgements-{number}.jsonl", file.read_bytes())
     to.write("LICENSES.md", licenses_text(to).encode())
     write_card(to, infos, config, {"estimates": found, "gate": dataclasses.asdict(gate)})
-    write_manifest(to, infos, config.digest())
+    write_manifest(to, infos, store.read_json(RUN)["hash"])
     _sign(to)
     lines = []
     if revision.redrawn:

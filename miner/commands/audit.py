@@ -33,6 +33,10 @@ def audit(
         typer.Option(help="folder of GeoJSON that was exported to QuPath and redrawn there"),
     ] = None,
     auditor: Annotated[str, typer.Option(help="who made the corrections")] = "",
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="judge the sample by <corpus>/<image>/<entity>.png label maps"),
+    ] = None,
 ) -> None:
     """Draw masks to judge and write the page to judge them on; with --judgements, the precision."""
     from typing import get_args
@@ -46,6 +50,9 @@ def audit(
     from miner.core.terminal import Terminal
 
     store, console = Store(out), Terminal()
+    if truth is not None:
+        _by_truth(store, truth, console)
+        return
     if corrections is not None:
         _correct(store, corrections, auditor, console)
         return
@@ -88,8 +95,28 @@ def _correct(store: Any, folder: Path, auditor: str, console: Any) -> None:
         console.print("No outline of the sample was changed.")
         return
     name = f"{HELD}/{written(auditor)}-corrections.jsonl"
-    store.write(name, "".join(json.dumps(line) + "\n" for line in lines).encode())
+    _hold(store, name, lines)
     console.print(f"{len(lines)} corrections: {store.path(name)}", highlight=False, soft_wrap=True)
+
+
+def _by_truth(store: Any, masks: Path, console: Any) -> None:
+    from miner.audit.by_truth import by_truth
+    from miner.audit.folder import read_audit
+    from miner.audit.judgements import HELD
+    from miner.evaluate.truth import Truth
+
+    audit = read_audit(store)
+    lines = by_truth(store, audit, Truth(masks))
+    name = f"{HELD}/truth.jsonl"
+    _hold(store, name, lines)
+    real = sum(i["control"] is None for i in audit["items"])
+    console.print(
+        f"{len(lines)} of {real} masks judged: {store.path(name)}", highlight=False, soft_wrap=True
+    )
+
+
+def _hold(store: Any, name: str, lines: list[dict[str, Any]]) -> None:
+    store.write(name, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
 
 def _estimate(store: Any, files: list[Path], masks: Path | None, console: Any) -> None:
@@ -149,6 +176,8 @@ def words(found: dict[str, Any]) -> list[str]:
         }[found["promise"]["state"]]
         lines.append(f"The stated {found['promise']['stated']} {found['promise']['value']} {said}.")
     for name, c in found["auditors"]["controls"].items():
+        if not c["right"] + c["wrong"]:
+            continue
         lines.append(
             f"{name}: {c['right_called_right']} of {c['right']} planted right ones called right,"
             f" {c['wrong_called_wrong']} of {c['wrong']} planted wrong ones called wrong."

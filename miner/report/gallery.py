@@ -101,7 +101,8 @@ def marked_caption(
         text = escape(caption[mention["start"] : mention["end"]])
         colour = colours.get(mention["concept"])
         if mention["polarity"] == "affirmed" and colour:
-            parts.append(Markup('<mark style="--c:{}">{}</mark>').format(colour, text))
+            pale = colour.replace("rgb", "rgba").replace(")", ",.24)")
+            parts.append(Markup('<mark style="--c:{};--f:{}">{}</mark>').format(colour, pale, text))
         else:
             parts.append(
                 Markup('<span class="m {}" title="{}">{}</span>').format(

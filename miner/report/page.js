@@ -68,7 +68,11 @@
       + (rows.length > PAGE ? `; ${from + 1} to ${from + shown.length} shown` : "");
     const line = (cells, tag) => {
       const tr = document.createElement("tr");
-      for (const cell of cells) tr.append(Object.assign(document.createElement(tag), { textContent: cell }));
+      cells.forEach((cell, k) => {
+        const one = Object.assign(document.createElement(tag), { textContent: cell });
+        one.dataset.of = how.head[k];  // on a phone the row is a list
+        tr.append(one);
+      });
       return tr;
     };
     $("list").replaceChildren(line(how.head, "th"), ...shown.map((i) => line(how.row(table, i), "td")));
@@ -95,7 +99,8 @@
 
   const again = () => { from = 0; show(); };
   $("what").addEventListener("change", () => { options(); again(); });
-  for (const id of ["first", "second", "least", "most", "words"]) $(id).addEventListener("input", again);
+  for (const id of ["first", "second"]) $(id).addEventListener("change", again);
+  for (const id of ["least", "most", "words"]) $(id).addEventListener("input", again);
   $("earlier").addEventListener("click", () => { from -= PAGE; show(); });
   $("later").addEventListener("click", () => { from += PAGE; show(); });
   addEventListener("hashchange", follow);

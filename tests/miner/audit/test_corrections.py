@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import cv2
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -12,7 +14,8 @@ from miner.audit.judgements import read_judgements
 from miner.audit.labels import filled
 from miner.cli import app
 from miner.core.errors import Refused
-from tests.miner.finished import finished
+from miner.evaluate.truth import entity
+from tests.miner.finished import expert_masks, finished
 
 pytestmark = pytest.mark.whole
 
@@ -123,3 +126,21 @@ def test_other_samples_and_outlines_outside_of_the_picture(out, exported, tmp_pa
         corrections(out, read_audit(out), tmp_path / "nothing", "ann")
     with pytest.raises(Refused, match="needs --auditor"):
         miner("audit", out.root, "--corrections", exported)
+
+
+def test_a_sample_is_judged_by_expert_masks(out, tmp_path):
+    """The regions of the shards as the truth, one of them moved away."""
+    expert_masks(out, tmp_path / "masks")
+    moved = kept(out)[0]
+    name = f"{moved['corpus']}/{moved['image'].removesuffix('.jpg')}/{entity(moved['concept'])}.png"
+    far = np.zeros((160, 160), np.uint8)
+    far[:2, :2] = 1
+    cv2.imwrite(str(tmp_path / "masks" / name), far)
+    done = miner("audit", out.root, "--truth", tmp_path / "masks")
+    file = tmp_path / "truth.jsonl"
+    shutil.copy(out.path("judgements/truth.jsonl"), file)
+    found = {j.item: j.verdict for j in read_judgements([file], read_audit(out)).found}
+    assert f"{len(found)} of " in done.output
+    assert {i["item"] for i in kept(out)} <= found.keys()
+    assert found.pop(moved["item"]) in ("wrong_object", "wrong_extent")
+    assert {found[i["item"]] for i in kept(out)[1:]} == {"right"}
