@@ -31,6 +31,7 @@ def prepare(store: Store, config: Config) -> None:
     embed = embedder(config.dedupe) if config.protect else None
     for i, entry in enumerate(config.protect):
         field = f"protect.{i}.path"
+        assert embed is not None
         prints = read(entry.path, entry.model or config.dedupe.model, embed, field)
         if prints.vectors is not None and prints.model != config.dedupe.model:
             raise Refused(

@@ -97,7 +97,7 @@ class Actor:
 
 def post(config: Config, resources: Resources, names: tuple[Name, ...]) -> Callable[[], Any]:
     """What asks Ray for an actor of a group; units of a lost one are given to others, by us."""
-    remote = ray.remote(
+    remote = ray.remote(  # type: ignore[call-overload]  # concurrency_groups is in no stub
         num_cpus=resources.num_cpus,
         num_gpus=resources.num_gpus,
         memory=int(need(resources)["memory"]) or None,

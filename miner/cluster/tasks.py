@@ -24,7 +24,7 @@ def apply(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]
     Raises:
         Refused: the function did; likewise for an `OSError`.
     """
-    task = ray.remote(lambda item: function(item)).options(num_cpus=1, max_retries=MAX_RETRIES)
+    task: Any = ray.remote(lambda item: function(item)).options(num_cpus=1, max_retries=MAX_RETRIES)
     pending = iter(items)
     underway: set[Any] = set()
     while True:

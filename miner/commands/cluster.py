@@ -60,7 +60,7 @@ def jobs(address: Address = LOCAL) -> None:
     from miner.core.terminal import say
 
     for job in listed(address):
-        say(f"{job.submission_id}  {job.status.value.lower():9}  {job.metadata['out']}")
+        say(f"{job.submission_id}  {job.status.value.lower():9}  {(job.metadata or {})['out']}")
 
 
 def register(app: typer.Typer) -> None:

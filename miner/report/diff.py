@@ -78,7 +78,7 @@ def diff(one: Store, other: Store, examples: int = 3) -> Difference:
         counts[0] += a[0] == WRITTEN
         counts[1] += b[0] == WRITTEN
     return Difference(
-        settings=tuple(difference(*configs)),
+        settings=tuple(difference(configs[0], configs[1])),
         rows=rows,
         masks=masks,
         concepts={c: (a, b) for c, (a, b) in sorted(concepts.items()) if a or b},
