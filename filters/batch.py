@@ -34,6 +34,7 @@ class Batch:
         positive: bool, some caption affirms it.
         decoy: bool, asked as a decoy only.
         trusted: bool, the truth: filters measure it and never reject it.
+        complete: bool, all of the concept that there is in the picture.
         has_mask: bool.
     """
 
@@ -49,6 +50,7 @@ class Batch:
     positive: np.ndarray
     decoy: np.ndarray
     trusted: np.ndarray
+    complete: np.ndarray
     has_mask: np.ndarray
 
 
@@ -76,8 +78,9 @@ def read_batch(candidates: pa.Table) -> Batch:
         segmenter=segmenter,
         given=given,
         positive=np.array(["positive" in r for r in roles], bool),
-        decoy=np.array([r - {"trusted"} == {"decoy"} for r in roles], bool),
+        decoy=np.array([r - {"trusted", "complete"} == {"decoy"} for r in roles], bool),
         trusted=np.array(["trusted" in r for r in roles], bool),
+        complete=np.array(["complete" in r for r in roles], bool),
         has_mask=(columns["area_px"] > 0) & unmarked,
     )
 

@@ -119,7 +119,8 @@ def covered(extent: Extent, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     why[level != own] = NO_DATA
     why[~np.isin(batch.segmenter.astype(str), extent.whole.segmenters)] = UNSEEN
     why[batch.trusted] = EXPERTS
-    return np.where(why == "", whole, np.nan), why
+    why[batch.complete] = ""
+    return np.where(batch.complete, 1.0, np.where(why == "", whole, np.nan)), why
 
 
 def counted(
@@ -143,8 +144,10 @@ def counted(
     why[~(score >= MORE_LIKELY_RIGHT)] = DOUBTFUL
     why[~np.isin(batch.segmenter.astype(str), extent.whole.segmenters)] = UNSEEN
     why[batch.trusted] = EXPERTS
+    why[batch.complete] = ""
     why[(batch.kind != "object") | (found < 1)] = NOT_COUNTED
     low, high = interval_of(found, bounds[0], bounds[1])
+    low[batch.complete] = high[batch.complete] = found[batch.complete].astype(np.int64)
     return low, high, why
 
 

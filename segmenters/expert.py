@@ -58,14 +58,25 @@ def _answer(prompt: Prompt, size: tuple[int, int]) -> Candidate:
     name, wording = prompt.concept, prompt.wordings[0]
     if prompt.given is None:
         return Candidate(name, wording, None, reason="unannotated", trusted=True)
-    counts = prompt.given.counts
+    counts, whole = prompt.given.counts, prompt.given.complete
     if not counts:
-        return Candidate(name, wording, None, reason="empty", trusted=True)
+        return Candidate(name, wording, None, reason="empty", trusted=True, complete=whole)
     if prompt.kind == "object" and prompt.given.apart:
         labels = decode_labels(counts, size)
-        return Candidate(name, wording, labels > 0, labels, 1.0, instances=counts, trusted=True)
+        return Candidate(
+            name,
+            wording,
+            labels > 0,
+            labels,
+            1.0,
+            instances=counts,
+            trusted=True,
+            complete=whole,
+        )
     mask = np.logical_or.reduce([decode(one, *size) for one in counts])
-    return Candidate(name, wording, mask, None, 1.0, trusted=True)
+    # Of objects that are not told apart nobody knows how many there are.
+    whole = whole and prompt.kind != "object"
+    return Candidate(name, wording, mask, None, 1.0, trusted=True, complete=whole)
 
 
 PART = Part(kind="expert", Settings=ExpertConfig, build=ExpertSegmenter)

@@ -16,10 +16,12 @@ class Given:
     Attributes:
         counts: COCO compressed RLE counts; none where they saw none of it.
         apart: whether each of them is one object.
+        complete: whether all of the picture was looked at for it.
     """
 
     counts: tuple[str, ...]
     apart: bool
+    complete: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Candidate:
             than the one asked for (see `segmenters.equivalents`), else None.
         instances: RLE counts of the objects in `labels`, in order, where they are known already.
         trusted: it is the truth: filters measure it and never reject it, figures are not cut out.
+        complete: it is all of the concept that there is, and its objects are all told apart.
     """
 
     concept: str
@@ -72,6 +75,7 @@ class Candidate:
     asked_as: str | None = None
     instances: tuple[str, ...] | None = None
     trusted: bool = False
+    complete: bool = False
 
 
 class Segmenter(Protocol):

@@ -82,7 +82,7 @@ class Segment(Stage):
                 data = unit.images["data"][i].as_py()
                 site, diagnoses = _site(facts), _diagnoses(facts)
                 given = {
-                    one["concept"]: Given(tuple(one["counts"]), one["apart"])
+                    one["concept"]: Given(tuple(one["counts"]), one["apart"], one["complete"])
                     for one in outlined[i] or ()
                 }
                 prompts = [
@@ -195,6 +195,12 @@ def _diagnoses(facts: Sequence[FactRow]) -> tuple[str, ...]:
     return tuple(sorted({fact["value"].lower() for fact in facts if fact["kind"] == "diagnosis"}))
 
 
+def _standing(answer: Candidate) -> list[str]:
+    """Roles that the answer has by itself."""
+    standing = {"trusted": answer.trusted, "complete": answer.complete}
+    return [name for name, holds in standing.items() if holds]
+
+
 def _row(image_id: str, ask: AskRow, segmenter: str, answer: Candidate) -> dict[str, Any]:
     mask = answer.mask if answer.mask is not None and answer.mask.any() else None
     labels = answer.labels if mask is not None else None
@@ -203,7 +209,7 @@ def _row(image_id: str, ask: AskRow, segmenter: str, answer: Candidate) -> dict[
         "image_id": image_id,
         "concept": ask["concept"],
         "kind": ask["kind"],
-        "roles": sorted({*ask["roles"], "trusted"}) if answer.trusted else ask["roles"],
+        "roles": sorted({*ask["roles"], *_standing(answer)}),
         "asked_as": answer.asked_as,
         "prompt": answer.prompt,
         "segmenter": segmenter,

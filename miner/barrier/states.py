@@ -108,7 +108,8 @@ def _state(
         # Every answer that failed, else something that may be it.
         silent = [c["reason"] for c in answers if c["score"] is None and c["reason"] != "empty"]
         return UNKNOWN, silent[0] if len(silent) == len(answers) else "found"
-    if kin:
+    # Experts who looked everywhere need no other word.
+    if kin and "complete" not in roles:
         return UNKNOWN, "kin"
     if "negated" in polarities:
         return ABSENT, "negated"

@@ -110,11 +110,13 @@ class GivenRow(TypedDict):
     Attributes:
         concept: canonical name.
         apart: whether each of the counts is one object.
+        complete: whether all of the picture was looked at for it.
         counts: COCO compressed RLE; none where experts saw none of it.
     """
 
     concept: str
     apart: bool
+    complete: bool
     counts: list[str]
 
 
@@ -265,7 +267,8 @@ class AnsweredCandidate(TypedDict):
         concept: canonical name of the structure asked for.
         kind: object for countable things, stuff for a substance.
         asked_as: concept whose mask it is and as which it is judged, if another.
-        roles: positive, negated or decoy, and trusted where it is the truth; sorted.
+        roles: positive, negated or decoy, and trusted where it is the truth, complete where that is
+            all of it; sorted.
         prompt: the wording that was used.
         segmenter: its name.
         counts: COCO compressed RLE of the union, null when there is no mask.

@@ -16,6 +16,7 @@ from filters.dedupe.prints import Prints, from_bytes, read
 from filters.layout import describe
 from miner.core.errors import Refused
 from tests.filters.test_dedupe import COPIES, field
+from tests.miner.corpora import expert_sets
 
 
 def png(image):
@@ -209,3 +210,10 @@ def test_a_tar_with_a_damaged_header_is_refused_not_read_in_part(tmp_path):
     place.write_bytes(broken)
     with pytest.raises(Refused, match=rf"from byte {at} on this is no tar"):
         prints(place)
+
+
+@pytest.mark.parametrize(("kind", "pictures"), [("pannuke", 3), ("monuseg", 1), ("glas", 2)])
+def test_an_annotated_set_as_published_is_protected_as_it_lies(tmp_path, kind, pictures):
+    """Its masks, where they are pictures as well, do no harm."""
+    getattr(expert_sets, f"write_{kind}")(tmp_path / "set")
+    assert len(prints(tmp_path / "set")) == pictures

@@ -43,9 +43,9 @@ def outlines():
 def test_outlines_become_candidates_as_they_are():
     labels, region = outlines()
     given = [
-        {"concept": "nucleus", "apart": True, "counts": encode_labels(labels)},
-        {"concept": "lymphocyte", "apart": True, "counts": []},
-        {"concept": "stroma", "apart": False, "counts": encode_labels(region)},
+        {"concept": "nucleus", "apart": True, "complete": True, "counts": encode_labels(labels)},
+        {"concept": "lymphocyte", "apart": True, "complete": True, "counts": []},
+        {"concept": "stroma", "apart": False, "complete": True, "counts": encode_labels(region)},
     ]
     stage = Segment(SegmentConfig(segmenters=(ExpertConfig(),)))
     rows = {row["concept"]: row for row in stage(unit(given)).candidates.to_pylist()}
@@ -53,17 +53,25 @@ def test_outlines_become_candidates_as_they_are():
         "nucleus": None, "lymphocyte": "empty", "stroma": None, "gland": "unannotated",
     }  # fmt: skip
     assert rows["nucleus"]["instances"] == encode_labels(labels)
-    assert all(row["roles"] == ["positive", "trusted"] for row in rows.values())
+    assert {name: row["roles"] for name, row in rows.items()} == {
+        "nucleus": ["complete", "positive", "trusted"],
+        "lymphocyte": ["complete", "positive", "trusted"],
+        "stroma": ["complete", "positive", "trusted"],
+        "gland": ["positive", "trusted"],
+    }
     np.testing.assert_array_equal(decode(rows["stroma"]["counts"], 20, 30), region > 0)
     assert rows["stroma"]["instances"] == []
 
 
 def test_objects_that_are_not_told_apart_are_not_counted():
     labels, _ = outlines()
-    given = [{"concept": "lymphocyte", "apart": False, "counts": encode_labels(labels)}]
+    given = [
+        {"concept": "lymphocyte", "apart": False, "complete": True, "counts": encode_labels(labels)}
+    ]
     stage = Segment(SegmentConfig(segmenters=(ExpertConfig(),)))
     (row,) = stage(unit(given, ("lymphocyte",))).candidates.to_pylist()
     assert (row["area_px"], row["instances"]) == (16 + 20, [])
+    assert "complete" not in row["roles"]
 
 
 def test_experts_are_asked_for_no_decoys_and_take_none_from_others():

@@ -7,7 +7,7 @@ Each published layout is a kind (`miner.corpora.expert.sets`). The outlines go w
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from miner.corpora.expert.tile import BadTile, Outlined, Tile
 from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
+from ner.extractor import default
 
 
 class ExpertSetConfig(CorpusConfig):
@@ -33,12 +34,15 @@ class ExpertSetConfig(CorpusConfig):
     Attributes:
         mpp: um per pixel in place of what the publisher states; what the nuclei say is in the side
             columns `nuclei_um` and `nuclei_mpp`.
+        rewrite: where a published caption names nothing that could be outlined, add such a text to
+            it; the sample is `generated` then, and the row has the note `rewritten`.
         compose: write a text of what is outlined where none was published; without it such
             pictures are `no_entity`, `no_text`.
     """
 
     mpp: float | None = pydantic.Field(None, gt=0)
     compose: bool = True
+    rewrite: bool = False
 
 
 class ExpertSet(Reader):
@@ -84,7 +88,7 @@ class ExpertSet(Reader):
         mpp = self.config.mpp or tile.mpp
         if mpp is not None:
             row.meta["mpp"] = mpp
-        row.given = _given([one for one in tile.outlined if one.complete])
+        row.given = _given(tile)
         row.caption = tile.caption
         if not row.caption.strip():
             row.caption, told = compose(tile)
@@ -92,6 +96,8 @@ class ExpertSet(Reader):
             if not self.config.compose or not told:
                 row.caption, row.told = "", []
                 row.fail("no_entity", "no_text")
+        elif self.config.rewrite:
+            _rewrite(row, tile)
         return row
 
     def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
@@ -117,13 +123,40 @@ class ExpertSet(Reader):
         return {"mpp by nuclei": dict(sorted(found.items(), key=lambda i: (-i[1], i[0])))}
 
 
-def _given(outlined: Sequence[Outlined]) -> list[dict[str, Any]]:
-    """Rows of `miner.core.unit.GIVEN`; objects that the first concept has too are encoded once."""
+def _rewrite(row: Row, tile: Tile) -> None:
+    """Add a text of what is outlined to a caption that names nothing that could be."""
+    published = default()(row.caption).mentions
+    text, told = compose(tile)
+    if any(mention.groundable for mention in published) or not told:
+        return
+    front = f"{row.caption.rstrip()} "
+    row.caption = front + text
+    row.told = [
+        *(mention._asdict() for mention in published),
+        *({**m, "start": m["start"] + len(front), "end": m["end"] + len(front)} for m in told),
+    ]
+    row.notes.append("rewritten")
+
+
+def _given(tile: Tile) -> list[dict[str, Any]]:
+    """Rows of `miner.core.unit.GIVEN`; objects that the first concept has too are encoded once.
+
+    Where parts of the picture are unknown, nothing is known of what was not seen in the others.
+    """
+    everywhere = tile.unknown is None or not tile.unknown.any()
+    outlined = [o for o in tile.outlined if o.complete and (everywhere or o.labels.any())]
     rows: list[dict[str, Any]] = []
     for one in outlined:
         same = _same_objects(one, outlined[0]) if rows else None
         counts = encode_labels(one.labels) if same is None else [rows[0]["counts"][i] for i in same]
-        rows.append({"concept": one.concept, "apart": one.apart, "counts": counts})
+        rows.append(
+            {
+                "concept": one.concept,
+                "apart": one.apart,
+                "complete": everywhere,
+                "counts": counts,
+            }
+        )
     return rows
 
 

@@ -1,14 +1,29 @@
 """Annotated sets: every picture accounted for, outlines as published, texts that are true."""
 
 import json
+import random
 
 import numpy as np
 import pytest
 
+from filters.completeness import add_extent
+from filters.config import FilterConfig
+from filters.decide import decide
+from filters.stage import Score
+from miner.barrier.states import negatives, states
 from miner.core.errors import Refused
 from miner.core.masks import decode
 from miner.core.pixels import decode as pixels
+from miner.core.store import Store
 from miner.corpora.detect import detect
+from miner.corpora.plan import load_unit, make_plan
+from ner.config import NerConfig
+from ner.stage import ExtractMentions
+from segmenters.config import SegmentConfig
+from segmenters.expert import ExpertConfig as Expert
+from segmenters.stage import Segment
+from shards.instruct.tasks import task
+from shards.sample import grounded_sample
 from tests.miner.corpora import expert_sets
 from tests.miner.corpora.expert_sets import PLACES, discs, polygon, tissue, write_pannuke
 from tests.miner.corpora.layouts import config, fates, read_all
@@ -253,6 +268,61 @@ def test_the_plain_form_and_its_captions(tmp_path):
     assert [s["group"] for s in samples] == ["p1", "p2"]
     assert len(given(images["expert/a"])["lymphocyte"][1]) == 2
     assert images["expert/a"]["mpp"] == 0.5
+
+
+def test_a_caption_that_names_nothing_is_rewritten_where_asked(tmp_path):
+    expert_sets.write_plain(tmp_path / "set")
+    facts = "a,0.5,colon,H&E,p1,A biopsy without necrosis.\nb,0.5,colon,H&E,p2,A gland.\n"
+    head = "image,mpp,organ,stain,group,caption\n"
+    (tmp_path / "set" / "pictures.csv").write_text(head + facts)
+    corpus = config("expert", tmp_path / "set", rewrite=True)
+    (one, two), _ = read_all(corpus, tmp_path / "out")
+    assert one["caption"] == (
+        "A biopsy without necrosis. H&E section of the colon. There are 2 Lymphocytes and 1 gland."
+    )
+    assert said(one) == {
+        "necrosis": ("necrosis", "negated"),
+        "lymphocytes": ("lymphocyte", "affirmed"),
+        "gland": ("gland", "affirmed"),
+    }
+    assert (one["notes"], two["notes"]) == (["rewritten"], [])
+    # What names something stays as published, and nothing is rewritten unasked.
+    assert (two["caption"], two["told"]) == ("A gland.", None)
+    (one, _), _ = read_all(config("expert", tmp_path / "set"), tmp_path / "unasked")
+    assert (one["caption"], one["told"]) == ("A biopsy without necrosis.", None)
+
+
+def test_a_composed_text_is_instruction_data(tmp_path):
+    """Counts, absences and the text itself, of what experts outlined."""
+    expert_sets.write_pannuke(tmp_path / "set", tiles=1)
+    corpus, store = config("pannuke", tmp_path / "set"), Store(str(tmp_path / "out"))
+    (ref,) = make_plan([corpus], 4, store).refs()
+    unit = load_unit(ref, [corpus], store)
+    for stage in (ExtractMentions(NerConfig()), Segment(SegmentConfig(segmenters=(Expert(),)))):
+        unit = stage(unit)
+    filters = FilterConfig(clip=None)
+    judged = add_extent(decide(Score(filters)(unit).candidates, filters), filters)
+    candidates = judged.to_pylist()
+    (row,), (image,) = unit.samples.to_pylist(), unit.images.to_pylist()
+    kept = [c for c in candidates if c["keep"]]
+    known = states(row["mentions"], candidates, [c["concept"] for c in kept], 0.5)
+    denied = negatives(row["mentions"], known)
+    sample = grounded_sample(row, image, kept, "train", denied, concepts=known)
+    assert {r["exhaustive"] for r in sample["regions"]} == {1.0}
+    for region in sample["regions"]:
+        n = len(region["instances"])
+        assert (region["count"]["low"], region["count"]["high"]) == (n, n)
+    assert sample["generated"]
+    rng = random.Random(0)
+    asked = {name: task(name)(sample, rng) for name in ("describe", "count", "absent")}
+    assert asked["describe"].answer == row["caption"]
+    assert [asked["describe"].answer[a:b] for a, b, _ in asked["describe"].grounded] == [
+        "nuclei", "neoplastic cells", "inflammatory cell",
+    ]  # fmt: skip
+    assert any(str(len(r["instances"])) in asked["count"].answer for r in sample["regions"])
+    assert {n["concept"] for n in sample["negatives"]} == {
+        "stromal cell", "degenerated cell", "epithelial cell",
+    }  # fmt: skip
 
 
 def test_expert_reads_any_of_the_layouts(tmp_path):
