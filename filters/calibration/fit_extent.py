@@ -183,6 +183,10 @@ def fit_presence(table: pa.Table, drawn: pa.Table) -> dict[str, Presence]:
     found = {}
     for name, rows in groups.items():
         shown, lacking = int((rows & there).sum()), int((rows & ~there).sum())
+        if shown >= MIN_SHOWN > lacking:
+            # How often it is missed is known; what is answered where it is not, its family says.
+            rows = rows | (np.isin(kin, kin[rows]) & ~there)
+            lacking = int((rows & ~there).sum())
         if min(shown, lacking) >= MIN_SHOWN or name == "global":
             found[name] = presence_of(logit[rows], there[rows], weight[rows])
     return found
