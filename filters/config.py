@@ -9,8 +9,9 @@ import pydantic
 
 from filters import decision, extent, references
 from filters.clip.config import ClipConfig
+from miner.core.chosen import In
 from miner.core.llm_settings import LlmSettings
-from miner.core.parts import In, find
+from miner.core.parts import find
 from miner.core.settings import MODEL, Files, PartSettings, Settings, files_at
 
 

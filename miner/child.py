@@ -16,12 +16,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from miner.config import Config
+from miner.config import Config, StageName
 from miner.core import beacon
 from miner.core.errors import Refused, lacks_memory
 from miner.core.extras import installed
 from miner.core.terminal import safe_logs
-from miner.stages import Name
 
 POLL_S = 1.0
 PR_SET_PDEATHSIG = 1
@@ -65,7 +64,7 @@ class Child:
         eager: load the models at once, else never: the worker can only read.
     """
 
-    def __init__(self, config: Config, names: tuple[Name, ...], eager: bool = True):
+    def __init__(self, config: Config, names: tuple[StageName, ...], eager: bool = True):
         self.eager = eager
         self.stage = "start"  # what it is at
         self.picture: str | None = None  # image_id
@@ -202,7 +201,7 @@ def main(fd: int) -> None:
             return
 
 
-def _worker(config: Config, names: tuple[Name, ...], connection: Any) -> Any:
+def _worker(config: Config, names: tuple[StageName, ...], connection: Any) -> Any:
     from miner.work import Worker
 
     return Worker(config, names, tell=lambda what, value: connection.send((what, value)))

@@ -13,8 +13,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from filters.config import DedupeConfig, FilterConfig, ProtectConfig
 from filters.scores import EXTENT, SCORES, VERDICT
 from miner.barrier.sampling import SamplingConfig
+from miner.core.chosen import In
 from miner.core.contents import identity
-from miner.core.parts import In
 from miner.core.settings import Settings
 from miner.core.unit import CANDIDATES
 from miner.corpora.config import CorpusConfig, corpus_name
@@ -22,6 +22,8 @@ from miner.corpora.licenses import exclusive
 from ner.config import NerConfig
 from segmenters.config import SegmentConfig
 from shards.config import ShardsConfig
+
+StageName = Literal["extract", "segment", "score", "embed"]  # in pipeline order
 
 
 class Resources(Settings):
@@ -64,9 +66,7 @@ class RunnerConfig(Settings):
     in_flight: int = pydantic.Field(2, ge=1)
     isolation: bool = True
     unit_timeout_s: float | None = pydantic.Field(None, gt=0)
-    resources: dict[Literal["extract", "segment", "score", "embed"], Resources] = pydantic.Field(
-        default_factory=dict
-    )
+    resources: dict[StageName, Resources] = pydantic.Field(default_factory=dict)
 
     def incidental(self) -> Set[str]:
         """How the work is spread."""

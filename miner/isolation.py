@@ -18,12 +18,12 @@ from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP
 from typing import Any
 
 from miner.child import Child, Died, Late, Raised
-from miner.config import Config
+from miner.config import Config, StageName
 from miner.core.errors import DISK, Refused
 from miner.core.shown import shown
 from miner.core.store import Store
 from miner.corpora.plan import UnitRef, unit_rows
-from miner.stages import NAMES, Name
+from miner.stages import NAMES
 from miner.work import READ, Passed, joined
 
 FOLDER = "isolated"  # in OUT: what was left out of which unit
@@ -75,7 +75,7 @@ class IsolatedWorker:
         names: the worker's stages.
     """
 
-    def __init__(self, config: Config, names: tuple[Name, ...]):
+    def __init__(self, config: Config, names: tuple[StageName, ...]):
         self.config = config
         self.names = names
         self.store = Store(config.out)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar, get_args
 
-from miner.config import Config, Resources
+from miner.config import Config, Resources, StageName
 from miner.core.settings import Settings
 from miner.core.store import Store
 from miner.core.unit import Stage
 from segmenters.config import SegmentConfig
 
 S = TypeVar("S", bound=Settings)
-Name = Literal["extract", "segment", "score", "embed"]
-NAMES: tuple[Name, ...] = get_args(Name)
+NAMES: tuple[StageName, ...] = get_args(StageName)
 
 
 def _extract(config: Config) -> Stage:
@@ -72,7 +71,7 @@ def _embed(config: Config) -> Stage:
     return Embed(config.dedupe)
 
 
-BUILD: dict[Name, Callable[[Config], Stage]] = {
+BUILD: dict[StageName, Callable[[Config], Stage]] = {
     "extract": _extract,
     "segment": _segment,
     "score": _score,
@@ -80,13 +79,13 @@ BUILD: dict[Name, Callable[[Config], Stage]] = {
 }
 
 
-def groups(config: Config) -> list[tuple[Resources, tuple[Name, ...]]]:
+def groups(config: Config) -> list[tuple[Resources, tuple[StageName, ...]]]:
     """Neighbouring stages that reserve the same resources share a worker.
 
     On CPUs alone that is one group: a unit then crosses no process border between stages, which
     on few cores is worth more than a pipeline.
     """
-    result: list[tuple[Resources, tuple[Name, ...]]] = []
+    result: list[tuple[Resources, tuple[StageName, ...]]] = []
     for name in NAMES:
         wanted = config.runner.resources.get(name, Resources())
         if result and result[-1][0] == wanted:

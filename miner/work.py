@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from filters.decide import decide
 from miner import stages
 from miner.commits import commit
-from miner.config import Config
+from miner.config import Config, StageName
 from miner.core.store import Store
 from miner.core.threads import fix_threads
 from miner.core.unit import Stage, Unit
@@ -67,7 +67,7 @@ class Worker:
     def __init__(
         self,
         config: Config,
-        names: tuple[stages.Name, ...],
+        names: tuple[StageName, ...],
         tell: Callable[[str, Any], None] = lambda what, value: None,
     ):
         self.config = config

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import pydantic
 
-from miner.core.parts import In, find
+from miner.core.chosen import In
+from miner.core.parts import find
 from miner.core.settings import MODEL, Files, PartSettings, Settings, files_at
 
 

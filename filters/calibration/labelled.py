@@ -17,15 +17,13 @@ import numpy as np
 from PIL import Image
 
 from miner.core.errors import Refused
+from miner.core.names import map_concept
 from ner.concepts import concepts
 
 FOLDS = 5
 
-# Plural or composed names of label maps; all others are concepts with underscores.
+# Names of label maps that training sets have beside those of `miner.core.names`.
 ENTITIES: Mapping[str, str] = {
-    "nuclei": "nucleus",
-    "epithelial_nuclei": "epithelial nucleus",
-    "stromal_nuclei": "stromal nucleus",
     "tumor_nuclei": "tumor cell",
     "tumor_region": "tumor",
     "inflammatory_nuclei": "inflammatory cell",
@@ -104,7 +102,7 @@ class Labelled:
 
 def concept_of(entity: str) -> str | None:
     """Canonical concept of a label map's name, None when the table has none."""
-    name = ENTITIES.get(entity, entity.replace("_", " ").lower())
+    name = ENTITIES.get(entity) or map_concept(entity.lower())
     table = concepts()
     if name in table:
         return name

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from miner.core.masks import encode
+from miner.core.names import map_concept
 from miner.core.pixels import encode as encode_picture
 from miner.demo import render
 
@@ -79,7 +80,7 @@ def plant(n: int, seed: int) -> list[Control]:
 
 def _named(tile: render.PhantomTile) -> dict[str, np.ndarray]:
     """Masks, bool (H, W), of what a tile shows enough of, by concept."""
-    masks = {render.concept_of(entity): labels > 0 for entity, labels in tile.labels.items()}
+    masks = {map_concept(entity): labels > 0 for entity, labels in tile.labels.items()}
     return {c: m for c, m in masks.items() if ENOUGH_PX <= m.sum() < m.size / 2}
 
 

@@ -12,8 +12,8 @@ from skimage.draw import polygon
 
 from miner.audit.judgements import Judgements, Outline
 from miner.core.masks import decode
+from miner.core.names import map_name
 from miner.core.store import Store
-from miner.evaluate.truth import entity
 from miner.report.gallery import Pictures
 
 
@@ -72,7 +72,7 @@ def write_labels(
             key = image["image_id"], item["concept"], item["segmenter"]
             mask = decode(pictures.masks[key], height, width)
         name = item["image"] if Path(item["image"]).suffix == "" else Path(item["image"]).stem
-        file = folder / item["corpus"] / name / f"{entity(item['concept'])}.png"
+        file = folder / item["corpus"] / name / f"{map_name(item['concept'])}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(cv2.imencode(".png", mask.astype(np.uint8))[1].tobytes())
     return len(wanted)

@@ -14,10 +14,10 @@ import ray
 import ray._private.state
 
 from miner.cluster.room import need
-from miner.config import Config, Resources
+from miner.config import Config, Resources, StageName
 from miner.corpora.plan import UnitRef
 from miner.isolation import Isolated, IsolatedWorker
-from miner.stages import NAMES, Name
+from miner.stages import NAMES
 
 PING_S = 10.0
 # An actor that has not answered for so long is stopped, or its node is out of reach.
@@ -33,7 +33,7 @@ class Post:
         names: the stages of the group.
     """
 
-    def __init__(self, config: Config, names: tuple[Name, ...]):
+    def __init__(self, config: Config, names: tuple[StageName, ...]):
         self.last = names[-1] == NAMES[-1]
         if config.runner.isolation:
             self.worker: Any = IsolatedWorker(config, names)
@@ -95,7 +95,7 @@ class Actor:
         return self.ping is not None and since > SILENT_S
 
 
-def post(config: Config, resources: Resources, names: tuple[Name, ...]) -> Callable[[], Any]:
+def post(config: Config, resources: Resources, names: tuple[StageName, ...]) -> Callable[[], Any]:
     """What asks Ray for an actor of a group; units of a lost one are given to others, by us."""
     remote = ray.remote(  # type: ignore[call-overload]  # concurrency_groups is in no stub
         num_cpus=resources.num_cpus,
@@ -119,7 +119,9 @@ class Pool:
         build: asks for an actor.
     """
 
-    def __init__(self, resources: Resources, names: tuple[Name, ...], build: Callable[[], Any]):
+    def __init__(
+        self, resources: Resources, names: tuple[StageName, ...], build: Callable[[], Any]
+    ):
         self.resources = resources
         self.names = names
         self.build = build

@@ -1,4 +1,4 @@
-"""Names of files as different systems write them.
+"""Names of files as different systems write them, and those of label maps.
 
 macOS spells letters with marks in pieces (NFD) and others whole (NFC), zips of Windows have
 backslashes, and macOS, editors and notebooks leave files behind that nobody means as data.
@@ -10,6 +10,23 @@ import unicodedata
 
 PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 _LEFT_BEHIND = "__MACOSX"
+# A label map has the name of its concept, with `_` for spaces, but for these.
+_OF_MAPS = {
+    "nuclei": "nucleus",
+    "epithelial_nuclei": "epithelial nucleus",
+    "stromal_nuclei": "stromal nucleus",
+}
+_OF_CONCEPTS = {concept: name for name, concept in _OF_MAPS.items()}
+
+
+def map_name(concept: str) -> str:
+    """Name of a concept's label map, without suffix: `epithelial_nuclei`, `red_blood_cell`."""
+    return _OF_CONCEPTS.get(concept, concept.replace(" ", "_"))
+
+
+def map_concept(name: str) -> str:
+    """The concept that a label map of this name is of."""
+    return _OF_MAPS.get(name, name.replace("_", " "))
 
 
 def plain(name: str) -> str:

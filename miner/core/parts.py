@@ -20,9 +20,6 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-import pydantic
-from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
-
 from miner.core.errors import Refused
 from miner.core.settings import PartSettings
 
@@ -118,6 +115,7 @@ class Part:
         columns: scores that it adds to candidate masks, and what each means.
         title: what people call it, where that is not the kind.
         cite: how its authors ask to be cited.
+        without: what to set to get it, told by the report of a run without it; nothing when empty.
     """
 
     kind: str
@@ -126,6 +124,7 @@ class Part:
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     title: str = ""
     cite: str = ""
+    without: str = ""
 
 
 def kinds(group: str) -> list[str]:
@@ -198,51 +197,3 @@ def _whose(entry: EntryPoint) -> str:
     """An offer and the distribution that makes it."""
     group = entry.group.removeprefix("histomine.")
     return f"{_distribution(entry)}: its entry {entry.name!r} in {group} ({entry.value})"
-
-
-@dataclasses.dataclass(frozen=True)
-class In:
-    """Marks a field as a part's settings: `Annotated[PartSettings, In("segmenters")]`.
-
-    `kind` says which; the settings are checked by the part's own model.
-
-    Attributes:
-        group: key of `BUILT_IN`.
-    """
-
-    group: str
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: pydantic.GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        """Validation by the kind's model; dumped as what it is."""
-        return core_schema.no_info_plain_validator_function(
-            functools.partial(_chosen, self.group, source)
-        )
-
-
-def _chosen(group: str, base: type[PartSettings], value: Any) -> PartSettings:
-    """The settings of a part, checked; the place of an error has the kind in it."""
-    if isinstance(value, base):
-        return value
-    kind = value.get("kind") if isinstance(value, Mapping) else None
-    if not isinstance(kind, str):
-        raise _wrong("no_kind", f"a section with a kind; known: {', '.join(kinds(group))}")
-    try:
-        model = find(group, kind).Settings
-    except Refused as error:
-        raise _wrong("no_part", str(error)) from None
-    try:
-        return model.model_validate(value)
-    except pydantic.ValidationError as error:
-        lines = [
-            InitErrorDetails(
-                type=_wrong(e["type"], e["msg"]), loc=(kind, *e["loc"]), input=e["input"]
-            )
-            for e in error.errors(include_url=False)
-        ]
-        raise pydantic.ValidationError.from_exception_data(error.title, lines) from None
-
-
-def _wrong(what: str, said: str) -> PydanticCustomError:
-    return PydanticCustomError(what, "{said}", {"said": said})

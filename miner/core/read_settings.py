@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import pydantic
 import yaml
 
+from miner.core.chosen import In
 from miner.core.errors import Refused
-from miner.core.parts import In, find
+from miner.core.parts import find
 from miner.core.rooms import CONFIGS
 from miner.core.settings import Settings
 

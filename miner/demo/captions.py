@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from miner.demo.render import STUFF, PhantomTile, concept_of
+from miner.core.names import map_concept
+from miner.demo.render import STUFF, PhantomTile
 from miner.demo.words import ABBREVIATIONS, LOOKS, NOTHING, SITES, STAINS, WORDS
 
 
@@ -72,7 +73,7 @@ class Speaker:
         self.rng = rng
         self.tile = tile
         shares = {
-            concept_of(entity): (labels > 0).mean() if entity in STUFF else 0.05
+            map_concept(entity): (labels > 0).mean() if entity in STUFF else 0.05
             for entity, labels in tile.labels.items()
         }
         named = [c for c in tile.present if c in WORDS]

@@ -6,15 +6,11 @@ import dataclasses
 
 import numpy as np
 
+from miner.core.names import map_concept
 from miner.demo import artefacts, nuclei, stains
 from miner.demo.canvas import Canvas
 from miner.demo.organs import ORGANS
 
-PLURAL = {
-    "nuclei": "nucleus",
-    "epithelial_nuclei": "epithelial nucleus",
-    "stromal_nuclei": "stromal nucleus",
-}
 MIN_AREA_UM2 = 40.0  # an entity smaller than this is not called present
 MIN_SMALL_UM2 = 12.0
 MIN_STUFF_SHARE = 0.01
@@ -48,12 +44,12 @@ class PhantomTile:
     @property
     def present(self) -> tuple[str, ...]:
         """Concepts that can be seen in the picture, sorted."""
-        return tuple(sorted(concept_of(entity) for entity in self.labels))
+        return tuple(sorted(map_concept(entity) for entity in self.labels))
 
     @property
     def absent(self) -> tuple[str, ...]:
         """Concepts phantoms can show and this one does not, sorted."""
-        return tuple(sorted({concept_of(e) for e in ENTITIES} - set(self.present)))
+        return tuple(sorted({map_concept(e) for e in ENTITIES} - set(self.present)))
 
 
 # Every entity that a phantom can have a label map of.
@@ -75,11 +71,6 @@ STUFF = frozenset(
 
 
 SMALL = frozenset({"neutrophil", "red_blood_cell", "apoptotic_body", "pigment"})
-
-
-def concept_of(entity: str) -> str:
-    """Name in the concept table of an entity (a label map's name)."""
-    return PLURAL.get(entity, entity.replace("_", " "))
 
 
 def tile(

@@ -9,10 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from miner.core.names import map_concept, map_name
 from miner.demo.captions import Caption
-from miner.demo.render import PLURAL, PhantomTile, concept_of
-
-ENTITY_OF = {concept: entity for entity, concept in PLURAL.items()}
+from miner.demo.render import PhantomTile
 
 
 class Truth:
@@ -48,12 +47,12 @@ class Truth:
             tile: what the picture shows.
             more: further fields of the row.
         """
-        present = {concept_of(entity) for entity in tile.labels}
+        present = {map_concept(entity) for entity in tile.labels}
         mentions = []
         for mention in caption.mentions:
             row = dict(mention, mask=None, mask_path=None, subset_of=None)
             concept = mention["concept"]
-            entity = ENTITY_OF.get(concept, concept.replace(" ", "_"))
+            entity = map_name(concept)
             if mention["kind"] in ("object", "stuff"):
                 if concept not in present:
                     row["present"] = False

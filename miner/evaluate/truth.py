@@ -11,19 +11,7 @@ import cv2
 import numpy as np
 
 from miner.core.errors import Refused
-from miner.core.names import stem
-
-# File names of label maps are the concept with `_` for spaces, but for these.
-ENTITY = {
-    "nucleus": "nuclei",
-    "epithelial nucleus": "epithelial_nuclei",
-    "stromal nucleus": "stromal_nuclei",
-}
-
-
-def entity(concept: str) -> str:
-    """File stem of a concept's label map."""
-    return ENTITY.get(concept, concept.replace(" ", "_"))
+from miner.core.names import map_name, stem
 
 
 class Truth:
@@ -72,7 +60,7 @@ class Truth:
         return (corpus, stem(image), concept) in self._absent
 
     def _file(self, corpus: str, image: str, concept: str) -> Path:
-        return self.masks / corpus / stem(image) / f"{entity(concept)}.png"
+        return self.masks / corpus / stem(image) / f"{map_name(concept)}.png"
 
 
 def _gold(masks: Path) -> list[Mapping[str, Any]]:

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from typing_extensions import is_typeddict
 
 from miner.core import parts
+from miner.core.chosen import In
 from miner.core.settings import PartSettings, Settings
 from miner.reference.markdown import table
 
@@ -78,7 +79,7 @@ def _inside(annotation: Any) -> list[tuple[str, list[Any]]]:
         return [("", [annotation])]
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        group = next((a.group for a in args if isinstance(a, parts.In)), None)
+        group = next((a.group for a in args if isinstance(a, In)), None)
         if group is not None:
             return [("", [parts.find(group, kind).Settings for kind in parts.kinds(group)])]
         return _inside(args[0])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from miner.core.layout import RUN, SAMPLING
+from miner.core.parts import BUILT_IN, find
 from miner.core.store import Store
 from miner.core.unit import STATUSES
 from miner.report.ledger import ledger_table
@@ -110,8 +112,7 @@ def run_facts(store: Store) -> dict[str, Any]:
         (bool(filters.get("judge")), "vision-model judge", "filters.judge"),
         (bool(filters.get("biomedparse_table")), "BiomedParse's own KS test",
          "filters.biomedparse_table: its target_dist.json"),
-        (any(s.get("kind") == "biomedparse" for s in segment["segmenters"]), "BiomedParse",
-         "segment.segmenters: kind biomedparse and a checkpoint"),
+        *_segmenters_left_out({s["kind"] for s in segment["segmenters"]}),
         (bool(segment.get("refine")), "mask refinement", "segment.refine"),
         (any(config.get("sampling", {}).values()), "caps and targets", "sampling"),
     ]  # fmt: skip
@@ -123,6 +124,14 @@ def run_facts(store: Store) -> dict[str, Any]:
         "seed": run.get("seed"),
         "corpora": [(c.get("name") or c["kind"], c.get("license", "")) for c in config["corpora"]],
     }
+
+
+def _segmenters_left_out(asked: set[str]) -> Iterator[tuple[bool, str, str]]:
+    """Of the segmenters that ship those whose part says how to get them."""
+    for kind in BUILT_IN["segmenters"]:
+        part = find("segmenters", kind)
+        if part.without:
+            yield kind in asked, part.title or kind, part.without
 
 
 def _segmenter(one: dict[str, Any]) -> str:

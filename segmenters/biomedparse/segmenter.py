@@ -176,4 +176,6 @@ PART = Part(
     Settings=BiomedParseConfig,
     build=build,
     columns=SCORES,
+    title="BiomedParse",
+    without="segment.segmenters: kind biomedparse and a checkpoint",
 )

@@ -20,6 +20,7 @@ import torch
 
 from filters.calibration import fit_extent, labelled
 from filters.calibration.train import half_hidden
+from miner.core.names import map_name
 from segmenters.embedded import EmbeddedSegmenter
 from segmenters.protocol import Candidate, Prompt
 from segmenters.routes import ROUTES
@@ -30,12 +31,7 @@ from tests.bench import completeness, kept, overlap, shares, sheets, tiles
 from tests.bench.baselines import BASELINES
 
 SHARED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
-ENTITIES = {concept.replace(" ", "_"): concept for concept in ROUTES} | {
-    "nuclei": "nucleus",
-    "epithelial_nuclei": "epithelial nucleus",
-    "stromal_nuclei": "stromal nucleus",
-    "tumor": "epithelium",
-}
+ENTITIES = {map_name(concept): concept for concept in ROUTES} | {"tumor": "epithelium"}
 # Same slides or patients as the training tiles: never in the headline.
 RELATED = ("tnbc", "dsb2018")
 

@@ -14,10 +14,10 @@ from miner.commits import commit, marks
 from miner.config import Config
 from miner.core.layout import RUN
 from miner.core.masks import bbox, decode, encode
+from miner.core.names import map_name as file_stem
 from miner.core.store import Store
 from miner.core.unit import CANDIDATES, FACT, IMAGES, MENTION, SAMPLES, Unit
 from miner.demo import render, stains
-from miner.evaluate.truth import entity as file_stem
 from miner.load_config import check_config
 from shards import GroundedCaptions
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from skimage.color import rgb2hed
 from skimage.filters import threshold_otsu
 
+from miner.core.names import map_concept
 from miner.demo import fields, nuclei, render, stains
 from miner.demo.canvas import Canvas
 from miner.demo.organs import ORGANS
@@ -56,7 +57,7 @@ def test_labels_are_numbered_and_named_as_the_concept_table_does(tiles):
             assert np.array_equal(values[values > 0], np.arange(1, values[-1] + 1))
             assert entity not in render.STUFF or values[-1] == 1
     for entity in render.ENTITIES:
-        concept = table[render.concept_of(entity)]
+        concept = table[map_concept(entity)]
         assert (concept.kind == "stuff") == (entity in render.STUFF), entity
 
 

@@ -15,20 +15,24 @@ from scipy import ndimage
 from filters.clip.embedded import LONG_SIDE_PX
 from filters.training.clip.vocabulary import BACKGROUND, known_as
 from miner.core.errors import Refused
+from miner.core.names import map_concept
 from miner.demo import render
 from segmenters.training.data import kept_apart
 
 KEPT_EVERY = 8  # every so many-th phantom is kept apart
 
-ENTITIES: Mapping[str, str] = {
-    "nuclei": "nucleus",
-    "lymphocyte": "lymphocyte",
-    "epithelial_nuclei": "epithelial nucleus",
-    "stromal_nuclei": "stromal nucleus",
-    "gland": "gland",
-    "glomerulus": "glomerulus",
-    "tumor": "tumor",
-}
+# Label maps that are learned from.
+ENTITIES = frozenset(
+    {
+        "nuclei",
+        "lymphocyte",
+        "epithelial_nuclei",
+        "stromal_nuclei",
+        "gland",
+        "glomerulus",
+        "tumor",
+    }
+)
 # Tiles that show one tissue throughout: set -> label code -> concept.
 TISSUES: Mapping[str, Mapping[str, str]] = {
     "crc_tissue": {
@@ -107,7 +111,7 @@ def real_tiles(folder: Path, leave_out: Sequence[str] = ()) -> Iterator[LayeredT
         image = cv2.imread(str(folder / row["file"]), cv2.IMREAD_COLOR)[:, :, ::-1]
         layers = [
             Layer(
-                known_as(ENTITIES[entity]),
+                known_as(map_concept(entity)),
                 cv2.imread(str(folder / known["mask"]), cv2.IMREAD_UNCHANGED),
                 known["kind"] == "instance",
                 known["exhaustive"],
@@ -132,7 +136,7 @@ def phantom_tiles(count: int, seed: int, side_px: int = 320) -> Iterator[Layered
         organ = list(render.ORGANS)[i % len(render.ORGANS)]
         phantom = render.tile(rng, side_px, mpp, organ, stain)
         layers = [
-            Layer(known_as(render.concept_of(name)), labels, name not in render.STUFF, True)
+            Layer(known_as(map_concept(name)), labels, name not in render.STUFF, True)
             for name, labels in phantom.labels.items()
         ]
         empty = phantom.image.min(axis=2) > GLASS

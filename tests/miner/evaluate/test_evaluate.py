@@ -8,9 +8,9 @@ import pytest
 
 from miner.core.errors import Refused
 from miner.core.masks import encode
+from miner.core.names import map_concept, map_name
 from miner.core.store import Store
 from miner.evaluate.compare import evaluate
-from miner.evaluate.truth import entity
 
 MASK = np.zeros((8, 10), bool)
 MASK[2:6, 2:6] = True
@@ -120,7 +120,10 @@ def test_a_folder_without_label_maps_is_refused(out, tmp_path):
 
 
 def test_names_of_label_maps():
-    assert [entity(c) for c in ("nucleus", "red blood cell")] == ["nuclei", "red_blood_cell"]
+    names = ["nuclei", "stromal_nuclei", "red_blood_cell"]
+    said = ["nucleus", "stromal nucleus", "red blood cell"]
+    assert [map_name(c) for c in said] == names
+    assert [map_concept(n) for n in names] == said
 
 
 def test_a_label_map_of_another_size_is_refused(out, masks):
