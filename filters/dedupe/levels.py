@@ -52,6 +52,7 @@ def duplicates(
     *,
     pixel_hashes: Sequence[str] | None = None,
     thumbs: np.ndarray | None = None,
+    near: Mapping[Candidate, float] | None = None,
     largest_share: float | None = None,
 ) -> dict[str, Duplicate]:
     """Find the pictures to drop.
@@ -64,6 +65,8 @@ def duplicates(
         threshold: smallest cosine of a semantic duplicate.
         pixel_hashes: hashes of the decoded pixels; None compares bytes.
         thumbs: uint8 (n, SIDE, SIDE), see `filters.dedupe.thumbnail`; None: no near level.
+        near: candidates by their rows, and the correlation of each (`located`), where they were
+            looked for before.
         largest_share: largest share of the pictures that may be dropped, other than as exact
             copies, for one of them.
 
@@ -86,6 +89,7 @@ def duplicates(
         None if thumbs is None else _Picked(thumbs, rest),
         None if vectors is None else vectors[rest],
         threshold,
+        None if near is None else _among(near, rest, [first[name] for name in same]),
     )
     for at, i in enumerate(rest):
         stand = stands.get(at)
@@ -103,6 +107,17 @@ def duplicates(
     if largest_share is not None:
         _check_share(dropped, len(image_ids), largest_share)
     return dropped
+
+
+def _among(
+    near: Mapping[Candidate, float], rest: Sequence[int], equal: Sequence[int]
+) -> dict[Candidate, float]:
+    """The candidates by their places in `rest`; a row counts as the one that it is equal to."""
+    at = {row: i for i, row in enumerate(rest)}
+    return {
+        c._replace(whole=at[equal[c.whole]], part=at[equal[c.part]]): alike
+        for c, alike in near.items()
+    }
 
 
 class _Picked(Sequence[np.ndarray]):
@@ -125,7 +140,10 @@ class _Stand(NamedTuple):
 
 
 def _decided(
-    thumbs: Thumbs | None, vectors: np.ndarray | None, threshold: float
+    thumbs: Thumbs | None,
+    vectors: np.ndarray | None,
+    threshold: float,
+    near: Mapping[Candidate, float] | None = None,
 ) -> dict[int, _Stand]:
     """What stands for each row that does not stand for itself; rows come best first."""
     if thumbs is None:
@@ -134,13 +152,13 @@ def _decided(
     links: dict[int, list[Candidate]] = defaultdict(list)
     if len(thumbs) > 1:
         asked = np.array([i for i in range(len(thumbs)) if i not in plain])
-        for candidate in candidates(thumbs, asked):
+        for candidate in candidates(thumbs, asked) if near is None else near:
             links[candidate.whole].append(candidate)
             links[candidate.part].append(candidate)
     semantic = {} if vectors is None else _by_cosine(vectors, threshold, _resembling(thumbs))
     stands: dict[int, _Stand] = {}
     for i in range(len(thumbs)):
-        for option in _options(i, plain, links, semantic, stands, thumbs):
+        for option in _options(i, plain, links, semantic, stands, thumbs, near or {}):
             if option is not None and option.keeper not in stands:
                 stands[i] = option
                 break
@@ -154,9 +172,10 @@ def _options(
     semantic: Mapping[int, _Stand],
     stands: Mapping[int, _Stand],
     thumbs: Thumbs,
+    near: Mapping[Candidate, float],
 ) -> Iterator[_Stand | None]:
     yield plain.get(i)
-    yield _cropped_or_turned(i, plain, links, stands, thumbs)
+    yield _cropped_or_turned(i, plain, links, stands, thumbs, near)
     yield semantic.get(i)
 
 
@@ -190,6 +209,7 @@ def _cropped_or_turned(
     links: Mapping[int, Sequence[Candidate]],
     stands: Mapping[int, _Stand],
     thumbs: Thumbs,
+    near: Mapping[Candidate, float],
 ) -> _Stand | None:
     """The first earlier row that stays and shows the same field, by the links of `i`.
 
@@ -202,7 +222,9 @@ def _cropped_or_turned(
         if other < i and other not in stands:
             whole, part = (i, other) if candidate.whole == linked else (other, i)
             pair = thumbs[whole], thumbs[part]
-            alike = located(*pair, candidate.window, candidate.orientation)
+            alike = near.get(candidate)
+            if alike is None:
+                alike = located(*pair, candidate.window, candidate.orientation)
             if alike >= SAME:
                 return _Stand(other, reason="near", similarity=alike)
     return None

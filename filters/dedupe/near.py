@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import faiss
@@ -41,15 +42,29 @@ def candidates(
             same ones, of which none is its own candidate.
     """
     base = np.stack([layout(thumb) for thumb in (thumbs if among is None else among)])
-    index = _index(base)
     asked = np.arange(len(thumbs)) if asked is None else asked
-    for start in range(0, len(asked), _AT_ONCE):
-        rows = asked[start : start + _AT_ONCE]
-        shown = np.stack([parts(thumbs[row]) for row in rows])  # (rows, windows, cells)
-        ways = shown[:, :, turns()]  # (rows, windows, orientations, cells)
-        cosine, found = index.search(ways.reshape(-1, base.shape[1]), min(NEAREST + 1, len(base)))
+    shown = ((int(row), thumbs[row]) for row in asked)
+    yield from look_up(build_index(base), shown, own=among is None)
+
+
+def look_up(
+    index: faiss.Index, shown: Iterable[tuple[int, np.ndarray]], own: bool
+) -> Iterator[Candidate]:
+    """Yield the candidates of some pictures, of each those it is most alike to.
+
+    Args:
+        index: see `build_index`.
+        shown: number and thumbnail of each picture.
+        own: the pictures are those of the index, by their numbers; none is its own candidate.
+    """
+    left = iter(shown)
+    while some := list(itertools.islice(left, _AT_ONCE)):
+        rows = np.array([row for row, _ in some])
+        windows = np.stack([parts(thumb) for _, thumb in some])  # (rows, windows, cells)
+        ways = windows[:, :, turns()]  # (rows, windows, orientations, cells)
+        cosine, found = index.search(ways.reshape(-1, index.d), min(NEAREST + 1, index.ntotal))
         cosine, found = cosine.reshape(len(rows), -1), found.reshape(len(rows), -1)
-        if among is None:
+        if own:
             found[found == rows[:, None]] = -1
         yield from _best(rows, cosine, found)
 
@@ -65,7 +80,8 @@ def _best(rows: np.ndarray, cosine: np.ndarray, found: np.ndarray) -> Iterator[C
             yield Candidate(row, int(others[at]), window, orientation)
 
 
-def _index(base: np.ndarray) -> faiss.Index:
+def build_index(base: np.ndarray) -> faiss.Index:
+    """What layouts, float32 (n, cells), are looked up in."""
     n, d = base.shape
     flat = faiss.IndexFlatIP(d)
     if n < ONE_CELL:

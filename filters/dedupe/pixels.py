@@ -45,6 +45,7 @@ def _whole(a: np.ndarray, b: np.ndarray) -> Iterator[float]:
 
 def _inside(a: np.ndarray, b: np.ndarray, side: float, top: float, left: float) -> Iterator[float]:
     """Correlations of `b`, made smaller, with `a` around a window."""
+    sharp = detail(a)
     for change in _SCALES:
         n = round((side + change) * SIDE)
         if n > SIDE:
@@ -53,7 +54,7 @@ def _inside(a: np.ndarray, b: np.ndarray, side: float, top: float, left: float) 
         off = (round(side * SIDE) - n) // 2
         y, x = round(top * SIDE) + off, round(left * SIDE) + off
         y0, x0 = max(0, y - _SHIFT), max(0, x - _SHIFT)
-        around = detail(a)[y0 : y + n + _SHIFT, x0 : x + n + _SHIFT]
+        around = sharp[y0 : y + n + _SHIFT, x0 : x + n + _SHIFT]
         if min(around.shape) >= n:
             yield _best(around, detail(small))
 

@@ -37,12 +37,16 @@ class Choosing:
         parts: of the run.
         rows: piece of each, see `outcomes`.
         pictures: likewise.
+        thumbs: likewise.
+        near: piece of each, see `miner.barrier.near`; None: not compared by thumbnail.
         config: of the run.
     """
 
     parts: Sequence[Part]
     rows: Sequence[Piece]
     pictures: Sequence[Piece]
+    thumbs: Sequence[Piece]
+    near: Sequence[Piece] | None
     config: Config
 
 
@@ -155,7 +159,7 @@ def _guard(store: Store, given: Choosing, rows: _Rows) -> dict[str, Any] | None:
     named: dict[str, set[str]] = defaultdict(set)
     for image_id, *names in zip(*(table[c].to_pylist() for c in table.column_names), strict=True):
         named[image_id].update(names)
-    found, leaks = guarded(store, given.config, given.pictures, images.ids, named)
+    found, leaks = guarded(store, given.config, given.pictures, given.thumbs, images.ids, named)
     at = {image_id: i for i, image_id in enumerate(images.ids)}
     for image_id, name in found.items():
         rows.exclude(images.of(at[image_id]), reason=f"protected:{name}")
@@ -178,7 +182,15 @@ def _drop_duplicates(store: Store, given: Choosing, rows: _Rows) -> dict[str, se
         (-images.most(table["score"].to_numpy())).tolist(),
         strict=True,
     )
-    found = compared(store, given.config.dedupe, given.pictures, images.ids, list(ranks))
+    found = compared(
+        store,
+        given.config.dedupe,
+        given.pictures,
+        given.thumbs,
+        given.near,
+        images.ids,
+        list(ranks),
+    )
     at = {image_id: i for i, image_id in enumerate(images.ids)}
     sharing: dict[str, set[str]] = defaultdict(set)
     for image_id, duplicate in found.items():

@@ -7,6 +7,8 @@ and for any number of workers. It goes in steps (`miner.barrier.pieces`), part b
     judged    part    scores -> what each mask fails by itself             rates.judged
     rates     all     these -> false-discovery rates, calibration page     rates.rates
     outcomes  part    these -> verdicts, states of rows, pictures          outcomes.outcomes
+    index     all     layouts of pictures -> what they are looked up in    near.index
+    near      part    thumbnails -> candidates for near-duplicates         near.near
     choice    all     these -> protected, duplicates, splits, caps, tars   choice.choice
     tars      tar     samples with their pictures -> tar and index         tars.tar
     ledger    part    rows and candidates with their verdicts              ledger.ledger
@@ -25,6 +27,7 @@ import pyarrow as pa
 
 from miner.barrier.choice import Choosing, choice
 from miner.barrier.ledger import Told, candidate_schema, ledger
+from miner.barrier.near import Sought, index, near
 from miner.barrier.outcomes import Stated, outcomes
 from miner.barrier.parts import Part, parts
 from miner.barrier.pieces import Piece, Spread, Steps, read_piece
@@ -42,7 +45,7 @@ from shards.index import Damaged, read_manifest
 from shards.pack import write_manifest
 
 Marks = Mapping[str, Mapping[str, Any]]  # by unit_id
-_LAYOUT = 1  # of the pieces: another one's are not gone on with
+_LAYOUT = 2  # of the pieces: another one's are not gone on with
 
 
 def digest(store: Store, config: Config, marks: Marks) -> str:
@@ -89,10 +92,12 @@ def finish(
     steps = Steps(store, hashlib.sha256(key.encode()).hexdigest(), spread, check)
     all_parts = parts(marks)
     run = _judge(steps, all_parts, config)
+    pictures, thumbs = run.pieces("pictures"), run.pieces("thumbs")
+    copies = _look_up(steps, pictures, thumbs) if config.dedupe.near else None
     chosen = steps.one(
         "choice",
         choice,
-        Choosing(all_parts, run.pieces("rows"), run.pieces("pictures"), config),
+        Choosing(all_parts, run.pieces("rows"), pictures, thumbs, copies, config),
     )
     packed = _pack(steps, store, run, chosen, config)
     told = _tell(steps, store, run, chosen, config, beside is not None)
@@ -147,6 +152,18 @@ def _judge(steps: Steps, all_parts: Sequence[Part], config: Config) -> _Run:
         for part, q in zip(all_parts, rated["pieces"], strict=True)
     }
     return _Run(all_parts, rated, list(steps.run("outcomes", outcomes, given).values()))
+
+
+def _look_up(steps: Steps, pictures: Sequence[Piece], thumbs: Sequence[Piece]) -> list[Piece]:
+    """Candidates for near-duplicates, of the pictures of every part."""
+    built = steps.one("index", index, pictures)
+    given = {
+        f"{part:06d}": Sought(
+            part, Piece(*built["index"]), Piece(*built["rows"]), built["starts"], thumbs
+        )
+        for part in range(len(pictures))
+    }
+    return [Piece(*piece) for piece in steps.run("near", near, given).values()]
 
 
 def _pack(

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from filters.completeness import add_extent
 from filters.decide import Judged, verdicts
+from filters.dedupe.thumbnail import SIDE, layout
 from filters.scores import EXTENT, VERDICT
 from miner.barrier.parts import Part
 from miner.barrier.pieces import Piece, Place, read_piece
@@ -58,7 +59,7 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
         Pieces: `verdicts`, the columns of `filters.scores.VERDICT` and `EXTENT` by candidate;
         `rows`, by caption row: sample_id, image, image_id, group, status, reason, kept (candidates
         of the part), score, size (bytes in a tar, about) and what caps are by; `pictures`, those of
-        rows that may be written: see `_pictures`.
+        rows that may be written, and their thumbnails, `thumbs`: see `_pictures`.
     """
     store, part, config = place.store, given.part, given.config
     judged = Judged.from_table(read_piece(store, given.judged))
@@ -77,7 +78,7 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
     status = pa.array([state.status for state in found], _TEXT)
     written = np.array([state.status == "written" for state in found], bool)
     wanted = pc.unique(samples["image_id"].filter(pa.array(written)))
-    pictures, sizes = _pictures(store, part, wanted)
+    pictures, thumbs, sizes = _pictures(store, part, wanted)
     rows = {
         **{name: samples[name] for name in ("sample_id", "image", "image_id")},
         "group": samples["group"].cast(_TEXT),
@@ -98,6 +99,7 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
         "verdicts": place.write(light.select([*VERDICT, *EXTENT]), "verdicts"),
         "rows": place.write(pa.table(rows), "rows"),
         "pictures": place.write(pictures, "pictures"),
+        "thumbs": place.write_bytes(thumbs.tobytes(), "thumbs"),
     }
 
 
@@ -116,7 +118,9 @@ def _light_mentions(samples: pa.Table) -> pa.Table:
     return samples.set_column(samples.column_names.index("mentions"), "mentions", lists)
 
 
-def _pictures(store: Store, part: Part, wanted: pa.Array) -> tuple[pa.Table, dict[str, int]]:
+def _pictures(
+    store: Store, part: Part, wanted: pa.Array
+) -> tuple[pa.Table, np.ndarray, dict[str, int]]:
     """Pictures of a part that are compared.
 
     Args:
@@ -125,13 +129,15 @@ def _pictures(store: Store, part: Part, wanted: pa.Array) -> tuple[pa.Table, dic
         wanted: image_ids.
 
     Returns:
-        image_id, sha256, pixel_hash, vector (float16, as bytes), thumbnail (null in units of an
-        earlier version); and bytes of each picture, by image_id.
+        image_id, sha256, pixel_hash, vector (float16, as bytes), layout (of the thumbnail, float32,
+        as bytes); thumbnails, uint8 (n, SIDE, SIDE), zeros in units of an earlier version; bytes of
+        each picture, by image_id.
 
     Raises:
         Refused: an embedding that is no number, or of another model than others.
     """
     tables: list[pa.Table] = []
+    thumbs: list[np.ndarray] = [np.zeros((0, SIDE, SIDE), np.uint8)]
     sizes: dict[str, int] = {}
     length: int | None = None
     left = set(wanted.to_pylist())
@@ -150,6 +156,9 @@ def _pictures(store: Store, part: Part, wanted: pa.Array) -> tuple[pa.Table, dic
         have = images.column_names
         nothing = pa.nulls(len(images), pa.string())
         hashes = images["pixel_hash"] if "pixel_hash" in have else nothing
+        stored = images["thumbnail"].to_pylist() if "thumbnail" in have else [None] * len(images)
+        flat = b"".join(bytes(SIDE * SIDE) if t is None else t for t in stored)
+        thumbs.append(np.frombuffer(flat, np.uint8).reshape(-1, SIDE, SIDE))
         tables.append(
             pa.table(
                 {
@@ -157,22 +166,19 @@ def _pictures(store: Store, part: Part, wanted: pa.Array) -> tuple[pa.Table, dic
                     "sha256": images["sha256"],
                     "pixel_hash": pc.coalesce(hashes, images["sha256"]),
                     "vector": pa.array([row.tobytes() for row in vectors], pa.binary()),
-                    "thumbnail": (
-                        images["thumbnail"].cast(pa.binary())
-                        if "thumbnail" in have
-                        else pa.nulls(len(images), pa.binary())
-                    ),
+                    "layout": pa.array([layout(t).tobytes() for t in thumbs[-1]], pa.binary()),
                 }
             )
         )
-    return (pa.concat_tables(tables) if tables else _NO_PICTURES.empty_table()), sizes
+    table = pa.concat_tables(tables) if tables else _NO_PICTURES.empty_table()
+    return table, np.concatenate(thumbs), sizes
 
 
 _NO_PICTURES = pa.schema(
     [
         *((name, pa.string()) for name in ("image_id", "sha256", "pixel_hash")),
         ("vector", pa.binary()),
-        ("thumbnail", pa.binary()),
+        ("layout", pa.binary()),
     ]
 )
 

@@ -55,6 +55,12 @@ class Place:
         self.store.write(name, data)
         return Piece(name, hashlib.sha256(data).hexdigest())
 
+    def write_bytes(self, data: bytes, what: str) -> Piece:
+        """Write a piece that is no table."""
+        name = f"{self.name}-{what}.bin"
+        self.store.write(name, data)
+        return Piece(name, hashlib.sha256(data).hexdigest())
+
 
 def read_piece(store: Store, piece: Iterable[str], columns: list[str] | None = None) -> pa.Table:
     """Read a piece, or some of its columns; texts are dictionaries where they were written so.
@@ -62,6 +68,11 @@ def read_piece(store: Store, piece: Iterable[str], columns: list[str] | None = N
     Raises:
         Refused: it is not what was written.
     """
+    return pq.ParquetFile(pa.BufferReader(read_bytes(store, piece))).read(columns)
+
+
+def read_bytes(store: Store, piece: Iterable[str]) -> bytes:
+    """Read a piece that is no table; raises `Refused` as `read_piece`."""
     name, sha256 = piece
     try:
         data = store.read(name)
@@ -72,7 +83,7 @@ def read_piece(store: Store, piece: Iterable[str], columns: list[str] | None = N
             f"{store.path(name)}: changed since it was written; remove {store.path(FOLDER)} and "
             "run again"
         )
-    return pq.ParquetFile(pa.BufferReader(data)).read(columns)
+    return data
 
 
 class Steps:

@@ -56,6 +56,7 @@ def guarded(
     store: Store,
     config: Config,
     pieces: Sequence[Piece],
+    thumbs: Sequence[Piece],
     image_ids: Sequence[str],
     groups: Mapping[str, set[str]],
 ) -> tuple[dict[str, str], dict[str, Any]]:
@@ -65,6 +66,7 @@ def guarded(
         store: OUT, with the fingerprints.
         config: what is protected.
         pieces: `pictures` of the parts, see `outcomes`.
+        thumbs: likewise.
         image_ids: the pictures.
         groups: of each picture, and its name as published: where patients are looked for.
 
@@ -78,7 +80,7 @@ def guarded(
     sets: list[dict[str, Any]] = []
     patients = {i: {p for g in groups[i] for p in PATIENT.findall(g)} for i in image_ids}
     with tempfile.TemporaryDirectory() as folder:
-        pictures = Pictures(store, folder, pieces, image_ids)
+        pictures = Pictures(store, folder, pieces, thumbs, image_ids)
         for entry in config.protect:
             prints = from_bytes(store.read(_file(entry.name)))
             planted, seen = control(prints, config.dedupe.threshold)

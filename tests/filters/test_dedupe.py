@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from filters.dedupe import duplicates, representatives, search
 from filters.dedupe.levels import FEW
+from filters.dedupe.near import candidates
 from filters.dedupe.pixels import SAME, located
 from filters.dedupe.thumbnail import (
     ORIENTATIONS,
@@ -292,3 +293,24 @@ def test_order_does_not_matter(order):
     dropped = mixed(order)
     assert dropped == mixed(range(len(MIXED)))
     assert len(dropped) == 5
+
+
+def test_candidates_that_were_looked_for_before_give_the_same_duplicates():
+    images = [field(seed) for seed in range(6)]
+    kinds = ("JPEG 30", "a corner of 80 %", "a quarter turn", "mirrored", "redder", "half a turn")
+    copies = [COPIES[kind](image) for kind, image in zip(kinds, images, strict=True)]
+    shown = [np.ascontiguousarray(image) for image in (*images, *copies)]
+    thumbs = np.stack([thumbnail(image) for image in [*shown, images[0]]])
+    ids = [f"i{i:02d}" for i in range(len(thumbs))]
+    hashes = [*ids[:-1], ids[0]]  # the last is equal to the first, and ranks before it
+    ranks = [*((1.0,) for _ in shown), (0.0,)]
+    first = list(range(len(shown)))
+    near = {
+        c: located(thumbs[c.whole], thumbs[c.part], c.window, c.orientation)
+        for c in candidates(thumbs[first])
+    }
+    plain = duplicates(ids, hashes, ranks, None, 0.84, thumbs=thumbs)
+    assert duplicates(ids, hashes, ranks, None, 0.84, thumbs=thumbs, near=near) == plain
+    assert len(plain) == 1 + len(shown) - len(images)
+    without = duplicates(ids, hashes, ranks, None, 0.84, thumbs=thumbs, near={})
+    assert set(without) < set(plain)
