@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test unit test-plugin test-llm test-models chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-barrier bench-quality models parity verify mutants
+.PHONY: quickstart test unit test-plugin test-llm test-models test-cluster chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-barrier bench-quality models parity verify mutants
 
 # Folders with index.jsonl to train on; without them models are trained on phantoms alone. What reads
 # one folder reads the first.
@@ -48,9 +48,16 @@ unit: $(READY)
 test-plugin: $(READY)
 	$(BIN)/python -m pytest -m slow tests/test_examples.py
 
-# Kills, resumes and other numbers of workers, on Ray; a job submitted to a Ray head.
-chaos: $(READY)
+# Kills, resumes and other numbers of workers, on Ray; nodes that die; jobs submitted to a Ray head.
+test-cluster: $(READY)
 	$(BIN)/python -m pytest -m slow tests/miner
+
+# Fifty runs on three nodes to which everything happens, some minutes each: all give the same bytes.
+RUNS ?= 50
+SEED ?= 0
+chaos: $(READY)
+	mkdir -p runs
+	$(BIN)/python -m tests.chaos --runs $(RUNS) --seed $(SEED) --log runs/chaos.jsonl
 
 # 200 small faults, one at a time, each against the tests that meet it: prints what nobody noticed.
 mutants: $(READY)

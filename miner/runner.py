@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import shlex
 import sys
@@ -30,12 +31,15 @@ from miner.corpora.plan import UnitRef
 from miner.isolation import Isolated
 from miner.stages import groups
 
+STARTS = 3
+
 
 @contextlib.contextmanager
 def cluster(config: Config) -> Iterator[Callable[[], list[int]]]:
     """Join the cluster at RAY_ADDRESS, or start a local Ray.
 
-    Yields what says how many workers of each group there may be now, as the cluster grows.
+    Yields what says how many workers of each group there may be now, as the cluster grows; it
+    raises `Refused` once the head is lost. Who waits for Ray longer than that is ended in one line.
 
     Raises:
         Refused: Ray does not start, no cluster answers, or it has no room for one worker.
@@ -61,15 +65,39 @@ def cluster(config: Config) -> Iterator[Callable[[], list[int]]]:
         runtime_env["py_executable"] = shlex.quote(sys.executable)
         wanted = config.runner.workers or os.cpu_count() or 1
         cpus = sum(r.num_cpus * (r.workers or wanted) for r, _ in groups(config))
+        _start(math.ceil(cpus), runtime_env, quiet)
+    interrupts.again()  # Ray has set its own
+    have = ray.cluster_resources()
+    if (not config.runner.workers or not joined) and (said := lacking(config, have)):
+        raise Refused(f"runner.resources: {said}")
+    head = Head(ray.get_runtime_context().gcs_address)
+
+    def workers() -> list[int]:
+        head.check()
+        return sizes(config, ray.cluster_resources())
+
+    try:
+        with head:
+            yield workers
+    finally:
+        if not joined:
+            ray.shutdown()
+
+
+def _start(cpus: int, runtime_env: dict[str, Any], quiet: dict[str, Any]) -> None:
+    """Start a local Ray; on a busy machine it gives its own processes too little time at first."""
+    for left in reversed(range(STARTS)):
         try:
             ray.init(
                 address="local",
-                num_cpus=max(1, int(-(-cpus // 1))),
+                num_cpus=max(1, cpus),
                 include_dashboard=False,
                 runtime_env=runtime_env,
                 **quiet,
             )
+            return
         except Exception as error:  # Ray raises nothing narrower
+            ray.shutdown()
             if "AF_UNIX" in str(error):
                 name = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
                 raise Refused(
@@ -77,18 +105,10 @@ def cluster(config: Config) -> Iterator[Callable[[], list[int]]]:
                     f"Ray's sockets, which have 107 bytes; set {name} to a short one such as /tmp, "
                     "or run with --no-ray"
                 ) from None
-            raise Refused(
-                f"Ray did not start ({_first(error)}); run again, or with --no-ray"
-            ) from None
-    interrupts.again()  # Ray has set its own
-    have = ray.cluster_resources()
-    if (not config.runner.workers or not joined) and (said := lacking(config, have)):
-        raise Refused(f"runner.resources: {said}")
-    try:
-        yield lambda: sizes(config, ray.cluster_resources())
-    finally:
-        if not joined:
-            ray.shutdown()
+            if not left:
+                raise Refused(
+                    f"Ray did not start ({_first(error)}); run again, or with --no-ray"
+                ) from None
 
 
 def _first(error: Exception) -> str:
@@ -110,7 +130,7 @@ def run_units(
         config: the run.
         refs: its units.
         left: how many those are.
-        workers: how many actors of each group of stages there may be now.
+        workers: how many actors of each group of stages there may be now; see `cluster`.
         leave_out: gives the unit without rows that end their worker.
         say: told who waits for room, and who is lost.
 
@@ -119,10 +139,9 @@ def run_units(
     """
     pools = [Pool(need, names, post(config, need, names)) for need, names in groups(config)]
     in_flight = config.runner.in_flight
-    with Head(ray.get_runtime_context().gcs_address) as head:
-        spread = Spread(pools, refs, left, workers, in_flight, leave_out, say, head.check)
-        metrics = Metrics()
-        for mark in spread:
-            metrics.unit(mark)
-            metrics.state(*spread.state())
-            yield mark
+    spread = Spread(pools, refs, left, workers, in_flight, leave_out, say)
+    metrics = Metrics()
+    for mark in spread:
+        metrics.unit(mark)
+        metrics.state(*spread.state())
+        yield mark

@@ -74,7 +74,7 @@ ARGUMENTS = {
     "release": ["--min-precision", "0"],
 }
 SHELL = ("export",)
-# Parsed, not run: they need a cluster; tests/miner/test_jobs.py has one (make chaos).
+# Parsed, not run: they need a cluster; tests/miner/test_jobs.py has one (make test-cluster).
 ON_CLUSTERS = ("submit", "cancel", "jobs")
 # YAML blocks that are checked and not built, by a text in them.
 ONLY_CHECKED = {

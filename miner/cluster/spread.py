@@ -53,11 +53,10 @@ class Spread:
         pools: groups of stages in pipeline order.
         refs: the units.
         left: how many those are.
-        wanted: how many actors of each group there may be now.
+        wanted: how many actors of each group there may be now; raises when the head is lost.
         in_flight: units underway per actor.
         leave_out: gives the unit without rows that end their worker.
         say: told what somebody should know.
-        check: raises when the head is lost.
     """
 
     def __init__(
@@ -69,13 +68,12 @@ class Spread:
         in_flight: int,
         leave_out: Callable[[UnitRef, Isolated], UnitRef],
         say: Callable[[str], None],
-        check: Callable[[], None],
     ):
         self.pools = pools
         self.refs = iter(refs)
         self.left = left  # to be committed
         self.wanted, self.in_flight = wanted, in_flight
-        self.leave_out, self.say, self.check = leave_out, say, check
+        self.leave_out, self.say = leave_out, say
         self.ready: list[collections.deque[Walk]] = [collections.deque() for _ in pools]
         self.asked: dict[Any, tuple[Walk, Actor]] = {}  # by the reference of the answer
         self.sizes: Sequence[int] = [0] * len(pools)
@@ -86,7 +84,6 @@ class Spread:
         """Yield marks; raises `Refused` when a stage cannot be built or the head is lost."""
         try:
             while self.left:
-                self.check()
                 self._staff()
                 self._hand_out()
                 yield from self._collect()

@@ -39,6 +39,7 @@ class Nodes:
         environment: of everything that is started.
         processes: of the nodes.
         head: the one of them that is the head; None when it is lost.
+        started: how many were, the lost ones too.
     """
 
     def __init__(self, environment: Mapping[str, str]):
@@ -51,6 +52,7 @@ class Nodes:
         }
         self.processes: list[subprocess.Popen[bytes]] = []
         self.head: subprocess.Popen[bytes] | None = None
+        self.started = 0
 
     def start(self, cpus: int, *options: str) -> subprocess.Popen[bytes]:
         """The head, or another node; on a busy machine Ray gives up at first."""
@@ -64,41 +66,34 @@ class Nodes:
         first = self.head is None
         if not first:
             where = [f"--address={self.address}"]
-        process = subprocess.Popen(
-            [
-                *(RAY, "start", *where, f"--num-cpus={cpus}", "--disable-usage-stats", "--block"),
-                *("--object-store-memory=200000000", "--min-worker-port=0", "--max-worker-port=0"),
-                # Else the raylet waits for the agents' own, and on a busy machine not for long.
-                *(
-                    f"--dashboard-agent-grpc-port={free_port()}",
-                    f"--metrics-export-port={free_port()}",
-                ),
-                f"--runtime-env-agent-port={free_port()}",
-                *options,
-            ],
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        log = Path(self.environment["RAY_TMPDIR"]) / f"start-{self.started}.log"
+        self.started += 1
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [
+                    *(RAY, "start", *where, f"--num-cpus={cpus}", "--disable-usage-stats"),
+                    *("--block", "--object-store-memory=200000000"),
+                    *("--min-worker-port=0", "--max-worker-port=0"),
+                    # Else the raylet waits for the agents' own, and on a busy machine too briefly.
+                    *(f"--{agent}-port={free_port()}" for agent in AGENTS),
+                    *options,
+                ],
+                env=self.environment,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
         self.processes.append(process)
         if first:
             self.head = process
-        end = time.monotonic() + 300
+        end = time.monotonic() + 180
         while process.poll() is None and time.monotonic() < end:
-            if self.raylet(process) and (not first or self._answers()):
+            if "Ray runtime started" in log.read_text():
                 return process
             time.sleep(0.2)
-        code = process.poll()
+        said = log.read_text()[-500:]
         self.kill(process)
-        raise RuntimeError(f"ray start: exit {code}")
-
-    def _answers(self) -> bool:
-        host, port = self.address.split(":")
-        with contextlib.suppress(OSError):
-            socket.create_connection((host, int(port)), timeout=1).close()
-            return True
-        return False
+        raise RuntimeError(f"ray start: {said}")
 
     def members(self, process: subprocess.Popen[bytes]) -> list[psutil.Process]:
         """Processes of a node."""

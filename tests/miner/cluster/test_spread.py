@@ -127,13 +127,14 @@ def mine(ray, units=6, workers=2, resources=None, check=lambda: None):
     refs = [UnitRef(f"u{i}", "c", i, 1) for i in range(units)]
 
     def wanted():
+        check()
         size = workers() if callable(workers) else workers
         return [need.workers or size for need, _ in groups(config)]
 
     def leave_out(ref, found):
         return dataclasses.replace(ref, isolated=((0, "worker_died"),))
 
-    spread = Spread(made, refs, units, wanted, 2, leave_out, said.append, check)
+    spread = Spread(made, refs, units, wanted, 2, leave_out, said.append)
     marks = [mark["mark"] for mark in itertools.islice(spread, 1000)]
     return marks, said
 

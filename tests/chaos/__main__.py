@@ -1,0 +1,296 @@
+"""Runs on three nodes on loopback to which everything happens; all give the same bytes.
+
+    python -m tests.chaos [--runs N] [--seed S] [--log FILE]
+
+Among some sixty pictures one crashes its decoder, one never ends and one takes all memory. While a
+run mines them, workers, raylets, nodes, the head and the driver are killed or stopped, at moments
+between the first unit and the report that the seed chooses; a driver that ended is started again,
+and a head with it. Each run must end with the shards of an undisturbed one, its ledger must add up,
+and the three pictures alone must be left out. Exit 1 says that one did not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import psutil
+import pyarrow.parquet as pq
+
+from tests.bench.memory import write_pairs
+from tests.miner.cluster.nodes import Nodes, nodes
+from tests.miner.test_run import shard_bytes
+
+POISON = Path(__file__).parents[1] / "miner/poison"
+CAPTIONS, UNIT_ROWS = 60, 3
+ACTS = {
+    7: ("segfault", "worker_died"),
+    23: ("hang", "timed_out"),
+    41: ("memory", "out_of_memory"),
+}
+UNITS = CAPTIONS // UNIT_ROWS
+# Long beside what a unit takes on a busy machine: only what hangs is to be given up.
+TIMEOUT_S = 30
+LONGEST_S = 1800  # a run that has not ended by then never will
+VICTIMS = ("child", "actor", "raylet", "node", "head", "driver")
+ENVIRONMENT = {
+    "PYTHONPATH": os.pathsep.join([str(POISON), *sys.path]),
+    # The head notices a stopped raylet after some 10 s instead of a minute.
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "2000",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """What is done to whom, and when.
+
+    Attributes:
+        after: committed units; `UNITS` means at the barrier.
+        wait_s: and so long after that.
+        victim: one of `VICTIMS`.
+        stop_s: it is stopped for so long; killed where 0.
+    """
+
+    after: int
+    wait_s: float
+    victim: str
+    stop_s: float
+
+    def __str__(self) -> str:
+        what = f"stopped {self.stop_s:.0f} s" if self.stop_s else "killed"
+        when = "barrier" if self.after == UNITS else f"unit {self.after}"
+        return f"{self.victim} {what} at {when}"
+
+
+def faults(rng: random.Random) -> list[Fault]:
+    """Three to seven, in order; one of them at the barrier or while shards are packed."""
+    found = []
+    for i in range(rng.randint(3, 7)):
+        after = UNITS if i == 0 else rng.randrange(UNITS)
+        victim = rng.choice(("driver", "head", "driver") if after == UNITS else VICTIMS)
+        stopped = victim not in ("node", "head") and rng.random() < 0.4
+        found.append(
+            Fault(after, rng.uniform(0, 4), victim, rng.uniform(5, 40) if stopped else 0.0)
+        )
+    return sorted(found, key=lambda fault: (fault.after, fault.wait_s))
+
+
+def command(corpus: Path, out: Path) -> list[str]:
+    return [
+        *(sys.executable, "-m", "miner.cli", "run", "quickstart.yaml"),
+        *("--corpus", f"pairs={corpus}", "--out", str(out)),
+        *("--set", f"runner.unit_rows={UNIT_ROWS}"),
+        *("--set", f"runner.unit_timeout_s={TIMEOUT_S}"),
+    ]
+
+
+class Run:
+    """One run under faults.
+
+    Args:
+        cluster: where it runs.
+        corpus: what it mines.
+        out: where to.
+        log: what driver and harness say.
+    """
+
+    def __init__(self, cluster: Nodes, corpus: Path, out: Path, log: IO[str]):
+        self.cluster, self.corpus, self.out, self.log = cluster, corpus, out, log
+        self.stopped: list[tuple[float, psutil.Process]] = []
+        self.drivers = 0
+        self.driver = self._drive()
+
+    def _drive(self) -> subprocess.Popen[bytes]:
+        self.drivers += 1
+        return subprocess.Popen(
+            command(self.corpus, self.out),
+            env={**self.cluster.environment, "RAY_ADDRESS": self.cluster.address},
+            stdout=self.log,
+            stderr=self.log,
+        )
+
+    def units(self) -> int:
+        """Committed ones; `UNITS` once all are."""
+        return len(list(self.out.glob("units/*.json")))
+
+    def until(self, ready: float | None, units: int) -> bool:
+        """Wait for a number of units or a moment; False when the run is over before."""
+        while self.units() < units or (ready is not None and time.monotonic() < ready):
+            if not self.step():
+                return False
+        return True
+
+    def step(self) -> bool:
+        """Let a moment pass; False once the run has ended well."""
+        time.sleep(0.2)
+        for at, process in list(self.stopped):
+            if time.monotonic() > at:
+                self.stopped.remove((at, process))
+                with contextlib.suppress(psutil.Error):
+                    process.send_signal(signal.SIGCONT)
+        code = self.driver.poll()
+        if code == 0:
+            return False
+        if code is not None:
+            self.say(f"driver ended with {code}")
+            self.mend()
+            self.driver = self._drive()
+        return True
+
+    def mend(self) -> None:
+        """A head and three nodes, as an operator would see to."""
+        processes = self.cluster.processes
+        head = self.cluster.head
+        lost = head is None or self.cluster.raylet(head) is None
+        for process in list(processes):
+            if lost or self.cluster.raylet(process) is None:
+                self.cluster.kill(process)
+        while len(processes) < 3:
+            self.cluster.start(1)
+
+    def strike(self, fault: Fault, rng: random.Random) -> None:
+        """Do it."""
+        self.say(str(fault))
+        processes = self.cluster.processes
+        if fault.victim in ("node", "head"):
+            others = [process for process in processes if process is not self.cluster.head]
+            whom = self.cluster.head if fault.victim == "head" else others[-1] if others else None
+            if whom is not None:
+                self.cluster.kill(whom)
+            if fault.victim == "node" and self.cluster.head is not None:
+                self.cluster.start(1)
+            return
+        victims = list(self.victims(fault.victim))
+        if not victims:
+            self.say("nobody there")
+            return
+        victim = rng.choice(victims)
+        with contextlib.suppress(psutil.Error):
+            victim.send_signal(signal.SIGSTOP if fault.stop_s else signal.SIGKILL)
+            if fault.stop_s:
+                self.stopped.append((time.monotonic() + fault.stop_s, victim))
+
+    def victims(self, kind: str) -> Iterator[psutil.Process]:
+        """Processes of a kind, now."""
+        if kind == "driver":
+            yield psutil.Process(self.driver.pid)
+            return
+        for node in self.cluster.processes:
+            for one in self.cluster.members(node):
+                with contextlib.suppress(psutil.Error):
+                    line = one.cmdline()
+                    if kind == "child" and "miner.child" in line:
+                        yield one
+                    if kind == "actor" and line and line[0].startswith("ray::Post"):
+                        yield one
+                    if kind == "raylet" and one.name() == "raylet":
+                        yield one
+
+    def say(self, text: str) -> None:
+        self.log.write(f"chaos: {text}\n")
+        self.log.flush()
+
+    def end(self) -> None:
+        """Leave nobody behind."""
+        for _, process in self.stopped:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        if self.driver.poll() is None:
+            self.driver.kill()
+        self.driver.wait()
+
+
+def broken(out: Path, expected: dict[str, str]) -> list[str]:
+    """What is wrong with an OUT."""
+    wrong = []
+    if shard_bytes(out) != expected:
+        wrong.append("other bytes")
+    rows = [
+        r for f in (out / "ledger/samples").glob("*.parquet") for r in pq.read_table(f).to_pylist()
+    ]
+    left_out = {r["row"]: r["reason"] for r in rows if r["status"] == "unreadable"}
+    if left_out != {row: reason for row, (_, reason) in ACTS.items()}:
+        wrong.append(f"left out: {left_out}")
+    if sorted(row["row"] for row in rows) != list(range(CAPTIONS)):
+        wrong.append("the ledger does not add up")
+    validate = [sys.executable, "-m", "miner.cli", "validate", str(out)]
+    if subprocess.run(validate, capture_output=True).returncode:
+        wrong.append("validate finds faults")
+    return wrong
+
+
+def chaos(seed: int, corpus: Path, expected: dict[str, str], folder: Path) -> tuple[list[str], str]:
+    """One run; returns what is wrong, and what happened."""
+    rng = random.Random(seed)
+    planned = faults(rng)
+    began = time.monotonic()
+    out = folder / f"out-{seed}"
+    with (
+        (folder / f"{seed}.log").open("w") as log,
+        nodes(1, 1, 1, environment=ENVIRONMENT) as cluster,
+    ):
+        run = Run(cluster, corpus, out, log)
+        try:
+            for fault in planned:
+                over = not run.until(None, fault.after)
+                if over or not run.until(time.monotonic() + fault.wait_s, 0):
+                    break
+                run.strike(fault, rng)
+            while run.step():
+                if time.monotonic() - began > LONGEST_S:
+                    return [f"no end after {LONGEST_S} s"], "; ".join(map(str, planned))
+        finally:
+            run.end()
+    happened = f"{'; '.join(map(str, planned))}; {run.drivers} drivers"
+    return broken(out, expected), f"{time.monotonic() - began:.0f} s; {happened}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the first run; the next has the next"
+    )
+    parser.add_argument("--log", type=Path, help="a line of JSON a run is added here")
+    args = parser.parse_args()
+    well = 0
+    with tempfile.TemporaryDirectory(prefix="chaos") as name:
+        folder = Path(name)
+        corpus = folder / "corpus"
+        write_pairs(corpus, CAPTIONS)
+        for row, (act, _) in ACTS.items():
+            with (corpus / f"{row:06d}.png").open("ab") as file:
+                file.write(f"poison:{act}".encode())
+        plain = [*command(corpus, folder / "plain"), "--no-ray"]
+        subprocess.run(plain, env={**os.environ, **ENVIRONMENT}, check=True, capture_output=True)
+        expected = shard_bytes(folder / "plain")
+        for seed in range(args.seed, args.seed + args.runs):
+            wrong, happened = chaos(seed, corpus, expected, folder)
+            well += not wrong
+            line = f"seed {seed}: {'; '.join(wrong) or 'equal'} ({happened})"
+            print(line, flush=True)
+            if wrong:
+                print((folder / f"{seed}.log").read_text()[-4000:], flush=True)
+            if args.log:
+                with args.log.open("a") as file:
+                    value = {"seed": seed, "wrong": wrong, "happened": happened}
+                    file.write(json.dumps(value) + "\n")
+    print(f"{well} of {args.runs} ended with equal bytes and the three pictures left out")
+    return int(well < args.runs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
