@@ -103,9 +103,9 @@ bench-dedupe: $(READY)
 	$(BIN)/python -m tests.bench.dedupe
 	$(BIN)/python -m tests.bench.dedupe --only vectors --hard
 
-# Synthetic units; some minutes, two thirds of them to write the units.
+# Synthetic units of two sizes; some ten minutes, most of them for near-duplicates.
 bench-barrier: $(READY)
-	$(BIN)/python -m tests.bench.barrier --rows 30000 100000
+	$(BIN)/python -m tests.bench.barrier --rows 3000 30000
 
 bench-quality: $(READY)
 	$(BIN)/python -m tests.bench.quality

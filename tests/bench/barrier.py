@@ -1,7 +1,7 @@
 """The barrier on synthetic units: seconds of processor time a row, memory, and what workers gain.
 
-    python -m tests.bench.barrier                      # 10^5 rows
-    python -m tests.bench.barrier --rows 30000 100000  # and the exponent between sizes
+    python -m tests.bench.barrier                     # 10^5 rows
+    python -m tests.bench.barrier --rows 3000 30000   # and the exponent between sizes
 
 Units have 64 captions of 64 pictures of noise, four candidates a picture (a decoy among them) with
 scores at random and masks out of a pool; a tenth of the pictures are copies. Every step is timed
