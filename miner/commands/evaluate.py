@@ -15,8 +15,8 @@ def evaluate(
     masks: Annotated[
         list[Path],
         typer.Option(
-            help="<corpus>/<image>/<entity>.png label maps of the run's pictures; without OUT "
-            "annotated sets as published, or labelled tiles; may be given again"
+            help="<corpus>/<image>/<entity>.png label maps of the run's pictures, or the annotated "
+            "set that they are from; without OUT annotated sets or labelled tiles, several times"
         ),
     ],
     out: Annotated[

@@ -15,7 +15,7 @@ from miner.evaluate.figures import by_threshold, row
 from miner.evaluate.known import known
 from miner.evaluate.phrases import phrases
 from miner.evaluate.regions import Judged, judged, written
-from miner.evaluate.truth import Truth
+from miner.evaluate.truth import Truth, truth_of
 from miner.report.ledger import ledger_table
 
 
@@ -26,7 +26,7 @@ def evaluate(store: Store, masks: Path) -> dict[str, Any]:
 
     Args:
         store: a finished OUT.
-        masks: see `truth.Truth`.
+        masks: see `truth.truth_of`.
 
     Returns:
         `all`, and by name `concepts`, `corpora`, `strata` (by dimension): see `figures.row`;
@@ -37,7 +37,7 @@ def evaluate(store: Store, masks: Path) -> dict[str, Any]:
     Raises:
         Refused: `masks` has no label maps, or OUT no shards.
     """
-    truth = Truth(masks)
+    truth = truth_of(masks)
     found = judged(store, truth)
     asked = _asked(store, truth)
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,9 @@ import numpy as np
 
 from miner.core.errors import Refused
 from miner.core.names import map_name, stem
+from miner.corpora.expert.layouts import layout_of, open_layout
+from miner.corpora.expert.tile import BadTile
+from miner.corpora.files import Folder
 
 
 class Truth:
@@ -61,6 +65,57 @@ class Truth:
 
     def _file(self, corpus: str, image: str, concept: str) -> Path:
         return self.masks / corpus / stem(image) / f"{map_name(concept)}.png"
+
+
+class SetTruth(Truth):
+    """An annotated set as published, for pictures that were mined from it under their names.
+
+    Args:
+        masks: folder of the set.
+        layout: its layout's name, see `miner.corpora.expert.layouts.layout_of`.
+    """
+
+    def __init__(self, masks: Path, layout: str):
+        self.masks = masks
+        self.gold = []
+        self._layout = open_layout(Folder(str(masks), "--masks"), layout)
+        self._items = {item.name: item for item in self._layout.items}
+        self._read = functools.lru_cache(maxsize=64)(self._outlines)
+
+    def _outlines(self, image: str) -> dict[str, np.ndarray]:
+        """Label maps of a picture by concept; none of what lies partly where nobody looked."""
+        item = self._items.get(image)
+        try:
+            tile = None if item is None else self._layout.read(item)
+        except BadTile:
+            tile = None
+        if tile is None or (tile.unknown is not None and tile.unknown.any()):
+            return {}
+        return {one.concept: one.labels for one in tile.outlined if one.complete}
+
+    def labels(self, corpus: str, image: str, concept: str) -> np.ndarray | None:
+        """See `Truth.labels`."""
+        found = self._read(image).get(concept)
+        return found if found is not None and found.any() else None
+
+    def outlined(self, corpus: str, image: str, concept: str) -> bool:
+        """Whether experts outlined the concept in the picture."""
+        return self.labels(corpus, image, concept) is not None
+
+    def absent(self, corpus: str, image: str, concept: str) -> bool:
+        """Whether experts looked for the concept in vain."""
+        found = self._read(image).get(concept)
+        return found is not None and not found.any()
+
+
+def truth_of(masks: Path) -> Truth:
+    """What experts say, in label maps or in an annotated set as published.
+
+    Raises:
+        Refused: neither is there.
+    """
+    layout = layout_of(Folder(str(masks), "--masks")) if masks.is_dir() else None
+    return Truth(masks) if layout is None else SetTruth(masks, layout)
 
 
 def _gold(masks: Path) -> list[Mapping[str, Any]]:

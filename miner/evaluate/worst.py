@@ -12,7 +12,7 @@ from miner.core.errors import Refused
 from miner.core.masks import decode
 from miner.core.store import Store
 from miner.evaluate.regions import Judged, judged
-from miner.evaluate.truth import Truth
+from miner.evaluate.truth import Truth, truth_of
 from miner.report.figure import data_uri
 from miner.report.outlines import draw
 from shards.load import GroundedCaptions
@@ -51,7 +51,7 @@ def write_worst(store: Store, masks: Path, file: Path, n: int = 24) -> int:
     Raises:
         Refused: nothing was judged, or the file cannot be written.
     """
-    truth = Truth(masks)
+    truth = truth_of(masks)
     found = judged(store, truth)
     cases = worst(found, n)
     if not cases:

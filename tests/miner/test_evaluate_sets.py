@@ -11,6 +11,7 @@ from miner.cli import app
 from miner.core.errors import Refused
 from miner.corpora.expert.labelled import read_masks
 from miner.evaluate.direct import auroc, evaluate_sets
+from miner.evaluate.truth import truth_of
 from segmenters import registry
 from segmenters.config import SegmentConfig
 from segmenters.protocol import Candidate, Segmenter
@@ -85,3 +86,17 @@ def test_what_experts_outlined_is_right_and_kept(tmp_path):
     assert found["concepts"]["nucleus"]["present"] == 1
     assert np.isfinite(found["all"]["dice"])
     assert "nucleus" in result.output
+
+
+def test_a_set_is_the_truth_for_what_was_mined_from_it(tmp_path):
+    expert_sets.write_pannuke(tmp_path / "pannuke", tiles=1)
+    expert_sets.write_bcss(tmp_path / "bcss")
+    truth = truth_of(tmp_path / "pannuke")
+    assert truth.labels("pannuke", "fold1_00000", "tumor cell").max() == 2
+    assert truth.outlined("pannuke", "fold1_00000", "nucleus")
+    assert truth.absent("pannuke", "fold1_00000", "epithelial cell")
+    assert not truth.absent("pannuke", "fold1_00000", "gland")
+    assert not truth.outlined("pannuke", "fold9_00000", "nucleus")
+    # Where parts of a picture were looked at by nobody, it judges no region of it.
+    (name,) = (path.stem for path in (tmp_path / "bcss" / "masks").iterdir())
+    assert not truth_of(tmp_path / "bcss").outlined("bcss", name, "tumor")

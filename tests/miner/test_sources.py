@@ -68,5 +68,10 @@ def test_every_source_is_mined_and_every_row_accounted_for(tmp_path, monkeypatch
     published = {s["image"] for s in samples if not s["generated"]}
     assert published <= {"a"}
     assert {s["corpus"] for s in samples} == {*SETS, "expert"}
+    done("evaluate", out, "--masks", tmp_path / "tnbc", "--json", tmp_path / "figures.json")
+    figures = json.loads((tmp_path / "figures.json").read_text())["corpora"]
+    # What experts outlined is what experts outlined; other corpora have other pictures.
+    assert (figures["tnbc"]["judged"], figures["tnbc"]["iou"]) == (1, 1.0)
+    assert figures["consep"]["judged"] == 0
     card = json.dumps((out / "shards" / "README.md").read_text())
     assert "CC BY-NC-SA 4.0" in card
