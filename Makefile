@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test unit test-plugin test-llm test-models test-cluster chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-barrier bench-quality models parity verify mutants
+.PHONY: quickstart test unit test-plugin test-llm test-models test-cluster chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-barrier bench-quality models parity verify mutants fuzz
 
 # Folders with index.jsonl to train on; without them models are trained on phantoms alone. What reads
 # one folder reads the first.
@@ -62,6 +62,10 @@ chaos: $(READY)
 # 200 small faults, one at a time, each against the tests that meet it: prints what nobody noticed.
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants
+
+# Hostile and damaged input at every boundary, 10,000 of them, within limits of time and memory.
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz
 
 lint: $(READY)
 	$(BIN)/ruff check . || { echo "make format repairs what can be repaired by a machine"; exit 1; }

@@ -81,7 +81,7 @@ class VisionModel:
 
         folder = fetch(name, None, "dedupe.model")
         try:
-            model: Any = AutoModel.from_pretrained(folder).eval()
+            model: Any = AutoModel.from_pretrained(folder, trust_remote_code=False).eval()
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).strip().splitlines()[0]
             raise Refused(f"dedupe.model: {name}: {reason}") from None

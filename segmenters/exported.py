@@ -7,7 +7,9 @@ model; a table says which concept each of their classes is.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import io
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +36,8 @@ class ExportedConfig(PartSettings):
     Attributes:
         name: name in the ledger.
         model: the file, `.pt` or `.onnx`.
+        sha256: of a TorchScript file, which is a program that may read and write files: it runs
+            only if it is the one that you trust. ONNX files need none.
         classes: concept of each output channel, or of each value of a class map; several where a
             class is more than one thing ([tumor cell, nucleus]). More general concepts of the
             table need not be listed.
@@ -51,6 +55,7 @@ class ExportedConfig(PartSettings):
     kind: Literal["exported"] = "exported"
     name: str = "exported"
     model: str
+    sha256: str = pydantic.Field("", pattern="^([0-9a-f]{64})?$")
     classes: dict[int, str | tuple[str, ...]]
     output: Literal["probabilities", "logits", "instances"] = "probabilities"
     mpp: float = pydantic.Field(default=0.5, gt=0)
@@ -60,6 +65,10 @@ class ExportedConfig(PartSettings):
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
     device: str = "cpu"
     regions: RegionConfig = RegionConfig()
+
+    def incidental(self) -> Set[str]:
+        """The file itself counts, by its content."""
+        return {"sha256"}
 
     def files(self) -> Mapping[str, Files]:
         """The expert."""
@@ -246,7 +255,8 @@ def load(config: ExportedConfig, threads: int) -> Network:
     """The network as a function of float32 (1, 3, h, w).
 
     Raises:
-        Refused: no such file, not readable, no ONNX runtime, or no such device.
+        Refused: no such file, not readable, not the TorchScript file that is trusted, no ONNX
+            runtime, or no such device.
     """
     path, field = Path(config.model).expanduser(), f"{config.name}.model"
     if not path.is_file():
@@ -260,8 +270,15 @@ def _torchscript(path: Path, field: str, config: ExportedConfig, threads: int) -
     from segmenters.biomedparse.predict import check_device
 
     check_device(config.device)
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != config.sha256:
+        raise Refused(
+            f"{config.name}.sha256: {path} is TorchScript, a program that may read and write files;"
+            f" if you trust whoever made it, set sha256: {digest}"
+        )
     try:
-        module = torch.jit.load(str(path), map_location=config.device).eval()
+        module = torch.jit.load(io.BytesIO(content), map_location=config.device).eval()
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise Refused(f"{field}: {path} is no TorchScript file ({reason})") from None

@@ -33,7 +33,9 @@ def load_model(cls: Any, source: str, field: str, device: str) -> Any:
     """
     check_device(device)
     try:
-        model, report = cls.from_pretrained(source, output_loading_info=True)
+        model, report = cls.from_pretrained(
+            source, output_loading_info=True, trust_remote_code=False
+        )
     except (OSError, ValueError, RuntimeError) as error:
         raise Refused(f"{field}: no {cls.__name__} at {source} ({_first(error)})") from None
     missing = sorted(report["missing_keys"])
@@ -51,7 +53,7 @@ def load_tokenizer(source: str, field: str) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(source)
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise Refused(f"{field}: no tokenizer at {source} ({_first(error)})") from None
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from miner.core.layout import LEAKS
 from miner.core.parts import Part, find
-from miner.core.shown import all_masked
+from miner.core.shown import all_masked, markdown
 from miner.core.store import Store
 from shards.croissant import croissant
 from shards.pack import FOLDER, ShardInfo, read_parquet
@@ -146,8 +146,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:,}" if isinstance(value, int) else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+    return f"{value:,}" if isinstance(value, int) else markdown(str(value))
 
 
 def _front_matter(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
@@ -201,7 +200,7 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
     sources = [_source(c["name"], find("corpora", c["kind"])) for c in facts["corpora"]]
     all_samples = sum(i.samples for i in infos)
     licenses = [
-        f"- {text} ({n:,} sample{'s' * (n != 1)}, {n / max(all_samples, 1):.1%})"
+        f"- {markdown(text)} ({n:,} sample{'s' * (n != 1)}, {n / max(all_samples, 1):.1%})"
         for text, n in counts["licenses"].items()
     ]
     samples, regions = all_samples, sum(i.regions for i in infos)

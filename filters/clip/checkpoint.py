@@ -235,7 +235,7 @@ def _tokenizer(
 ) -> Tokenize:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     wanted = ("input_ids", "attention_mask") if attention else ("input_ids",)
 
     def tokenize(texts: Sequence[str]) -> dict[str, torch.Tensor]:

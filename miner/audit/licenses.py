@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection
 
+from miner.core.shown import markdown
 from miner.core.store import Store
 
 # Licences that allow passing on changed copies, perhaps under conditions; "no derivatives" and
@@ -44,11 +45,6 @@ def licenses_text(store: Store) -> str:
     """LICENSES.md: licence texts by corpus, as the publishers state them."""
     parts = ["# Licences", "Pictures and captions stay under the terms of their publishers."]
     for corpus, texts in licenses(store).items():
-        parts.append(f"## {_plain(corpus)}")
-        parts += [f"- {_plain(text)} ({n:,} samples)" for text, n in texts.items()]
+        parts.append(f"## {markdown(corpus)}")
+        parts += [f"- {markdown(text)} ({n:,} samples)" for text, n in texts.items()]
     return "\n\n".join(parts) + "\n"
-
-
-def _plain(text: str) -> str:
-    """Text without a meaning in Markdown or HTML."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~-])", r"\\\1", " ".join(text.split()))

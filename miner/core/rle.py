@@ -83,7 +83,8 @@ def decode_labels(counts: Sequence[str], shape: tuple[int, ...]) -> np.ndarray:
         int32 (H, W), 0 background, i + 1 for the object i; where objects overlap the last wins.
 
     Raises:
-        ValueError: not such a text: other characters, or cut off in a number.
+        ValueError: not such a text: other characters, or cut off in a number; or its runs do not
+            add up to the shape.
     """
     labels = np.zeros((shape[1], shape[0]), np.int32)
     if not counts:
@@ -91,6 +92,9 @@ def decode_labels(counts: Sequence[str], shape: tuple[int, ...]) -> np.ndarray:
     values, begins = _numbers(counts)
     runs, rank, owner = _undo_differences(values, begins)
     stops = _cumulative(runs, owner)
+    ends = stops[np.append(begins[1:], len(runs)) - 1]
+    if (runs < 0).any() or (ends != labels.size).any():
+        raise ValueError("the run lengths of an object do not add up to the size")
     # Odd runs are foreground.
     here = (rank % 2 == 1) & (runs > 0)
     starts, size, which = stops[here] - runs[here], runs[here], owner[here]

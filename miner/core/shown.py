@@ -56,6 +56,11 @@ def shown(text: str, lines: bool = False) -> str:
     return _COMMANDS.sub(_kept if lines else _spelled, masked(text))
 
 
+def markdown(text: str) -> str:
+    """Text in one line without a meaning in Markdown or HTML."""
+    return re.sub(r"([\\`*\[\]<>#|~])", r"\\\1", " ".join(shown(text).split()))
+
+
 def _without_user(found: re.Match[str]) -> str:
     user = _USER.match(found[2])
     rest = found[2][user.end() :] if user else found[2]

@@ -22,6 +22,8 @@ MINED, EXPERT = (255, 90, 31), (0, 160, 255)  # RGB; orange and blue, told apart
 _PAGE = jinja2.Environment(autoescape=True, trim_blocks=True).from_string("""\
 <!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>Worst regions</title>
+<meta http-equiv="Content-Security-Policy"
+content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <style>:root { color-scheme: light dark }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem }
 main { display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 1rem }

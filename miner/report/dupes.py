@@ -21,7 +21,9 @@ PAGE = "report/duplicates.html"
 
 _TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True).from_string("""\
 <!doctype html><html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>Duplicates</title><style>
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Duplicates</title>
+<meta http-equiv="Content-Security-Policy"
+content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"><style>
 :root { color-scheme: light dark }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2rem auto; padding: 0 1rem }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; border-top: 1px solid #ccc }

@@ -1,5 +1,6 @@
 """Experts saved as TorchScript and ONNX."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,11 @@ def expert(path, **more):
         "std": (255.0, 255.0, 255.0),
         "regions": REGIONS,
     }
-    return ExportedSegmenter(ExportedConfig(**{**settings, **more}))
+    settings |= more
+    file = Path(settings["model"])
+    if file.suffix == ".pt" and file.exists() and "sha256" not in settings:
+        settings["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return ExportedSegmenter(ExportedConfig(**settings))
 
 
 def iou(a, b):
@@ -151,3 +156,26 @@ def test_channels_that_do_not_exist_are_reported(torchscript):
     segmenter = expert(torchscript, classes={7: "lymphocyte"})
     with pytest.raises(ValueError, match="no channel 7"):
         segmenter.encode(discs()[0], 0.5)
+
+
+class Writer(nn.Module):
+    """Writes a file while it runs, as TorchScript may."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def forward(self, x):
+        torch.save(x, self.path)
+        return x
+
+
+def test_a_program_runs_only_if_it_is_the_one_that_is_trusted(tmp_path, torchscript):
+    trusted = hashlib.sha256(torchscript.read_bytes()).hexdigest()
+    with pytest.raises(Refused, match=f"a program that may .* set sha256: {trusted}"):
+        expert(torchscript, sha256="")
+    other = tmp_path / "other.pt"
+    torch.jit.script(Writer(str(tmp_path / "written"))).save(str(other))
+    with pytest.raises(Refused, match="if you trust whoever made it"):
+        expert(other, sha256=trusted)
+    assert not (tmp_path / "written").exists()
