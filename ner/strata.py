@@ -132,7 +132,8 @@ def strata_of(caption: str, meta: Mapping[str, Any]) -> list[Stratum]:
         if dimension == "age" and str(value).isdigit():
             value = _number("age", str(value))
         if isinstance(value, str) and value.strip():
-            found[dimension] = Stratum(dimension, value.strip().lower(), None, None, dimension)
+            value = value.strip().lower().encode("utf-8", "replace").decode()
+            found[dimension] = Stratum(dimension, value, None, None, dimension)
     for stratum in _facts(default()(caption).facts):
         found.setdefault(stratum.dimension, stratum)
     for stratum in _numbers(plain(caption)):

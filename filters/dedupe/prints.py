@@ -12,6 +12,7 @@ import io
 import json
 import re
 import tarfile
+import tokenize
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ _MARK = b"histomine.prints"  # key of the file's metadata
 _HASH = re.compile(r"\b[0-9a-f]{64}\b", re.IGNORECASE)
 
 Embed = Callable[[np.ndarray], np.ndarray]
+# What a damaged tar, and a damaged header of numpy's, raise.
+_TORN = (tarfile.TarError, tokenize.TokenError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +134,7 @@ def read(path: str, model: str, embed: Embed, field: str) -> Prints:
             found = _of_pictures(_pictures(place), model, embed)
         else:
             raise Refused(f"{field}: {path}: no such file or folder")
-    except (OSError, ValueError, pa.ArrowException, tarfile.TarError) as error:
+    except (OSError, ValueError, SyntaxError, pa.ArrowException, *_TORN) as error:
         said = str(error).strip().splitlines()
         raise Refused(f"{field}: {path}: cannot be read ({said[0] if said else error!r})") from None
     if not len(found):

@@ -13,10 +13,10 @@ from tests.fuzz.mutate import damaged, warped
 
 # So many inputs take one to three seconds each boundary.
 SLICE = {
-    "answers": 300, "captions": 25, "configurations": 60, "fingerprints": 20, "inspected": 12,
+    "answers": 300, "configurations": 60, "fingerprints": 20, "inspected": 12,
     "judged": 200, "maskfiles": 40, "masks": 120, "pictures": 120, "readers": 15, "rows": 25,
 }  # fmt: skip
-WHOLE = {"models": 8, "stages": 6, "state": 20}
+WHOLE = {"captions": 25, "models": 8, "stages": 6, "state": 20}
 
 
 @pytest.mark.parametrize("name", SLICE)
@@ -24,6 +24,7 @@ def test_hostile_input_ends_as_it_should(tmp_path, name):
     _try(tmp_path, name, SLICE[name])
 
 
+@pytest.mark.slow
 @pytest.mark.whole
 @pytest.mark.parametrize("name", WHOLE)
 def test_hostile_input_ends_as_it_should_where_models_load(tmp_path, name):
@@ -50,6 +51,7 @@ def test_damage_is_felt_and_the_same_for_the_same_seed():
     assert value == {"a": [1, {"b": "text"}], "c": None}
 
 
+@pytest.mark.slow
 @pytest.mark.whole
 def test_what_dies_hangs_or_takes_memory_is_found_and_the_next_input_tried(monkeypatch, tmp_path):
     """The harness with a boundary of its own, which does what no boundary may."""

@@ -102,6 +102,7 @@ def secrets(serve):
     return sets
 
 
+@pytest.mark.slow
 @pytest.mark.whole
 def test_a_default_run_opens_no_connection_beyond_this_machine(corpora, tmp_path):
     done = run(corpora, tmp_path / "out", tmp_path / "connects")
@@ -109,6 +110,7 @@ def test_a_default_run_opens_no_connection_beyond_this_machine(corpora, tmp_path
     assert connected(tmp_path / "connects") == []
 
 
+@pytest.mark.slow
 @pytest.mark.whole
 def test_no_secret_stays_in_out_or_on_the_terminal(corpora, tmp_path, serve):
     sets = secrets(serve)
