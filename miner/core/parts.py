@@ -88,6 +88,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "glamm-regions": "shards.export.prompted:PARTS",
         "medplib": "shards.export.prompted:PARTS",
         "paligemma": "shards.export.prompted:PARTS",
+        "molmo": "shards.export.points:PARTS",
         "energon": "shards.export.energon:PARTS",
     },
     "tasks": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from pycocotools import mask as coco
 
@@ -30,6 +31,14 @@ def region_rings(rle: Rle) -> list[list[Ring]]:
         [[(x + x0, y + y0) for x, y in ring] for ring in (outer, *holes)]
         for outer, holes in rings(mask)
     ]
+
+
+def thickest(rle: Rle) -> tuple[int, int]:
+    """Pixel x, y of a mask that is farthest from its outline: inside even of a crescent."""
+    mask, x0, y0 = cropped(rle)
+    depth = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    y, x = (int(v) for v in np.unravel_index(int(depth.argmax()), depth.shape))
+    return x + x0, y + y0
 
 
 def cropped(rle: Rle) -> tuple[np.ndarray, int, int]:

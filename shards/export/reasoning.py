@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -14,10 +13,11 @@ import numpy as np
 from miner.core.pixels import encode
 from shards.export.boxed import jpeg
 from shards.export.folder import Folder, Sample
-from shards.export.masks import box_of, region_mask
+from shards.export.masks import box_of, region_mask, thickest
 from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL, phrases
 from shards.export.pictures import pixels
+from shards.export.rows import Rows, save
 from shards.sample import Region, Rle
 
 SIDE_PX = 840  # of Seg-Zero's stored pictures
@@ -108,9 +108,7 @@ def segzero(samples: Iterable[Sample], folder: Folder, options: Options) -> None
     Pictures are stretched to 840 x 840; boxes end on the last pixel of an object, and the point
     lies where the object is thickest. There are no negatives: an empty answer earns nothing.
     """
-    from datasets import Dataset, DatasetDict, Features, Image, Value
-    from datasets.arrow_writer import ArrowWriter
-    from datasets.utils.logging import disable_progress_bar, enable_progress_bar
+    from datasets import Features, Image, Value
 
     features = Features(
         {
@@ -119,24 +117,15 @@ def segzero(samples: Iterable[Sample], folder: Folder, options: Options) -> None
             **{name: Value("int64") for name in ("img_height", "img_width")},
         }
     )
-    digest = hashlib.sha256()
-    scratch = folder.scratch("rows.arrow")
+    table = Rows(folder, features, "rows")
     count = 0
-    with ArrowWriter(path=str(scratch), features=features) as writer:
-        for row in _rows(samples, folder):
-            digest.update(f"{row['id']}\0{row['problem']}\0{row['solution']}".encode())
-            writer.write(features.encode_example(row))
-            count += 1
-        if count:
-            writer.finalize()
-    if not count:
+    for row in _rows(samples, folder):
+        table.add(row)
+        count += 1
+    if count:
+        save({"train": table}, str(folder.root))
+    else:
         folder.say("segzero: no region is left, so there is no data set")
-        return
-    table = Dataset.from_file(str(scratch)).data
-    rows = Dataset(table, fingerprint=digest.hexdigest()[:16])
-    disable_progress_bar()
-    DatasetDict({"train": rows}).save_to_disk(str(folder.root))
-    enable_progress_bar()
 
 
 def _rows(samples: Iterable[Sample], folder: Folder) -> Iterator[dict[str, Any]]:
@@ -168,15 +157,13 @@ def _rows(samples: Iterable[Sample], folder: Folder) -> Iterator[dict[str, Any]]
 def _place(rle: Rle, width: int, height: int) -> dict[str, list[int]]:
     """Box and point of an object in pixels of the stretched picture."""
     x1, y1, x2, y2 = box_of(rle)
-    mask = np.pad(region_mask(rle)[y1:y2, x1:x2].astype(np.uint8), 1)
-    depth = cv2.distanceTransform(mask, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    y, x = (int(v) for v in np.unravel_index(int(depth.argmax()), depth.shape))
+    x, y = thickest(rle)
 
     def stored(v: float, side: int) -> int:
         return min(int(v * SIDE_PX / side + 0.5), SIDE_PX - 1)
 
     box = [stored(x1, width), stored(y1, height), stored(x2 - 1, width), stored(y2 - 1, height)]
-    at = [stored(x1 + x, width), stored(y1 + y, height)]
+    at = [stored(x, width), stored(y, height)]
     return {"bbox_2d": box, "point_2d": at}
 
 

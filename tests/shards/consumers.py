@@ -474,3 +474,14 @@ def energon(folder: Path) -> Iterator[Seen]:
                         mention["text"],
                         coco.decode(dict(sample["regions"][i]["rle"])).astype(bool),
                     )
+
+
+def molmo(folder: Path) -> Iterator[tuple[str, str, list]]:
+    """Molmo: labels of a picture with their points in percent; none is "there are none"."""
+    from datasets import load_from_disk
+
+    for row in load_from_disk(str(folder / "points-pointing"))["train"]:
+        assert row["count"] == [len(points) for points in row["points"]]
+        for label, points in zip(row["label"], row["points"], strict=True):
+            if points:
+                yield row["image_url"], label, [(p["x"], p["y"]) for p in points]

@@ -127,3 +127,23 @@ def test_coco_and_lvis_name_the_absent(
     assert open_ == {"gland", "stroma", "keratin", "mucin", "nerve", "hepatocyte"}
     annotated = {names[a["category_id"]] for a in data["annotations"]}
     assert annotated == {"gland", "stroma"}
+
+
+def test_points_that_count_are_told_of_what_is_all_there(one: Sample, tmp_path: Path) -> None:
+    from datasets import load_from_disk
+
+    def told(place: str, **options: float) -> dict[str, int]:
+        export([one], "molmo", tmp_path / place, Options(**options))
+        (row,) = load_from_disk(str(tmp_path / place / "points-pointing"))["train"]
+        return dict(zip(row["label"], row["count"], strict=True))
+
+    gland = next(r for r in one.value["regions"] if r["concept"] == "gland")
+    gland["count"] = None
+    assert told("a") == {"necrosis": 0, "bone": 0}
+    said = [json.loads(line) for line in (tmp_path / "a/LOSSES.jsonl").read_text().splitlines()]
+    assert {x["phrase"] for x in said if x["done"] == "dropped"} == {"Glands", "stroma"}
+
+    n = len(gland["instances"])
+    assert told("b", certain=0.0) == {"glands": n, "necrosis": 0, "bone": 0}
+    gland["count"] = {"low": n, "n": n, "high": n}
+    assert told("c") == {"glands": n, "necrosis": 0, "bone": 0}
