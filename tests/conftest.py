@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from miner.core.threads import VARIABLES
@@ -15,6 +16,10 @@ from tests.llm_server import Serve, servers
 # Before numpy and torch load: on few cores their threads mostly wait for each other.
 for name in VARIABLES:
     os.environ.setdefault(name, "1")
+
+# No deadlines: an example that takes long on a busy machine is no fault.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 # Fixtures that stand for a run, a server or the reference data: their tests are marked `whole`.

@@ -115,3 +115,60 @@ def test_entrapment_shows_decoys_that_are_too_easy():
     )
     assert (none.asked, none.accepted) == (0, 0)
     assert np.isnan([none.least, none.most]).all()
+
+
+def of(*groups):
+    """Arrays (probability, family, is_target, is_decoy) of (n, probability, family, decoys?)."""
+    return (
+        np.concatenate([np.full(n, p) for n, p, _, _ in groups]),
+        np.concatenate([np.full(n, name, object) for n, _, name, _ in groups]),
+        np.concatenate([np.full(n, not decoys) for n, _, _, decoys in groups]),
+        np.concatenate([np.full(n, decoys) for n, _, _, decoys in groups]),
+    )
+
+
+def test_fifty_decoys_are_a_familys_own_and_fewer_borrow_all():
+    p, family, target, decoy = of(
+        (100, 0.95, "cell", False), (50, 0.9, "cell", True),
+        (20, 0.5, "gland", False), (20, 0.1, "gland", True),
+    )  # fmt: skip
+    found = fdr.estimate(p, family, target, decoy, np.ones(len(p), bool), 0.1)
+    cell, gland = (found.decoy[target & (family == name)] for name in ("cell", "gland"))
+    assert cell == pytest.approx(100 / 50 * 1 / 100)
+    assert gland == pytest.approx(120 / 70 * 51 / 120)
+
+
+def test_as_many_decoys_as_the_rate_needs_are_enough():
+    p, family, target, decoy = of((10, 0.9, "cell", False), (10, 0.1, "cell", True))
+    assert fdr.estimate(p, family, target, decoy, np.ones(20, bool), 0.1).decoys_enough
+    assert not fdr.estimate(p, family, target, decoy, np.ones(20, bool), 0.09).decoys_enough
+
+
+def test_targets_of_one_score_are_accepted_together():
+    q = fdr.target_decoy_q(np.array([0.5, 0.9, 0.9]), np.array([0.6]), 3, 30)
+    assert q == pytest.approx([0.1 * 2 / 3, 0.1 * 1 / 2, 0.1 * 1 / 2])
+
+
+def test_entrapment_counts_what_is_accepted_at_the_rate_itself():
+    arrays = of((10, 0.9, "cell", False), (10, 0.1, "cell", True))
+    traps = np.arange(20) == 3
+    # 10 / 10 * (1 + 0) / 10 is the rate, also where none is stated.
+    for nominal in (0.1, None):
+        found = fdr.entrapment(*arrays, np.ones(20, bool), nominal, traps)
+        assert (found.asked, found.accepted) == (1, 1)
+        assert (found.least, found.most) == pytest.approx((0.1, 1.0))
+
+
+def test_entrapment_says_nothing_without_traps_or_with_nothing_accepted():
+    none = fdr.entrapment(
+        *of((10, 0.9, "cell", False), (10, 0.1, "cell", True)),
+        np.ones(20, bool), 0.1, np.zeros(20, bool),
+    )  # fmt: skip
+    assert (none.asked, none.accepted) == (0, 0)
+    assert np.isnan([none.least, none.most]).all()
+    worse = fdr.entrapment(
+        *of((10, 0.1, "cell", False), (10, 0.9, "cell", True)),
+        np.ones(20, bool), 0.1, np.arange(20) == 3,
+    )  # fmt: skip
+    assert (worse.asked, worse.accepted) == (1, 0)
+    assert np.isnan([worse.least, worse.most]).all()

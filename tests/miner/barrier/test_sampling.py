@@ -153,3 +153,17 @@ def test_a_value_of_which_there_is_nothing_holds_back_no_other(caplog):
 def test_weights_are_two_and_above_zero(weights):
     with pytest.raises(pydantic.ValidationError):
         SamplingConfig.model_validate({"shares": [{"by": ["organ"], "weights": weights}]})
+
+
+@pytest.mark.parametrize(
+    "cap", [{"caps": [{"by": ["organ"], "max_samples": 0}]}, {"concept_caps": [{"max_samples": 0}]}]
+)
+def test_a_cap_of_nothing_leaves_nothing(cap):
+    assert kept(cap)[3] == []
+
+
+@pytest.mark.parametrize("name", ["caps", "concept_caps"])
+def test_a_cap_below_nothing_is_refused(name):
+    cap = {"by": ["organ"]} if name == "caps" else {}
+    with pytest.raises(pydantic.ValidationError, match="max_samples"):
+        SamplingConfig.model_validate({name: [{**cap, "max_samples": -1}]})
