@@ -110,8 +110,8 @@ class Calibration:
         x: float64 (k,), ascending log odds.
         y: float64 (k,), ascending probabilities that IoU >= .5; linear in between.
         threshold: float64 (m,), descending probabilities.
-        precision: float64 (m,), share of right masks among those at or above the threshold, one
-            wrong mask added.
+        precision: float64 (m,), share of right masks among those at or above the threshold, as
+            their probabilities have it.
         kept: float64 (m,), share of the right masks at or above the threshold.
         leaked: float64 (m,), share of the wrong masks at or above the threshold.
         predicted: float64 (b,), mean probability of held-out masks per bin.

@@ -77,7 +77,8 @@ def test_a_tile_always_gives_the_same_candidates(tiles):
 def test_isotonic_is_the_best_monotone_fit(pairs):
     x = np.array([p[0] for p in pairs])
     y = np.array([float(p[1]) for p in pairs])
-    px, py = curves.isotonic(x, y, np.ones(len(x)))
+    px, py, size = curves.isotonic(x, y, np.ones(len(x)))
+    assert size.sum() == len(x)
     assert (np.diff(py) > 0).all()
     assert (np.diff(px) >= 0).all()
     assert y.mean() == pytest.approx(np.average(py, weights=_pool_sizes(x, y)), abs=1e-9)
@@ -85,9 +86,19 @@ def test_isotonic_is_the_best_monotone_fit(pairs):
 
 def test_pools_of_the_isotonic_map_are_weighted_means():
     x, y = np.array([4.0, 1.0, 3.0, 2.0]), np.array([1.0, 0.0, 0.0, 1.0])
-    px, py = curves.isotonic(x, y, np.array([2.0, 1.0, 3.0, 1.0]))
+    px, py, size = curves.isotonic(x, y, np.array([2.0, 1.0, 3.0, 1.0]))
     np.testing.assert_allclose(px, [1, (2 + 3 * 3) / 4, 4])  # 2 and 3 come in the wrong order
     np.testing.assert_allclose(py, [0, 1 / 4, 1])
+    np.testing.assert_allclose(size, [1, 4, 2])
+
+
+def test_few_masks_are_no_certainty():
+    logit = np.arange(6.0)
+    one = curves.calibrate(logit, logit >= 3, np.ones(6))
+    # Three of three right and one of even odds: 3.5 of 4, half of the doubt left at the far end.
+    assert one.probability(np.array([4.0, 5.0])) == pytest.approx([3.5 / 4, 1 - 0.5 / 8])
+    assert one.precision[-1] == pytest.approx(0.5)
+    assert (np.diff(one.precision) <= 0).all()
 
 
 def _pool_sizes(x, y):
