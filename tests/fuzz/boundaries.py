@@ -281,7 +281,7 @@ class Captions:
         (found,) = self.extract([caption])
         for mention in found.mentions:
             assert caption[mention.start : mention.end] == mention.text, mention
-        strata_column([caption], [{"organ": odd(rng)}])
+        strata_column([caption], [{"organ": odd(rng)}], [None])
 
 
 class Answers:
