@@ -492,7 +492,11 @@ class State:
         write_audit(Store(self.out), 4, "concept", 0)
         self.files = sorted(p for p in self.out.rglob("*") if p.is_file() and p.suffix != ".html")
         self.key = (
-            Store(self.out).read_table("ledger/samples/quilt.parquet")["sample_id"][0].as_py()
+            Store(self.out)
+            .read_table(next(iter(Store(self.out).names("ledger/samples", ".parquet"))))[
+                "sample_id"
+            ][0]
+            .as_py()
         )
 
     def __call__(self, rng: random.Random) -> None:
