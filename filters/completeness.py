@@ -17,7 +17,7 @@ from filters.batch import Batch, model_scores, read_batch
 from filters.config import FilterConfig
 from filters.decide import MORE_LIKELY_RIGHT, probabilities
 from filters.extent import EMBEDDED, FOUND_NOTHING, Extent, load_extent
-from filters.scores import EXTENT
+from filters.scores import EXTENT, NOT_MEASURED
 from miner.core.contents import digest
 from miner.core.unit import described
 
@@ -27,7 +27,6 @@ NOT_COUNTED = "not_told_apart"
 DOUBTFUL = "more_likely_wrong"
 BORROWED = "answered_as_another"
 EXPERTS = "experts"
-NOT_MEASURED = "not_measured"
 REDRAWN = "redrawn"
 # Why `exhaustive` or `count` of a region is null.
 WHY: Mapping[str, str] = {

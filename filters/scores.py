@@ -75,6 +75,8 @@ VERDICT: Mapping[str, str] = {
     "reason": "why it was not kept",
 }
 
+NOT_MEASURED = "not_measured"  # why a column says nothing: mined before there was such a measure
+
 # What `filters.completeness.add_extent` adds to them.
 EXTENT: Mapping[str, str] = {
     "presence": "probability that the concept is in the picture, at even odds before the search; "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from filters.completeness import NOT_MEASURED
+from filters.scores import NOT_MEASURED
 from shards.sample import ABSENT, PRESENT, UNKNOWN, GroundedSample, Negative, Region, State
 
 CONFIRMED = ("negated", "decoy")  # denied and not found, searched for and not found

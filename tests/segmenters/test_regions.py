@@ -153,7 +153,7 @@ def test_a_crop_says_nothing_but_what_its_tile_does(seed):
     blank = np.zeros(shape, np.uint8)
     labels = {name: blank for name in ("gland", "known gland", "lumen", "malignant", "kinds")}
     labels["allowed"] = np.full(shape, tiles.bit("muscle"), np.uint16)
-    tile = tiles.Tile("x/1", "x", image, 1.0, labels)
+    tile = tiles.TrainingTile("x/1", "x", image, 1.0, labels)
     rng = np.random.default_rng(seed)
     _, allowed, _, known, kinds = crops.crop(lambda: tile, 64, Looks(), rng)
     assert allowed[CLASSES.index("muscle")].all()

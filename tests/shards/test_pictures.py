@@ -95,8 +95,8 @@ def test_loaders_see_what_the_segmenter_saw(name: str, tmp_path: Path) -> None:
     assert tuple(GroundedCaptions(tmp_path)[0]["image"].shape) == (HEIGHT, WIDTH, 3)
 
 
-# They pad, stretch or name pictures on their own, or take none so small.
-OWN_PICTURES = ("biomedparse", "segzero", "reasonseg", "glamm-regions")
+# They pad, stretch or name pictures on their own, take none so small, or write none beside.
+OWN_PICTURES = ("biomedparse", "segzero", "reasonseg", "glamm-regions", "molmo", "energon")
 
 
 @pytest.mark.parametrize("name", AWKWARD)
