@@ -14,7 +14,7 @@ from miner.audit.judgements import read_judgements
 from miner.audit.labels import filled
 from miner.cli import app
 from miner.core.errors import Refused
-from miner.evaluate.truth import entity
+from miner.core.names import map_name
 from tests.miner.finished import expert_masks, finished
 
 pytestmark = pytest.mark.whole
@@ -132,7 +132,9 @@ def test_a_sample_is_judged_by_expert_masks(out, tmp_path):
     """The regions of the shards as the truth, one of them moved away."""
     expert_masks(out, tmp_path / "masks")
     moved = kept(out)[0]
-    name = f"{moved['corpus']}/{moved['image'].removesuffix('.jpg')}/{entity(moved['concept'])}.png"
+    name = (
+        f"{moved['corpus']}/{moved['image'].removesuffix('.jpg')}/{map_name(moved['concept'])}.png"
+    )
     far = np.zeros((160, 160), np.uint8)
     far[:2, :2] = 1
     cv2.imwrite(str(tmp_path / "masks" / name), far)
