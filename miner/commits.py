@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miner.core.errors import Refused
-from miner.core.store import Store
+from miner.core.store import DamagedFile, Store
 from miner.core.unit import SILENT_REASONS, Unit
 
 TABLES = ("samples", "images", "candidates")
@@ -149,7 +149,7 @@ def _kept(store: Store) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for name in store.names(MARKS, suffix=".parquet"):
-        with contextlib.suppress(pa.ArrowException, OSError, KeyError):
+        with contextlib.suppress(DamagedFile, OSError, KeyError):
             table = store.read_table(name)
             found.update(zip(*(table[c].to_pylist() for c in _MARKS.names), strict=True))
     return found

@@ -21,7 +21,7 @@ import pydantic
 
 from miner.core.errors import Refused
 from miner.core.layout import FINISHED, MANIFEST, RUN, check_out
-from miner.core.store import Store
+from miner.core.store import DamagedFile, Store
 from miner.core.unit import STATUSES
 from shards.check import lacking_fields, sample_faults
 from shards.index import Damaged, read_manifest
@@ -151,7 +151,7 @@ def _run(store: Store, manifest: Mapping[str, Any], report: Report) -> None:
         return
     try:
         run = store.read_json("run.json")
-    except ValueError:
+    except DamagedFile:
         report.faults.append(Fault("run.json", "", "not JSON"))
         return
     if not isinstance(run, dict) or run.get("hash") != manifest["run"]:
@@ -335,8 +335,9 @@ def _ledger(store: Store, keys: Mapping[str, str], report: Report) -> None:
     for name in store.names("ledger/samples", ".parquet"):
         try:
             table = store.read_table(name)
-        except (pa.ArrowException, OSError) as error:
-            report.faults.append(Fault(name, "", f"not readable: {str(error).splitlines()[0]}"))
+        except (DamagedFile, OSError) as error:
+            why = error.why if isinstance(error, DamagedFile) else f"not readable: {error}"
+            report.faults.append(Fault(name, "", why.splitlines()[0]))
             continue
         _rows(name, table, report)
         looked_at = [column for column in LEDGER if column in table.column_names]
@@ -412,7 +413,7 @@ def _json(store: Store, name: str, report: Report) -> dict[str, Any]:
         return {}
     try:
         value = store.read_json(name)
-    except ValueError:
+    except DamagedFile:
         value = None
     if not isinstance(value, dict):
         fault = Fault(name, "", "not JSON")

@@ -15,6 +15,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
+from miner.core.errors import Refused
+
+
+class DamagedFile(Refused, ValueError):
+    """A file that is not what its name says: no JSON, no whole parquet file.
+
+    Attributes:
+        why: what is wrong with it, without its name.
+    """
+
+    def __init__(self, path: str, why: str):
+        super().__init__(f"{path}: {why}; bring it back from a copy, or mine into another OUT")
+        self.path, self.why = path, why
+
+    def __reduce__(self) -> tuple[type[DamagedFile], tuple[str, str]]:
+        return DamagedFile, (self.path, self.why)
+
 
 class Store:
     """A folder whose files appear whole or not at all.
@@ -129,8 +146,12 @@ class Store:
         self.write(name, text.encode() + b"\n")
 
     def read_json(self, name: str) -> Any:
-        """Read JSON."""
-        return json.loads(self.read(name))
+        """Read JSON; raises `DamagedFile`."""
+        data = self.read(name)
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise DamagedFile(self.path(name), f"not JSON: {error}") from None
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write a parquet file (zstd)."""
@@ -138,8 +159,16 @@ class Store:
             pq.write_table(table, file, compression="zstd")
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        """Read a parquet file, or some of its columns."""
-        return pq.read_table(self.path(name), columns=columns, filesystem=self.fs)
+        """Read a parquet file, or some of its columns; raises `DamagedFile`."""
+        try:
+            return pq.read_table(self.path(name), columns=columns, filesystem=self.fs)
+        except MemoryError:
+            raise
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and (type(error) is not OSError or error.errno):
+                raise  # the disk's or the server's; what Arrow cannot decode has no number
+            why = f"not readable as parquet: {(str(error) or repr(error)).splitlines()[0]}"
+            raise DamagedFile(self.path(name), why) from None
 
     def sweep(self) -> None:
         """Remove what killed processes left half-written; nobody else may be writing."""

@@ -539,7 +539,7 @@ def _show(store: Any, key: str) -> None:
 
     shown = find(store, key)
     for one in shown.candidates:
-        chain(one)
+        chain(one, shown.limits)
     overlay(shown)
 
 

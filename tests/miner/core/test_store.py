@@ -1,9 +1,12 @@
+import errno
 import pickle
 
 import pyarrow as pa
 import pytest
 
-from miner.core.store import Store
+from miner.core import store as store_module
+from miner.core.errors import Refused
+from miner.core.store import DamagedFile, Store
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -60,3 +63,53 @@ def test_remove_is_quiet_about_what_is_not_there(store):
 def test_a_store_travels_to_another_process(store):
     store.write("a", b"1")
     assert pickle.loads(pickle.dumps(store)).read("a") == b"1"
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"a": [1, ', b"", b"\xff\xfe\x00{", b"\x80abc", b"[" * 100_000], ids=repr
+)
+def test_what_is_no_json_is_named_in_one_line(store, data):
+    store.write("a/b.json", data)
+    with pytest.raises(DamagedFile) as caught:
+        store.read_json("a/b.json")
+    _names(caught.value, store.path("a/b.json"), "not JSON")
+
+
+def test_no_whole_parquet_is_named_in_one_line(store):
+    store.write_table("a.parquet", pa.table({"x": list(range(1000)), "y": ["text"] * 1000}))
+    whole = store.read("a.parquet")
+    broken = [whole[:size] for size in (0, 3, 8, len(whole) // 2, len(whole) - 1)]
+    broken += [b"\xff" * 100, whole[:4] + bytes(200) + whole[204:]]
+    for data in broken:
+        store.write("a.parquet", data)
+        with pytest.raises(DamagedFile) as caught:
+            store.read_table("a.parquet")
+        _names(caught.value, store.path("a.parquet"), "not readable as parquet")
+
+
+def _names(error, path, what):
+    assert str(error).startswith(f"{path}: {what}: ")
+    assert "\n" not in str(error)
+    assert isinstance(error, Refused)
+    travelled = pickle.loads(pickle.dumps(error))
+    assert (str(travelled), travelled.why) == (str(error), error.why)
+
+
+def test_a_file_that_is_gone_is_not_called_damaged(store):
+    with pytest.raises(FileNotFoundError):
+        store.read_json("a.json")
+    with pytest.raises(FileNotFoundError):
+        store.read_table("a.parquet")
+
+
+def test_what_the_disk_refuses_is_not_called_damaged(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    failing = OSError(errno.EIO, "Input/output error")
+
+    def fail(*args, **options):
+        raise failing
+
+    monkeypatch.setattr(store_module.pq, "read_table", fail)
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        store.read_table("a.parquet")
+    assert caught.value is failing
