@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from miner.core.rle import decode_masks
 from miner.core.store import Store
@@ -30,12 +31,18 @@ _COLUMNS = (
 )
 
 
+class Item(dict[str, Any]):
+    """A dict of which torch knows by its type that `collate` makes the batches."""
+
+
 class GroundedCaptions(torch.utils.data.Dataset):
     """Grounded captions with decoded masks.
 
     An item is a dict: `key`; `image` uint8 tensor (H, W, 3), RGB; `masks` uint8 tensor (n, H, W)
     with 0 and 1, one per region; `concepts`, the n names; `caption`; `sample`, the whole grounded
     sample. With `decode=False` there are the bytes `jpg` or `png` in place of image and masks.
+    A torch DataLoader batches them as `collate` does; where a transform makes new objects of them,
+    and these are no tensors of one size, it needs `collate_fn=shards.collate`.
 
     Args:
         out: OUT of a run: a folder or fsspec URL.
@@ -88,16 +95,16 @@ class GroundedCaptions(torch.utils.data.Dataset):
         image, text = self._members(i)
         key, shard = self.index["key"][i].as_py(), int(self._at[i, 0])
         sample = sound_sample(text, key, self._splits[shard])
-        item: dict[str, Any] = {"key": key}
+        item: dict[str, Any] = Item(key=key)
         if self._decode:
-            item |= _decoded(image, sample)
+            item.update(_decoded(image, sample))
         else:
             item[self.index["format"][i].as_py()] = image
-        item |= {
-            "concepts": [r["concept"] for r in sample["regions"]],
-            "caption": sample["caption"],
-            "sample": sample,
-        }
+        item.update(
+            concepts=[r["concept"] for r in sample["regions"]],
+            caption=sample["caption"],
+            sample=sample,
+        )
         return self._transform(item) if self._transform else item
 
     def side(self, i: int, name: str) -> bytes:
@@ -145,3 +152,11 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         batch["images"] = stacked(items)
         del names["image"]
     return batch | {name: [item.get(name) for item in items] for name in names}
+
+
+def _of_items(items: Sequence[Item], *, collate_fn_map: Any = None) -> dict[str, Any]:
+    return collate(items)
+
+
+# Masks and lists differ in length, on which torch's own way of batching ends.
+default_collate_fn_map[Item] = _of_items

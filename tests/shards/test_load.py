@@ -78,6 +78,31 @@ def test_collate_takes_any_number_of_masks(out: Path) -> None:
     assert collate([dataset[0], dataset[0]])["images"].ndim == 4
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_plain_dataloader_batches_as_collate_does(out: Path, workers: int) -> None:
+    dataset = GroundedCaptions(out, "train")
+    batch = next(iter(torch.utils.data.DataLoader(dataset, batch_size=4, num_workers=workers)))
+    items = [dataset[i] for i in range(4)]
+    assert type(batch) is dict
+    assert batch["key"] == [item["key"] for item in items]
+    assert batch["sample"] == [item["sample"] for item in items]
+    for mine, item in zip(batch["masks"], items, strict=True):
+        assert torch.equal(mine, item["masks"])
+    for mine, item in zip(batch["images"], items, strict=True):
+        assert torch.equal(mine, item["image"])
+
+
+def test_a_plain_dataloader_batches_a_stream(out: Path) -> None:
+    loader = torch.utils.data.DataLoader(GroundedStream(out, "train"), batch_size=4)
+    assert [len(m) for m in next(iter(loader))["masks"]] == [2, 2, 2, 2]
+
+
+def test_a_transform_that_makes_tensors_is_batched_by_torch(out: Path) -> None:
+    dataset = GroundedCaptions(out, "train", transform=lambda item: {"n": len(item["masks"])})
+    batch = next(iter(torch.utils.data.DataLoader(dataset, batch_size=4)))
+    assert batch["n"].tolist() == [2, 2, 2, 2]
+
+
 def test_batches_of_undecoded_samples(out: Path) -> None:
     """Bytes in place of pixels, from one process; png and jpg in one batch."""
     dataset = GroundedCaptions(out, "train", decode=False)
