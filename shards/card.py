@@ -12,15 +12,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
+import yaml
 
 from miner.core.layout import LEAKS
 from miner.core.parts import Part, find
+from miner.core.rows import schema
 from miner.core.shown import all_masked, markdown
 from miner.core.store import Store
 from shards.croissant import croissant
 from shards.pack import FOLDER, ShardInfo, read_parquet
-from shards.sample import ABSENT, UNKNOWN, json_schema
+from shards.sample import ABSENT, UNKNOWN, GroundedSample, json_schema
 
 # What the Hugging Face hub takes for `license` and `size_categories` of a data set.
 HUB_LICENSES = (
@@ -167,7 +170,26 @@ def _front_matter(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
     ]
     for split in splits:
         lines += [f"      - split: {split}", f'        path: "{split}-*.tar"']
+    described = {"dataset_info": {"config_name": "default", "features": _features()}}
+    lines.append(yaml.safe_dump(described, sort_keys=False).rstrip())
     return "\n".join([*lines, "---"])
+
+
+def _features() -> list[dict[str, Any]]:
+    """`shards.FEATURES` as the hub's cards spell them, without the library `datasets`."""
+    members = {"__key__": "string", "__url__": "string", "jpg": "image", "png": "image"}
+    sample = _feature(pa.struct(list(schema(GroundedSample))))
+    named = [{"name": name, "dtype": dtype} for name, dtype in members.items()]
+    return [*named, {"name": "json", **sample}]
+
+
+def _feature(kind: pa.DataType) -> dict[str, Any]:
+    if pa.types.is_struct(kind):
+        return {"struct": [{"name": field.name, **_feature(field.type)} for field in kind]}
+    if pa.types.is_list(kind):
+        inner = _feature(kind.value_type)
+        return {"list": inner.get("struct") or inner.get("dtype") or inner}
+    return {"dtype": {"double": "float64", "float": "float32"}.get(str(kind), str(kind))}
 
 
 def _license(licenses: Mapping[str, int]) -> list[str]:
@@ -236,8 +258,9 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
         "from shards import GroundedCaptions, FEATURES  # of the package histomine\n"
         f'ds = GroundedCaptions("OUT", split="{infos[0].split if infos else "train"}")\n'
         "```",
-        'Give `features=FEATURES` to `datasets.load_dataset("webdataset", …)`: types that it '
-        "infers from the first samples lose what differs later.",
+        "`datasets.load_dataset` of this folder takes the types of all fields from this card. To "
+        '`load_dataset("webdataset", …)` give `features=FEATURES`: types that it infers from the '
+        "first samples lose what differs later.",
         "## Sources and licences",
         "The licence of every sample is in its `license` field; the pictures and captions stay "
         "under the terms of their publishers.",

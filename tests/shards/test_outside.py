@@ -72,3 +72,10 @@ def test_datasets(tars: list[str], tmp_path: Path) -> None:
         assert all(isinstance(r["score"], float) for r in sample["regions"])
         for region in sample["regions"]:
             assert coco.decode(region["rle"]).sum() == region["area_px"]
+
+
+def test_datasets_takes_the_types_from_the_card(tars: list[str], tmp_path: Path) -> None:
+    place = Path(__file__).resolve().parents[2] / "shards/features.py"
+    data = load_dataset(str(Path(tars[0]).parent), split="train", cache_dir=str(tmp_path))
+    assert data.features == runpy.run_path(str(place))["FEATURES"]
+    assert [row["__key__"] for row in data] == keys(tars)
