@@ -45,6 +45,8 @@ def load_config(
 
 def apply_sets(value: dict[str, Any], sets: Sequence[str]) -> None:
     """Apply `a.b=c` changes, in order, to a plain configuration; raises `Refused`."""
+    if {change.partition("=")[0] for change in sets} >= RIVALS.keys():
+        raise Refused("--set: filters.precision and filters.fdr together; give one of them")
     for change in sets:
         apply_set(value, change)
         rival = RIVALS.get(change.partition("=")[0])

@@ -27,9 +27,17 @@ def test_set_corpus_out_and_workers_replace_what_the_file_says():
     assert config.out == "elsewhere"
 
 
-def test_precision_and_fdr_replace_each_other_on_the_command_line():
-    config = load_config("quickstart.yaml", ["filters.precision=0.8", "filters.fdr=0.1"])
+def test_precision_and_fdr_replace_what_the_file_says_and_not_each_other(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("corpora: [{kind: quilt, path: a}]\nout: b\nfilters: {precision: 0.8}\n")
+    config = load_config(str(file), ["filters.fdr=0.1"])
     assert (config.filters.precision, config.filters.fdr) == (None, 0.1)
+    for sets in (
+        ["filters.precision=0.8", "filters.fdr=0.1"],
+        ["filters.fdr=0.1", "filters.precision=0.8"],
+    ):
+        with pytest.raises(Refused, match=r"filters\.precision and filters\.fdr together"):
+            load_config(str(file), sets)
 
 
 @pytest.mark.parametrize(
