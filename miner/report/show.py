@@ -67,7 +67,10 @@ def find(store: Store, key: str) -> Shown:
 
 
 def _ledger_row(store: Store, key: str) -> tuple[Mapping[str, Any], str]:
-    for name in store.names("ledger/samples", suffix=".parquet"):
+    tables = store.names("ledger/samples", suffix=".parquet")
+    if not tables:
+        raise Refused(f"{store.url}: not finished yet, its verdicts come last; run again to go on")
+    for name in tables:
         rows = store.read_table(name).to_pylist()
         for row in rows:
             if key in (row["sample_id"], row["key"], row["image"]):
