@@ -19,10 +19,10 @@ def said(count: CountRange | None) -> str | None:
         return None
     low, n = count["low"], count["n"]
     if _within(count, EXACT):
-        return str(n)
+        return f"{n:,}"
     if _within(count, ABOUT):
-        return f"about {n}"
-    return f"more than {low - 1}" if low >= max(2, WORTH * n) else None
+        return f"about {n:,}"
+    return f"more than {low - 1:,}" if low >= max(2, WORTH * n) else None
 
 
 def _within(count: CountRange, share: float) -> bool:

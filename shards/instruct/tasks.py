@@ -21,6 +21,9 @@ from miner.core.settings import PartSettings
 from ner.concepts import concepts
 from shards.export.folder import VisualPrompt
 from shards.export.masks import box_of
+from shards.instruct.nouns import countable as countable_name
+from shards.instruct.nouns import many, named, plural, written
+from shards.instruct.nouns import one as singular
 from shards.instruct.numbers import said
 from shards.instruct.wordings import THINK, pick
 from shards.known import absent as absent_concepts
@@ -75,11 +78,27 @@ def task(kind: str, certain: float = 0.9) -> Task:
 
 
 def name_of(sample: GroundedSample, region: int) -> str:
-    """How the text calls a region: its first mention, else the concept."""
-    for m in sample["mentions"]:
-        if region in m["regions"]:
-            return " ".join(m["text"].split())
-    return sample["regions"][region]["concept"]
+    """How the text calls a region: its first mention, else the concept; in number as marked."""
+    one = sample["regions"][region]
+    said = (m["text"] for m in sample["mentions"] if region in m["regions"])
+    text = written(next(said, one["concept"]))
+    if one["kind"] != "object" or not one["instances"]:
+        return text
+    return counted_name(sample, region, len(one["instances"]))
+
+
+def counted_name(sample: GroundedSample, region: int, number: int = 2) -> str:
+    """How objects of that number are called: the words of the text, else the concept's name."""
+    one = sample["regions"][region]
+    said = (m["text"] for m in sample["mentions"] if region in m["regions"])
+    text = written(next(said, one["concept"]))
+    if one["kind"] != "object":
+        return text
+    if number == 1:
+        return singular(text)
+    if many(text) or not countable_name(text):
+        return text if many(text) else named(one["concept"])
+    return plural(text)
 
 
 def site_of(sample: GroundedSample) -> str | None:
@@ -90,8 +109,7 @@ def site_of(sample: GroundedSample) -> str | None:
 
 def spoken(concept: str) -> str:
     """A concept that is not in the text, as one says it: plural where it can be counted."""
-    table = concepts()
-    return table[concept].wordings[0] if concept in table else concept
+    return named(concept)
 
 
 def countable(concept: str) -> bool:
@@ -108,11 +126,16 @@ def _about(
     **fields: object,
 ) -> Exchange:
     x = name_of(sample, region)
+    asked = x if task in ("segment", "locate") else counted_name(sample, region)
+    if task.startswith("prompted"):
+        x = asked
+    elif task == "count":
+        x = counted_name(sample, region, 1 if fields["n"] == "1" else 2)
     answer = pick(task, False, rng, x=x, **fields)
     start = answer.lower().index(x.lower())
     return Exchange(
         task,
-        pick(task, True, rng, x=x),
+        pick(task, True, rng, x=asked),
         answer,
         ((start, start + len(x), region),),
     )
@@ -152,7 +175,8 @@ def count(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     instances = sample["regions"][region]["instances"]
     areas = [decode(i["counts"], *i["size"]).sum() for i in instances]
     size = 2 * float(np.sqrt(np.median(areas) / np.pi)) * sample["mpp"]
-    size_text = f" Their median diameter is about {size:.1f} µm."
+    whose = "Its" if told[region] == "1" else "Their median"
+    size_text = f" {whose} diameter is about {size:.1f} µm."
     return dataclasses.replace(exchange, answer=exchange.answer + size_text)
 
 
@@ -172,10 +196,10 @@ def compare(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     a, b = rng.sample(range(len(sample["regions"])), 2)
     pixels = sample["width"] * sample["height"]
     shares = {i: 100 * sample["regions"][i]["area_px"] / pixels for i in (a, b)}
-    if abs(shares[a] - shares[b]) < 1 or name_of(sample, a) == name_of(sample, b):
+    if abs(shares[a] - shares[b]) < 1 or counted_name(sample, a) == counted_name(sample, b):
         return None
     more, less = sorted((a, b), key=lambda i: -shares[i])
-    x, y = name_of(sample, more), name_of(sample, less)
+    x, y = counted_name(sample, more), counted_name(sample, less)
     if x.lower() in y.lower() or y.lower() in x.lower():
         return None
     first, second = (x, y) if rng.random() < 0.5 else (y, x)
@@ -268,7 +292,7 @@ def prompted(sample: GroundedSample, rng: random.Random, certain: float = 0.9) -
     That these are all is asked and said only of a region that is known to be all of its concept.
     """
     region = _any_objects(sample, rng)
-    if region is None:
+    if region is None or len(sample["regions"][region]["instances"]) < 2:
         return None
     rle = rng.choice(sample["regions"][region]["instances"])
     kind = rng.choice(("point", "box", "scribble"))

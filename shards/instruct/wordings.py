@@ -1,7 +1,7 @@
 """Wordings of questions and answers, with alternatives in brackets: `[Segment|Outline] the {x}`.
 
-`{x}` is a phrase of the caption or a concept's name, chosen so that singular and plural both read
-well.
+`{x}` is a phrase of the caption or a concept's name; `{are}` and `{appear}` are the verbs that go
+with its number, as `VERBS` has them.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ import random
 import re
 from collections.abc import Mapping
 
+from shards.instruct.nouns import many
+
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "segment": (
         "[Segment|Outline|Delineate|Mark|Mask|Highlight] the {x} [in this image|in this picture|"
         "in this field|here].",
         "[Can|Could] you [segment|outline|delineate|mark] the {x}[?| for me?| in this image?]",
-        "[Show|Tell] me where the {x} [can be seen|appear in this image], with a mask.",
+        "[Show|Tell] me where the {x} [can be seen|{appear} in this image], with a mask.",
         "[I need|Please give me|I would like] a segmentation mask of the {x}.",
     ),
     "count": (
-        "[How many|What number of] instances of {x} [are there|can be seen|do you see|are visible]"
+        "How many {x} [are there|can be seen|do you see|are visible|can you make out]"
         "[?| here?| in this image?]",
-        "[Count|Tally|Enumerate] the {x} [in this image|in this field|here].",
+        "[Count|Tally] the {x} [in this image|in this field|here].",
         "[Give|Tell] me the number of {x} [in this image|in this field|that you can make out].",
         "[Please count|I need a count of|Could you count] the {x}[.| in this picture.]",
     ),
@@ -36,7 +38,7 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "describe": (
         "[Describe|Explain|Summarize] [this image|this picture|what is shown here|this field] "
         "[and ground what you name|with interleaved masks|and mark the structures].",
-        "[What does|Can you tell me what] this [image|slide|micrograph] [show|show, overall]? "
+        "[What does this image show|What can be seen here|Can you tell me what this slide shows]? "
         "[Mark what you mention.|Ground each phrase.]",
         "[Give|Write] [a|a grounded|a short] description of this [image|field|section][.|, "
         "with masks.]",
@@ -44,11 +46,11 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "compare": (
         "[Which|What] [covers|takes up|occupies] [more of the image|the larger area]: {x} or {y}?",
         "[Compare|Contrast] the [extent|area|share of the image] of {x} and {y}[.| here.]",
-        "[Is there|Do you see] more {x} or more {y}[ here| in this image| by area]?",
-        "[By area|Going by area], [which dominates|what is more extensive], {x} or {y}?",
+        "[Do you see|Can one see] more {x} or more {y}[ here| in this image| by area]?",
+        "[By area|Going by area], [which dominates|what takes up more], {x} or {y}?",
     ),
     "present": (
-        "[Is|Are] there any {x} [in this image|in this field|here]?",
+        "{Are} there any {x} [in this image|in this field|here]?",
         "[Do you see|Can you see|Can one make out|Is it possible to see] [any |]{x}"
         "[?| in this image?| here?]",
         "[Does this image|Does this field] [show|contain|include] {x}?",
@@ -62,7 +64,7 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "[Which structure is this|What have I marked]: <vp>? [Mark all of them.|Segment them all.]",
     ),
     "prompted_some": (
-        "What is [at|under|marked by] <vp>? [Segment|Mark|Outline] [others of its kind|more of it]"
+        "What is [at|under|marked by] <vp>? [Segment|Mark|Outline] [others like it|more like it]"
         "[.| in this image.]",
         "[Segment|Find|Mark|Outline] [things|structures] [like|of the same kind as] "
         "[the object at |]<vp>.",
@@ -77,7 +79,7 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "[Give|Show] me [a mask|the outline|the location] of the {x}[.| in this image.]",
     ),
     "refuse_count": (
-        "[Count|Tally|Enumerate|Please count] the {x} [in this image|in this field|here].",
+        "[Count|Tally|Please count] the {x} [in this image|in this field|here].",
         "How many {x} [are there|can be seen|do you see] [here|in this image|in this field]?",
         "[Give|Tell] me the number of {x} [here|in this image|in this field|that you see].",
         "[I need|I would like] a count of the {x}[.| in this image.]",
@@ -87,39 +89,39 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
 ANSWERS: Mapping[str, tuple[str, ...]] = {
     "segment": (
         "[I have marked|Here is the mask of|This marks|The mask shows] the {x}.",
-        "[The requested structure, the {x}, is|You asked for the {x}:] marked [here|in the image].",
+        "The {x} [that you asked for|in question] {are} marked [here|in the image].",
     ),
     "count": (
-        "[I count|There are|I can make out] {n} [single instances|instances] of {x}.",
-        "The [count|number] of {x} [is|comes to] {n}.",
+        "[I count|There {are}|I can make out] {n} {x}[.| here.| in this image.]",
+        "I [see|find] {n} {x}[.| in this field.]",
     ),
     "locate": (
-        "[Here|These are the places]: the {x}.",
-        "[The location of|This is where one finds|I located] the {x}.",
+        "[I located|I have found] the {x}[.| in this image.]",
+        "[This is where|Here is where] the {x} [{are}|can be seen].",
     ),
     "compare": (
-        "[The larger area belongs to|More of the image goes to] {x}: {p} % [of the image|of all "
-        "pixels] against {q} % for {y}.",
-        "The larger share, {p} %, belongs to {x}; the smaller, {q} %, to {y}.",
+        "[The larger area belongs to|More of the image goes to] {x}: {p}% [|of all "
+        "pixels ]against {q}% for {y}.",
+        "The larger share, {p}%, belongs to {x}; the smaller, {q}%, to {y}.",
     ),
     "present": (
-        "Yes[:|, this image shows] the {x}[.| marked here.| that I have marked.]",
-        "[Yes, I see|Yes, there is evidence of] the {x}.",
+        "Yes, [this image shows|one can see] the {x}[.| marked here.| that I have marked.]",
+        "Yes, [I see|I can make out] the {x}.",
     ),
     "negated": (
         "No. [The description rules {x} out.|It is stated that {x} cannot be seen here.]",
         "No, the text that came with this image [denies|states the absence of] {x}.",
     ),
     "decoy": (
-        "No. [I looked for {x} and found nothing convincing.|A search for {x} gave no sound mask.]",
-        "No, [there is no convincing {x} here|I cannot find {x} in this image].",
+        "No. [I looked for {x} and found nothing convincing.|A search for {x} was in vain.]",
+        "No, [there {are} no convincing {x} here|I cannot find {x} in this image].",
     ),
     "prompted": (
-        "[This is one of|You marked one of|It belongs to] the {x}; [all of them are|every instance "
-        "is] marked.",
+        "[This is one of|You marked one of|It is one of] the {x}; [all of them are|every one is] "
+        "marked.",
     ),
     "prompted_some": (
-        "[This is one of|You marked one of|It belongs to] the {x}; [those that I can make out|the "
+        "[This is one of|You marked one of|It is one of] the {x}; [those that I can make out|the "
         "ones that I found] are marked.",
     ),
     "refuse_site": (
@@ -142,6 +144,9 @@ THINK = (
     "Respond: {respond}"
 )
 
+# Of one or of what is not counted, and of many.
+VERBS = {"are": ("is", "are"), "Are": ("Is", "Are"), "appear": ("appears", "appear")}
+
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -163,6 +168,9 @@ def wordings(kind: str, question: bool) -> tuple[str, ...]:
 def pick(kind: str, question: bool, rng: random.Random, **fields: object) -> str:
     """One wording, with its fields filled in and a capital in front."""
     text = rng.choice(wordings(kind, question))
+    plural = many(str(fields.get("x", ""))) and fields.get("n") != "1"
+    for name, verbs in VERBS.items():
+        text = text.replace("{" + name + "}", verbs[plural])
     for name, value in fields.items():
         text = text.replace("{" + name + "}", str(value))
     return text[:1].upper() + text[1:]
