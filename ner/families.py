@@ -8,6 +8,11 @@ from ner.concepts import Concept
 
 CELL_UM = 40.0  # the largest single cells of the table; a megakaryocyte reaches 60 at times
 
+# Names of one tissue, none of which is denied where another stands: a fibrous septum is stroma.
+STROMA = frozenset(
+    {"stroma", "connective tissue", "fibrous tissue", "fibrosis", "sclerosis", "collagen"}
+)
+
 
 def family(concept: Concept | None, kind: str) -> str:
     """One of cell, structure, clear, tissue; a concept the table does not know goes by its kind.
@@ -26,11 +31,12 @@ def family(concept: Concept | None, kind: str) -> str:
 
 def related(first: str, second: str, table: Mapping[str, Concept]) -> bool:
     """Whether one concept is the other's kind, part or whole: no alternative to it."""
-    return _above(first, second, table) or _above(second, first, table)
+    above, below = _above(first, table), _above(second, table)
+    return second in above or first in below or bool(above & STROMA and below & STROMA)
 
 
-def _above(name: str, other: str, table: Mapping[str, Concept]) -> bool:
-    """Whether `other` is reached from `name` by parents and wholes."""
+def _above(name: str, table: Mapping[str, Concept]) -> set[str]:
+    """What is reached from a concept by parents and wholes, itself included."""
     seen: set[str] = set()
     stack = [name]
     while stack:
@@ -39,4 +45,4 @@ def _above(name: str, other: str, table: Mapping[str, Concept]) -> bool:
             continue
         seen.add(concept.name)
         stack += [*concept.part_of, *([concept.parent] if concept.parent else [])]
-    return other in seen
+    return seen

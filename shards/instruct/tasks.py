@@ -19,6 +19,7 @@ from miner.core.masks import decode
 from miner.core.parts import Part, find
 from miner.core.settings import PartSettings
 from ner.concepts import concepts
+from ner.families import related
 from shards.export.folder import VisualPrompt
 from shards.export.masks import box_of
 from shards.instruct.nouns import countable as countable_name
@@ -229,14 +230,15 @@ def absent(sample: GroundedSample, rng: random.Random) -> Exchange | None:
 def absences(sample: GroundedSample) -> list[tuple[str, str]]:
     """(concept, why) of what is not there: denied, searched and not found, or not of the organ.
 
-    The organ speaks only of what nobody named or asked for. A name that a grounded phrase of the
-    sample contains is never among them.
+    The organ speaks only of what nobody named or asked for. What is a kind, part or whole of
+    something that is there is never among them, unless the text itself denies it.
     """
     known = states(sample)
     there = {r["concept"] for r in sample["regions"]}
     there |= {m["concept"] for m in sample["mentions"] if m["polarity"] != "negated"}
     table = concepts()
-    for name in list(there):
+    said = sorted(there)
+    for name in said:
         while name in table and table[name].parent:
             name = str(table[name].parent)
             there.add(name)
@@ -247,7 +249,11 @@ def absences(sample: GroundedSample) -> list[tuple[str, str]]:
         for concept in table.values():
             if site in concept.not_sites and concept.name not in {*there, *known}:
                 found[concept.name] = "site"
-    return sorted(found.items())
+    return sorted(
+        (name, why)
+        for name, why in found.items()
+        if why == "negated" or not any(related(name, other, table) for other in said)
+    )
 
 
 def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
@@ -266,7 +272,7 @@ def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     shown = f"it shows {', '.join(seen)}." if seen else "nothing in it was grounded."
     ground = {
         "site": f"one does not find {x} in {site} tissue.",
-        "negated": f"the description denies {x}.",
+        "negated": f"the picture is free of {x}.",
         "decoy": f"a search of the picture for {x} found nothing convincing.",
     }[why]
     think = THINK

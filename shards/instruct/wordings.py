@@ -109,8 +109,8 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "Yes, [I see|I can make out] the {x}.",
     ),
     "negated": (
-        "No. [The description rules {x} out.|It is stated that {x} cannot be seen here.]",
-        "No, the text that came with this image [denies|states the absence of] {x}.",
+        "No. [This image is free of {x}.|There {are} no {x} to be seen here.]",
+        "No, [this image does not show {x}|there {are} no {x} in this image].",
     ),
     "decoy": (
         "No. [I looked for {x} and found nothing convincing.|A search for {x} was in vain.]",
@@ -130,8 +130,8 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "check the request?]",
     ),
     "refuse_negated": (
-        "[The description of this image rules {x} out|This image is described as free of {x}], so "
-        "I [cannot do that|would be making it up]. [Are you sure?|Did you mean something else?]",
+        "[This image is free of {x}|There {are} no {x} in this image], so I [cannot do that|would "
+        "be making it up]. [Are you sure?|Did you mean something else?]",
     ),
     "refuse_decoy": (
         "I [looked for {x} and found none|cannot find {x} in this image], so I [cannot answer "

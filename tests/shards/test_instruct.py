@@ -148,6 +148,32 @@ def test_no_is_said_only_of_what_is_confirmed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("there", "decoy", "why", "denied"),
+    [
+        ("epithelium", "glandular epithelium", "decoy", False),
+        ("stroma", "fibrous septum", "decoy", False),
+        ("stroma", "fat", "decoy", True),
+        ("stroma", "fibrous septum", "negated", True),  # the text itself denies it
+    ],
+)
+def test_kinds_of_what_is_there_are_not_denied(
+    there: str, decoy: str, why: str, denied: bool
+) -> None:
+    value = made(0).value
+    regions = [{**r, "concept": there} for r in value["regions"][:1]]
+    negatives = [{"concept": decoy, "why": why, "start": None, "end": None}]
+    known = [{"concept": decoy, "state": "absent", "p": 0.05, "why": why}]
+    change = {"regions": regions, "mentions": [], "negatives": negatives, "concepts": known}
+    assert (decoy in dict(absences({**value, **change}))) is denied
+
+
+def test_answers_speak_of_the_picture() -> None:
+    texts = [w for kind in ANSWERS for w in wordings(kind, False)]
+    texts += [str(refuse(made(0).value, random.Random(i))) for i in range(40)]
+    assert not [t for t in texts if re.search(r"description of|description denies|is stated", t)]
+
+
+@pytest.mark.parametrize(
     ("low", "n", "high", "words"),
     [
         (12, 12, 12, "12"),
