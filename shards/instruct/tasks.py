@@ -22,6 +22,7 @@ from ner.concepts import concepts
 from ner.families import related
 from shards.export.folder import VisualPrompt
 from shards.export.masks import box_of
+from shards.export.options import Options
 from shards.instruct.nouns import countable as countable_name
 from shards.instruct.nouns import many, named, plural, written
 from shards.instruct.nouns import one as singular
@@ -30,6 +31,10 @@ from shards.instruct.wordings import THINK, pick
 from shards.known import absent as absent_concepts
 from shards.known import is_whole, states
 from shards.sample import GroundedSample
+
+# Objects that dialects give a box each, `max_boxes` of the exporters; one box round more of them
+# would answer "where" with the whole picture.
+BOXES = Options().max_boxes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,9 +164,13 @@ def segment(sample: GroundedSample, rng: random.Random) -> Exchange | None:
 
 
 def locate(sample: GroundedSample, rng: random.Random) -> Exchange | None:
-    """Boxes of what the text names."""
-    region = _any_region(sample, rng)
-    return None if region is None else _about("locate", sample, rng, region)
+    """Boxes of what the text names, of objects one each: of more than `BOXES` nobody is asked."""
+    found = [
+        i
+        for i, r in enumerate(sample["regions"])
+        if r["kind"] != "object" or 0 < len(r["instances"]) <= BOXES
+    ]
+    return _about("locate", sample, rng, rng.choice(found)) if found else None
 
 
 def count(sample: GroundedSample, rng: random.Random) -> Exchange | None:

@@ -200,6 +200,16 @@ def test_a_count_that_was_not_measured_is_not_asked_for() -> None:
     assert of_kind("count")({**value, "regions": regions}, random.Random(0)) is None
 
 
+@pytest.mark.parametrize(("objects", "asked"), [(0, False), (1, True), (32, True), (33, False)])
+def test_places_are_asked_where_every_object_has_a_box(objects: int, asked: bool) -> None:
+    value = made(0).value
+    (gland,) = (r for r in value["regions"] if r["concept"] == "gland")
+    region = {**gland, "instances": gland["instances"][:1] * objects}
+    mentions = [{**m, "regions": [0] if m["concept"] == "gland" else []} for m in value["mentions"]]
+    change = {"regions": [region], "mentions": mentions}
+    assert (of_kind("locate")({**value, **change}, random.Random(0)) is not None) is asked
+
+
 def test_refusals_think_in_four_steps() -> None:
     exchange = refuse(made(0).value, random.Random(1))
     assert exchange
