@@ -98,7 +98,13 @@ def calibrate(
         int, typer.Option(help="of each annotated set at most so many, at even distances", min=1)
     ] = 500,
 ) -> None:
-    """Refit the reference distributions and the decision on labelled tiles."""
+    """Refit the reference distributions and the decision on labelled tiles.
+
+    --masks takes these layouts, label maps being PNGs with 0 as background: a folder with
+    index.jsonl, one row per tile; corpora with expert_masks/CORPUS/IMAGE/ENTITY.png beside them;
+    images/ with masks/ENTITY/; or a set as published: pannuke, lizard, consep, monusac, monuseg,
+    nucls, panoptils, segpath, bcss, glas, tnbc, expert (classes.csv, images/, labels/).
+    """
     from filters.calibration.refit import refit
     from filters.config import FilterConfig
     from miner.core.errors import Refused

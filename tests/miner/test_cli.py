@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from miner import cli
 from miner.core.errors import Refused
 from miner.core.store import Store
+from miner.corpora.expert.layouts import LAYOUTS
 from miner.interrupts import LINE
 from miner.version import __version__
 
@@ -59,6 +60,12 @@ def test_other_faults_of_files_keep_their_traceback(monkeypatch):
     monkeypatch.setattr(cli, "app", app)
     with pytest.raises(OSError, match="Bad file descriptor"):
         cli.main()
+
+
+def test_calibrate_says_which_layouts_it_takes():
+    page = " ".join(CliRunner().invoke(cli.app, ["calibrate", "--help"]).output.split())
+    for layout in ("index.jsonl", "expert_masks", "images/", *LAYOUTS):
+        assert layout in page, layout
 
 
 def test_calibrate_has_no_settings_to_change_without_a_configuration():
