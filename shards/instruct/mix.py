@@ -24,7 +24,8 @@ class Mix(Settings):
         refusals: share of refusals among all exchanges, 0..1, beside the tasks.
         exchanges: most exchanges in a dialogue.
         certain: least `exhaustive` of a region that is said to be all of its concept.
-        think: write the chain of thought of refusals.
+        think: write chains of thought, in front of every refusal.
+        think_share: share of the other grounded answers that have one too, 0..1.
         stratum: kind of stratum that is balanced (corpus, organ, stain, …), empty for none.
         max_share: largest share of the dialogues one value of that stratum may take.
         seed: of every choice.
@@ -38,6 +39,7 @@ class Mix(Settings):
     exchanges: int = pydantic.Field(3, ge=1)
     certain: float = pydantic.Field(0.9, ge=0, le=1)
     think: bool = True
+    think_share: float = pydantic.Field(0.3, ge=0, le=1)
     stratum: str = "organ"
     max_share: float = pydantic.Field(1.0, gt=0, le=1)
     seed: int = 0

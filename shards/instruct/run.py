@@ -11,7 +11,7 @@ from miner.core.rows import TurnRow
 from shards.export.folder import ExportedSample, PlacedPrompt, Sample
 from shards.instruct.mix import Mix
 from shards.instruct.paraphrase import Reworder, client
-from shards.instruct.tasks import Exchange, task
+from shards.instruct.tasks import Exchange, task, thought
 from shards.sample import GroundedSample, SampleMention
 
 SLACK = 20  # dialogues before a stratum's share is held against it
@@ -69,6 +69,9 @@ def _exchanges(
             continue
         questions.add(exchange.question)
         asked[name] += 1
+        chained = random.Random(f"{mix.seed}:{sample['key']}:{name}:think")
+        if not exchange.think and chained.random() < mix.think_share:
+            exchange = thought(exchange, sample, chained)
         found.append(exchange)
     return found
 

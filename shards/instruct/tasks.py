@@ -277,21 +277,18 @@ def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     concept = rng.choice(by_reason[why])
     x = spoken(concept)
     site = site_of(sample)
-    seen = sorted({name_of(sample, i) for i in range(len(sample["regions"]))})
-    shown = f"it shows {', '.join(seen)}." if seen else "nothing in it was grounded."
     ground = {
         "site": f"one does not find {x} in {site} tissue.",
         "negated": f"the picture is free of {x}.",
         "decoy": f"a search of the picture for {x} found nothing convincing.",
     }[why]
-    think = THINK
-    for name, text in {
-        "request": f"the user takes it that {x} can be seen.",
-        "input": f"the image appears to be {site or 'tissue of an unstated site'}; {shown}",
-        "compare": ground,
-        "respond": "say so, do not make anything up, and ask back.",
-    }.items():
-        think = think.replace("{" + name + "}", text)
+    think = _chain(
+        sample,
+        rng,
+        request=f"the user takes it that {x} can be seen.",
+        compare=ground,
+        respond="say so, do not make anything up, and ask back.",
+    )
     question = "refuse_count" if countable(concept) and rng.random() < 0.5 else "refuse"
     return Exchange(
         "refuse",
@@ -299,6 +296,35 @@ def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
         pick(f"refuse_{why}", False, rng, x=x, s=site or ""),
         think=think,
     )
+
+
+def thought(exchange: Exchange, sample: GroundedSample, rng: random.Random) -> Exchange:
+    """An exchange whose answer holds, with a chain of thought in front of it."""
+    phrases = [exchange.answer[start:end] for start, end, _ in exchange.grounded]
+    if not phrases or exchange.task == "describe":
+        return exchange
+    x = " and ".join(phrases)
+    asked = "the object that is marked" if exchange.prompt else x
+    verb = "are" if len(phrases) > 1 or many(x) else "is"
+    think = _chain(
+        sample,
+        rng,
+        request=f"the user asks about {asked}.",
+        compare=f"{x} {verb} there, with a mask.",
+        respond="answer, and point to it.",
+    )
+    return dataclasses.replace(exchange, think=think)
+
+
+def _chain(sample: GroundedSample, rng: random.Random, **steps: str) -> str:
+    """A chain of thought in one of its wordings: what is asked, seen, checked, to be said."""
+    seen = sorted({name_of(sample, i) for i in range(len(sample["regions"]))})
+    shown = f"it shows {', '.join(seen)}." if seen else "nothing in it was grounded."
+    site = site_of(sample) or "tissue of an unstated site"
+    think = rng.choice(THINK)
+    for name, text in {"input": f"the image appears to be {site}; {shown}", **steps}.items():
+        think = think.replace("{" + name + "}", text)
+    return think
 
 
 def prompted(sample: GroundedSample, rng: random.Random, certain: float = 0.9) -> Exchange | None:

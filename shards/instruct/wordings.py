@@ -139,9 +139,12 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
-THINK = (
+# Chains of four steps, in front of refusals and of a share of the other answers alike.
+THINK: tuple[str, ...] = (
     "Analyse the request: {request} Analyse the input: {input} Compare and verify: {compare} "
-    "Respond: {respond}"
+    "Respond: {respond}",
+    "The request: {request} The picture: {input} Check: {compare} Answer: {respond}",
+    "What is asked: {request} What is seen: {input} Does it fit: {compare} So: {respond}",
 )
 
 # Of one or of what is not counted, and of many.

@@ -25,7 +25,7 @@ from shards.instruct.paraphrase import keeps, reworded
 from shards.instruct.run import instructed
 from shards.instruct.tasks import absences, refuse
 from shards.instruct.tasks import task as of_kind
-from shards.instruct.wordings import ANSWERS, QUESTIONS, expanded, wordings
+from shards.instruct.wordings import ANSWERS, QUESTIONS, THINK, expanded, wordings
 from tests.shards.build import sample
 
 
@@ -211,16 +211,33 @@ def test_places_are_asked_where_every_object_has_a_box(objects: int, asked: bool
 
 
 def test_refusals_think_in_four_steps() -> None:
-    exchange = refuse(made(0).value, random.Random(1))
-    assert exchange
-    steps = ("Analyse the request:", "Analyse the input:", "Compare and verify:", "Respond:")
-    places = [exchange.think.index(step) for step in steps]
-    assert places == sorted(places)
-    assert "kidney" in exchange.think
+    thoughts = {refuse(made(0).value, random.Random(i)).think for i in range(60)}
+    for think in thoughts:
+        assert "kidney" in think
+        assert any(_steps(think, wording) for wording in THINK)
+    assert all(any(_steps(think, wording) for think in thoughts) for wording in THINK)
     (talk,) = instructed([made(0)], Mix(refusals=1.0, exchanges=1))
-    assert talk.value["turns"][1]["text"].startswith("<think>Analyse the request:")
+    assert talk.value["turns"][1]["text"].startswith("<think>")
     (talk,) = instructed([made(0)], Mix(refusals=1.0, exchanges=1, think=False))
     assert "think" not in talk.value["turns"][1]["text"]
+
+
+def _steps(think: str, wording: str) -> bool:
+    return re.fullmatch(re.sub(r"{\w+}", ".*", wording), think) is not None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_right_answers_think_at_a_share(share: float) -> None:
+    thinks = []
+    for talk in instructed(many(), Mix(tasks={"segment": 1, "present": 1}, think_share=share)):
+        texts = [t["text"] for t in talk.value["turns"] if t["role"] == "assistant"]
+        told = zip(talk.value["tasks"], texts, strict=True)
+        thinks += [text.startswith("<think>") for task, text in told if task != "refuse"]
+        for m in talk.value["mentions"]:
+            text = talk.value["turns"][m["turn"]]["text"]
+            assert text[m["start"] : m["end"]] == m["text"]
+            assert m["start"] > text.rfind("</think>")
+    assert abs(sum(thinks) / len(thinks) - share) < 0.1
 
 
 def test_dialogues_reach_the_consumers(tmp_path: Path) -> None:
@@ -228,7 +245,7 @@ def test_dialogues_reach_the_consumers(tmp_path: Path) -> None:
     for to in ("llava", "qwen", "muse", "granDf", "xsam"):
         export(talks, to, tmp_path / to, Options(think_open="<t>", think_close="</t>"))
     text = (tmp_path / "llava/train.json").read_text()
-    assert "<t>Analyse" in text
+    assert "<t>" in text
     assert "<think>" not in text
     assert "<vp>" not in text
     for entry in json.loads(text):
