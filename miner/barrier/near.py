@@ -41,7 +41,9 @@ def index(place: Place, given: Sequence[Piece]) -> dict[str, Any]:
     for piece in given:
         table = read_piece(place.store, piece, ["pixel_hash", "layout"])
         hashes, data = table["pixel_hash"].to_pylist(), table["layout"].to_pylist()
-        new = [i for i, value in enumerate(hashes) if not (value in seen or seen.add(value))]
+        first = {value: i for i, value in reversed([*enumerate(hashes)]) if value not in seen}
+        new = sorted(first.values())
+        seen |= first.keys()
         rows += [start + i for i in new]
         flat = np.frombuffer(b"".join(data[i] for i in new), np.float32)
         layouts.append(flat.reshape(-1, GRID * GRID))
