@@ -1,9 +1,10 @@
 """Faults of a decoder, for processes with this folder on PYTHONPATH.
 
-What stands behind the end of a JPEG says what happens when it is decoded:
+What stands behind the end of a picture says what happens when a stage decodes it:
 `poison:segfault`, `hang`, `memory` or `raise`; and `poison:read-segfault`, ... when it is checked.
 """
 
+import functools
 import importlib.abc
 import importlib.util
 import os
@@ -53,7 +54,10 @@ class Poison(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.loaders[name].exec_module(module)
         function, prefix = WRAPPED[name]
         real = getattr(module, function)
+        if function == "check":  # it would say of whatever decoding raises that it is the picture
+            module.decode = module.decode.__wrapped__
 
+        @functools.wraps(real)
         def wrapped(data, *args):
             _, mark, act = data.rpartition(b"poison:")
             if mark and act.startswith(prefix) and act.removeprefix(prefix) in ACTS:
