@@ -102,7 +102,7 @@ def test_the_script_is_bash_and_asks_slurm_to_tell_it_before_the_end():
 @pytest.mark.whole
 def test_the_script_runs_as_written_where_srun_is_played(tmp_path):
     from tests.bench.memory import write_pairs
-    from tests.miner.cluster.nodes import free_port
+    from tests.miner.cluster.nodes import AGENTS, free_port
 
     write_pairs(tmp_path / "pairs", 8)
     tools = tmp_path / "bin"
@@ -117,6 +117,9 @@ def test_the_script_runs_as_written_where_srun_is_played(tmp_path):
     env = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     env |= {"PATH": f"{tools}:{Path(sys.executable).parent}:{env['PATH']}"}
     env |= {"SLURM_JOB_NODELIST": "localhost", "PORT": str(free_port()), "SLURM_CPUS_PER_TASK": "2"}
+    # Else a busy machine starts Ray too slowly for Ray itself; see `nodes`.
+    ports = " ".join(f"--{agent}-port={free_port()}" for agent in AGENTS)
+    env |= {"RAY_HEAD_OPTIONS": ports, "RAY_agent_register_timeout_ms": "300000"}
     words = [
         "quickstart.yaml",
         "--out",
