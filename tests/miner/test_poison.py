@@ -61,6 +61,7 @@ def check(out: Path, said: str, acts: dict[int, str]) -> None:
     assert Counter(status for status, _ in found.values())["unreadable"] == len(acts)
 
 
+@pytest.mark.slow
 def test_pictures_that_crash_a_decoder_are_left_out_until_they_are_retried(tmp_path):
     acts = {1: "segfault", 6: "memory"}
     corpus, out = poisoned(tmp_path / "corpus", acts), tmp_path / "out"
