@@ -8,7 +8,7 @@ from miner.report import write_report
 from tests.miner.finished import finished
 
 pytest.importorskip("selenium", reason="pip install -e '.[dev]'")
-from selenium.webdriver.support.ui import Select
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from tests.bench.screens import PHONE, WIDE, browser, set_up
 
@@ -78,11 +78,11 @@ def test_a_number_leads_to_its_rows(page):
 def test_a_picture_is_enlarged_and_its_mask_hidden(page):
     page.execute_script("document.querySelector('button.pic').click()")
     large = page.find_element("id", "large")
-    assert large.is_displayed()
+    WebDriverWait(page, 10).until(lambda _: large.is_displayed())
     assert large.find_elements("css selector", "svg path")
     assert large.rect["width"] > 500
     page.find_element("id", "close").click()
-    assert not large.is_displayed()
+    WebDriverWait(page, 10).until(lambda _: not large.is_displayed())
     outline = page.find_element("css selector", ".pic path")
     page.execute_script("document.querySelector('input[value=fills]').click()")
     assert outline.value_of_css_property("stroke-opacity") == "0"
