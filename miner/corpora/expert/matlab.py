@@ -8,6 +8,7 @@ Lizard's `Lizard_Labels/Labels/NAME.mat` has `inst_map`, and `id` and `class` of
 from __future__ import annotations
 
 import io
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -96,9 +97,9 @@ class _Matlab(Layout):
             notes=noted(unclassed_ids=unclassed, split_ids=split_ids(labels)),
         )
 
+    @abstractmethod
     def codes(self, found: Mapping[str, Any], ids: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Class of each object, int64 (n,)."""
-        raise NotImplementedError
 
 
 class Lizard(_Matlab):

@@ -6,25 +6,17 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from miner.audit.corrections import corrections
 from miner.audit.folder import read_audit, write_audit
 from miner.audit.judgements import read_judgements
 from miner.audit.labels import filled
-from miner.cli import app
 from miner.core.errors import Refused
 from miner.core.names import map_name
+from tests.miner.command import miner
 from tests.miner.finished import expert_masks, finished
 
 pytestmark = pytest.mark.whole
-
-
-def miner(*arguments):
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    if isinstance(result.exception, Refused):
-        raise result.exception
-    return result
 
 
 @pytest.fixture(scope="module")

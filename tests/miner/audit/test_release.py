@@ -5,27 +5,19 @@ import shutil
 import subprocess
 
 import pytest
-from typer.testing import CliRunner
 
 from miner.audit.folder import SAMPLE, render
 from miner.audit.labels import filled
 from miner.audit.licenses import OPEN
 from miner.audit.revise import AUDITOR
-from miner.cli import app
 from miner.core.errors import Refused
 from miner.core.store import Store
 from shards.export.run import samples
 from shards.validate import validate
+from tests.miner.command import miner
 from tests.miner.finished import finished
 
 pytestmark = pytest.mark.whole
-
-
-def miner(*arguments):
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    if isinstance(result.exception, Refused):
-        raise result.exception
-    return result
 
 
 @pytest.fixture(scope="module")
