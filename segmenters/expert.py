@@ -12,9 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from miner.core.masks import decode
+from miner.core.masks import united
 from miner.core.parts import Part
-from miner.core.rle import decode_labels
 from miner.core.settings import PartSettings
 from segmenters.protocol import Candidate, Prompt, Segmenter
 
@@ -61,22 +60,19 @@ def _answer(prompt: Prompt, size: tuple[int, int]) -> Candidate:
     counts, whole = prompt.given.counts, prompt.given.complete
     if not counts:
         return Candidate(name, wording, None, reason="empty", trusted=True, complete=whole)
-    if prompt.kind == "object" and prompt.given.apart:
-        labels = decode_labels(counts, size)
-        return Candidate(
-            name,
-            wording,
-            labels > 0,
-            labels,
-            1.0,
-            instances=counts,
-            trusted=True,
-            complete=whole,
-        )
-    mask = np.logical_or.reduce([decode(one, *size) for one in counts])
-    # Of objects that are not told apart nobody knows how many there are.
-    whole = whole and prompt.kind != "object"
-    return Candidate(name, wording, mask, None, 1.0, trusted=True, complete=whole)
+    apart = prompt.kind == "object" and prompt.given.apart
+    union, mask = united(counts, *size)
+    return Candidate(
+        name,
+        wording,
+        mask,
+        confidence=1.0,
+        counts=union,
+        instances=counts if apart else None,
+        trusted=True,
+        # Of objects that are not told apart nobody knows how many there are.
+        complete=whole and (apart or prompt.kind != "object"),
+    )
 
 
 PART = Part(kind="expert", Settings=ExpertConfig, build=ExpertSegmenter)

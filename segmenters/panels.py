@@ -52,7 +52,7 @@ def within(
     mask = candidate.mask & inside
     if not mask.any():
         return dataclasses.replace(
-            candidate, mask=None, labels=None, instances=None, reason=OUTSIDE
+            candidate, mask=None, labels=None, counts=None, instances=None, reason=OUTSIDE
         )
     labels = None if candidate.labels is None else np.where(inside, candidate.labels, 0)
-    return dataclasses.replace(candidate, mask=mask, labels=labels, instances=None)
+    return dataclasses.replace(candidate, mask=mask, labels=labels, counts=None, instances=None)

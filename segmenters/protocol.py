@@ -53,14 +53,15 @@ class Candidate:
         concept: as asked.
         prompt: the wording that was used.
         mask: bool (H, W) at the size of the image, or None when there is none.
-        labels: int32 (H, W), 0 background, 1..n single objects, None for stuff. Where given,
-            `mask` equals `labels > 0`.
+        labels: int32 (H, W), 0 background, 1..n single objects, None for stuff and where
+            `instances` say it. Where given, `mask` equals `labels > 0`.
         confidence: the segmenter's own confidence, 0..1.
         reason: why there is no mask: "empty", "unsupported", "out_of_support", or None.
         scores: further named scores of the segmenter (finite floats).
         asked_as: the concept whose mask it is and as which it is judged, where that is another
             than the one asked for (see `segmenters.equivalents`), else None.
-        instances: RLE counts of the objects in `labels`, in order, where they are known already.
+        counts: RLE counts of `mask` where they are known already.
+        instances: RLE counts of the objects, in order, where they are known already.
         trusted: it is the truth: filters measure it and never reject it, figures are not cut out.
         complete: it is all of the concept that there is, and its objects are all told apart.
     """
@@ -73,6 +74,7 @@ class Candidate:
     reason: str | None = None
     scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
     asked_as: str | None = None
+    counts: str | None = None
     instances: tuple[str, ...] | None = None
     trusted: bool = False
     complete: bool = False
@@ -86,7 +88,9 @@ class Segmenter(Protocol):
     """
 
     name: str
-    searches: bool = True  # whether it looks for what it is asked; if not, decoys tell nothing
+    # Whether it looks for what it is asked; if not, decoys tell nothing, and where none of the
+    # segmenters does, the picture that they are given is a black one.
+    searches: bool = True
 
     def supports(self, concept: str) -> bool:
         """Whether the segmenter can answer for this concept at all."""

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from miner.core import beacon
 from miner.core.masks import bbox, encode
-from miner.core.pixels import decode
+from miner.core.pixels import decode, stated_size
 from miner.core.rle import encode_labels
 from miner.core.rows import AskRow, FactRow, MentionRow
 from miner.core.unit import ASK, CANDIDATES, Stage, Unit, described
@@ -61,6 +61,7 @@ class Segment(Stage):
         if not any(one.searches for one in self.segmenters):
             self.config = config.model_copy(update={"decoys": 0})
         self.refine = _refiner(config.refine)
+        self.looks = self.refine is not None or any(one.searches for one in self.segmenters)
         self.columns = config.columns()
 
     def __call__(self, unit: Unit) -> Unit:
@@ -134,7 +135,7 @@ class Segment(Stage):
         """A list of candidates per segmenter, each as long as `prompts`, and pixels of figures."""
         names = [segmenter.name for segmenter in self.segmenters]
         try:
-            image = decode(data or b"")
+            image = self._pixels(data or b"")
         except ValueError as error:
             log.warning("%s: unreadable: %s", image_id, error)
             return [(name, refusals(prompts, reason="unreadable")) for name in names], None
@@ -142,6 +143,17 @@ class Segment(Stage):
         if self.refine is not None:
             answers = self.refine(image, answers)
         return list(zip(names, with_agreement(answers), strict=True)), int(drawn.sum())
+
+    def _pixels(self, data: bytes) -> np.ndarray:
+        """A picture; a black one of its size where nobody looks at it, which costs nothing.
+
+        Raises:
+            ValueError: it is none.
+        """
+        height, width = (0, 0) if self.looks else stated_size(data)
+        if not height or not width:
+            return decode(data)
+        return np.broadcast_to(np.uint8(0), (height, width, 3))
 
     def _table(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         named = {name for row in rows for name in row["scores"]}
@@ -203,7 +215,9 @@ def _standing(answer: Candidate) -> list[str]:
 
 def _row(image_id: str, ask: AskRow, segmenter: str, answer: Candidate) -> dict[str, Any]:
     mask = answer.mask if answer.mask is not None and answer.mask.any() else None
-    labels = answer.labels if mask is not None else None
+    instances = answer.instances if mask is not None else None
+    if mask is not None and answer.labels is not None and instances is None:
+        instances = tuple(encode_labels(answer.labels))
     scores = {k: float(v) for k, v in answer.scores.items() if np.isfinite(v)}
     return {
         "image_id": image_id,
@@ -213,8 +227,8 @@ def _row(image_id: str, ask: AskRow, segmenter: str, answer: Candidate) -> dict[
         "asked_as": answer.asked_as,
         "prompt": answer.prompt,
         "segmenter": segmenter,
-        "counts": encode(mask) if mask is not None else None,
-        "instances": [] if labels is None else list(answer.instances or encode_labels(labels)),
+        "counts": None if mask is None else answer.counts or encode(mask),
+        "instances": list(instances or ()),
         "bbox": list(bbox(mask)) if mask is not None else None,
         "area_px": int(mask.sum()) if mask is not None else 0,
         "confidence": float(np.nan_to_num(answer.confidence, nan=0.0)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from pycocotools import mask as coco
 
@@ -28,6 +30,12 @@ def decode(counts: str, height: int, width: int) -> np.ndarray:
     """
     rle = {"size": [height, width], "counts": counts}
     return decode_masks([rle], height, width)[0].astype(bool)
+
+
+def united(counts: Sequence[str], height: int, width: int) -> tuple[str, np.ndarray]:
+    """Union of masks that were encoded here: its RLE counts and itself, bool (height, width)."""
+    whole = coco.merge([{"size": [height, width], "counts": one} for one in counts])
+    return whole["counts"].decode("ascii"), coco.decode(whole).astype(bool)
 
 
 def bbox(mask: np.ndarray) -> tuple[int, int, int, int]:

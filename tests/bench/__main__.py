@@ -10,6 +10,7 @@ BENCHES = (
     ("quality", "--only", "speed"),
     ("io",),
     ("corpora",),
+    ("annotated",),
     ("runner",),
     ("clip_cost",),
     ("memory",),

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from miner.core.masks import decode
+from miner.core.masks import decode, encode
 from miner.core.rle import encode_labels
 from miner.core.unit import IMAGES, MENTION, SAMPLES, Unit
 from segmenters.config import SegmentConfig
@@ -72,6 +72,32 @@ def test_objects_that_are_not_told_apart_are_not_counted():
     (row,) = stage(unit(given, ("lymphocyte",))).candidates.to_pylist()
     assert (row["area_px"], row["instances"]) == (16 + 20, [])
     assert "complete" not in row["roles"]
+
+
+def test_the_outlines_as_a_whole_are_their_union():
+    labels, region = outlines()
+    for drawn in (labels, region):
+        given = [
+            {"concept": "nucleus", "apart": True, "complete": True, "counts": encode_labels(drawn)}
+        ]
+        stage = Segment(SegmentConfig(segmenters=(ExpertConfig(),)))
+        (row,) = stage(unit(given, ("nucleus",))).candidates.to_pylist()
+        assert row["counts"] == encode(drawn > 0)
+        assert row["area_px"] == np.count_nonzero(drawn)
+
+
+def test_a_picture_that_nobody_looks_at_is_not_decoded(monkeypatch):
+    def decoded(data):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("segmenters.stage.decode", decoded)
+    labels, _ = outlines()
+    given = [
+        {"concept": "nucleus", "apart": True, "complete": True, "counts": encode_labels(labels)}
+    ]
+    stage = Segment(SegmentConfig(segmenters=(ExpertConfig(),)))
+    (row,) = stage(unit(given, ("nucleus",))).candidates.to_pylist()
+    assert row["instances"] == encode_labels(labels)
 
 
 def test_experts_are_asked_for_no_decoys_and_take_none_from_others():

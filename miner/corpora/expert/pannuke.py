@@ -22,8 +22,8 @@ from miner.corpora.expert.tile import (
     Term,
     Tile,
     noted,
+    ranked,
     split_ids,
-    stacked,
     whole_numbers,
 )
 from miner.corpora.files import Folder
@@ -117,8 +117,7 @@ class PanNuke(Layout):
         ids = read_part(self.folder, masks, i)
         if ids.ndim != 3 or ids.shape[:2] != picture.shape[:2] or ids.shape[2] < len(TERMS):
             raise BadTile("another_size")
-        maps = by_channel(ids, len(TERMS))
-        nuclei, shared = stacked(maps)
+        maps, nuclei, shared = by_channel(ids, len(TERMS))
         outlined = [
             Outlined(str(term.concept), term.phrase, labels)
             for term, labels in zip(TERMS, maps, strict=True)
@@ -133,28 +132,38 @@ class PanNuke(Layout):
         )
 
 
-def by_channel(ids: np.ndarray, channels: int) -> list[np.ndarray]:
-    """Label maps of the first channels, int32 (H, W), ids 1..n each; raises `BadTile`.
+def by_channel(ids: np.ndarray, channels: int) -> tuple[list[np.ndarray], np.ndarray, int]:
+    """Label maps of the first channels, and all their objects in one; raises `BadTile`.
 
     Four fifths of a tile are background: only what is not is looked at.
 
     Args:
         ids: any numbers (H, W, C), in C order.
         channels: how many, at most C.
+
+    Returns:
+        Maps, int32 (H, W), ids 1..n each; that of all, where the first of two objects at one place
+        has it; and how many pixels belong to another one, too.
     """
     height, width, depth = ids.shape
     flat = ids.reshape(-1)
-    there = np.flatnonzero(flat != 0)  # of truth values: a third of the time
-    channel = there % depth
-    there, channel = there[channel < channels], channel[channel < channels]
-    numbers = whole_numbers(flat[there])
-    maps = []
-    for one in range(channels):
+    there = flat != 0
+    there.reshape(-1, depth)[:, channels:] = False
+    place = np.flatnonzero(there)  # of truth values: a third of the time
+    pixel, channel = np.divmod(place, depth)
+    numbers = whole_numbers(flat[place])
+    union = np.zeros(height * width, np.int32)
+    maps, before = [], int(numbers.size)
+    for one in reversed(range(channels)):
         mine = channel == one
         labels = np.zeros(height * width, np.int32)
-        labels[there[mine] // depth] = np.unique(numbers[mine], return_inverse=True)[1] + 1
+        here, objects = pixel[mine], np.unique(numbers[mine], return_inverse=True)[1] + 1
+        labels[here] = objects
+        before -= int(objects.max(initial=0))
+        union[here] = objects + before
         maps.append(labels.reshape(height, width))
-    return maps
+    shared = len(pixel) - int(np.count_nonzero(union))
+    return maps[::-1], ranked(union.reshape(height, width)), shared
 
 
 def open_array(folder: Folder, name: str) -> Array:

@@ -146,8 +146,9 @@ def _given(tile: Tile) -> list[dict[str, Any]]:
     everywhere = tile.unknown is None or not tile.unknown.any()
     outlined = [o for o in tile.outlined if o.complete and (everywhere or o.labels.any())]
     rows: list[dict[str, Any]] = []
+    sizes = np.bincount(outlined[0].labels.ravel()) if outlined else np.zeros(1, np.int64)
     for one in outlined:
-        same = _same_objects(one, outlined[0]) if rows else None
+        same = _same_objects(one, outlined[0], sizes) if rows else None
         counts = encode_labels(one.labels) if same is None else [rows[0]["counts"][i] for i in same]
         rows.append(
             {
@@ -160,13 +161,18 @@ def _given(tile: Tile) -> list[dict[str, Any]]:
     return rows
 
 
-def _same_objects(one: Outlined, first: Outlined) -> list[int] | None:
-    """Which objects of the first concept those of another are, None where one is none of them."""
-    there = one.labels > 0
-    mine, theirs = one.labels[there], first.labels[there]
+def _same_objects(one: Outlined, first: Outlined, sizes: np.ndarray) -> list[int] | None:
+    """Which objects of the first concept those of another are, None where one is none of them.
+
+    Args:
+        one: the other concept.
+        first: the first one.
+        sizes: pixels of the ids of the first, int64 (n + 1,).
+    """
+    there = np.flatnonzero(one.labels > 0)
+    mine, theirs = one.labels.ravel()[there], first.labels.ravel()[there]
     same = np.zeros(int(mine.max(initial=0)) + 1, np.int64)
     same[mine] = theirs
-    sizes = np.bincount(first.labels.ravel())
     if (theirs != same[mine]).any() or (np.bincount(mine)[1:] != sizes[same[1:]]).any():
         return None
     return [int(i) - 1 for i in same[1:]]

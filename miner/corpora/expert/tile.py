@@ -215,25 +215,6 @@ def ranked(ids: np.ndarray) -> np.ndarray:
     return rank[ids]
 
 
-def stacked(maps: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-    """All objects of some label maps in one, and how many pixels belong to two.
-
-    Args:
-        maps: int32 (H, W), ids 1..n each.
-
-    Returns:
-        int32 (H, W), ids 1..n; where objects of two maps overlap, that of the first.
-    """
-    union = np.zeros(maps[0].shape, np.int32)
-    shared, before = 0, 0
-    for labels in maps:
-        there = labels > 0
-        shared += int(np.count_nonzero(there & (union > 0)))
-        np.copyto(union, labels + before, where=there & (union == 0))
-        before += int(labels.max(initial=0))
-    return ranked(union), shared
-
-
 def split_ids(labels: np.ndarray) -> int:
     """How many parts objects have beyond one each.
 

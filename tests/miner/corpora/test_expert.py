@@ -2,6 +2,9 @@
 
 import json
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +30,20 @@ from shards.sample import grounded_sample
 from tests.miner.corpora import expert_sets
 from tests.miner.corpora.expert_sets import PLACES, discs, polygon, tissue, write_pannuke
 from tests.miner.corpora.layouts import config, fates, read_all
+
+# Rows of a set, its first and last units read, and the peak of memory in MB.
+PEAK = """
+import resource, sys
+from miner.core.store import Store
+from miner.corpora.plan import load_unit, make_plan
+from tests.miner.corpora.layouts import config
+corpus, store = config("pannuke", sys.argv[1]), Store(sys.argv[2])
+plan = make_plan([corpus], 64, store)
+refs = list(plan.refs())
+for ref in (refs[0], refs[-1]):
+    assert load_unit(ref, [corpus], store).samples["status"].null_count == ref.rows
+print(plan.rows["pannuke"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000)
+"""
 
 
 def given(image):
@@ -126,6 +143,27 @@ def test_what_is_wrong_with_a_fold_costs_what_is_wrong(tmp_path):
     problems = json.loads((tmp_path / "out" / "plan" / "pannuke.json").read_text())["problems"]
     assert "Fold 2/images/fold2/images.npy: the fold is empty" in problems[0]
     assert "Fold 3/images/fold3/images.npy: missing_masks" in problems[1]
+
+
+@pytest.mark.whole
+def test_a_fold_of_gigabytes_needs_no_memory(tmp_path):
+    """As long as the published ones, 8.3 GB of masks, and all of it nothing: no disk is needed."""
+    place, shape = tmp_path / "set" / "fold1", (2656, 256, 256)
+    place.mkdir(parents=True)
+    for name, channels in (("images", 3), ("masks", 6)):
+        array = (*shape, channels)
+        np.lib.format.open_memmap(place / f"{name}.npy", "w+", np.float64, array).flush()
+    np.save(place / "types.npy", np.array(["Breast"] * shape[0]))
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, str(tmp_path / "set"), str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
+    rows, peak_mb = map(int, done.stdout.split())
+    assert rows == 2656
+    assert peak_mb < 1000
 
 
 def test_no_fold_is_refused(tmp_path):
