@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from filters.files import read_json
+from filters.fitted import read_json
 from filters.scores import OWN, SCORES
 from miner.core.errors import Refused
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from filters.decision import CLIP_AT, LOGARITHMIC, Decision, decision_of
 from filters.decision import to_json as decision_to_json
-from filters.files import read_json
+from filters.fitted import read_json
 from miner.core.errors import Refused
 
 VERSION = 1

@@ -17,7 +17,7 @@ import numpy as np
 
 from filters.distributions import Table
 from filters.features import FEATURES
-from filters.files import read_json
+from filters.fitted import read_json
 from miner.core.errors import Refused
 
 VERSION = 2

@@ -1,40 +1,30 @@
 """The grounded sample: one caption, its mentions, and the masks they point to.
 
 This is the one neutral truth of a run; exporters render every dialect from it. `GroundedSample` is
-the published schema, `grounded_sample` builds a sample, `dump` gives its canonical bytes.
+the published schema, `dump` gives its canonical bytes; `shards.build` makes samples.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired
 
 import pyarrow as pa
 import pydantic
 from typing_extensions import TypedDict
 
-from filters.scores import EXTENT, JUDGE, SCORES, VERDICT
+from filters.scores import SCORES
 from miner.core.rows import FactRow, Int64, Kind, NamedMention, Scale, TurnRow, published
-from miner.core.unit import CANDIDATES
-from ner.strata import DIMENSIONS
-from ner.strata import UNKNOWN as UNSTATED
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
 IMAGE_FORMATS = ("jpg", "png")
-# Score columns that become the dicts `clip`, `ks`, `geometry` of a region, without the prefix.
-SCORE_GROUPS = ("clip", "ks", "geometry")
 # States of a concept.
 State = Literal["present", "absent", "unknown"]
 PRESENT: State = "present"
 ABSENT: State = "absent"
 UNKNOWN: State = "unknown"
-# Side columns of a publisher that say on which slide a picture lies, the first that is there.
-SLIDE_ID = ("wsi_id", "slide_id", "slide")
-# Columns of a candidate that a region has elsewhere, or not.
-PLACED = frozenset({*SCORES, *VERDICT, *EXTENT, *CANDIDATES.names}) - JUDGE.keys()
 
 
 @published
@@ -296,114 +286,6 @@ def check(data: bytes) -> None:
     _CHECKED.validate_json(data)
 
 
-def grounded_sample(
-    sample_row: Mapping[str, Any],
-    image_row: Mapping[str, Any],
-    candidate_rows: Iterable[Mapping[str, Any]],
-    split: str,
-    negatives: Sequence[Mapping[str, Any]],
-    members: Sequence[str] = (),
-    concepts: Sequence[Mapping[str, Any]] = (),
-    rejected: Sequence[Mapping[str, Any]] = (),
-) -> dict[str, Any]:
-    """Build the grounded sample of one caption row.
-
-    Args:
-        sample_row: row of the samples table with `mentions`, and `facts` where there are any.
-        image_row: row of the images table; its `data` is not used.
-        candidate_rows: kept candidates of that image; of several for one concept the one with
-            the best score stays, and those no affirmed mention points to are left out.
-        split: name of the split.
-        negatives: dicts with `concept`, `why` (negated, decoy, site), and `start`, `end` or None.
-        members: extensions of side files that ride along.
-        concepts: dicts with `concept`, `state`, `p`, `why`: what is known of each.
-        rejected: candidates with a mask that are to be kept as ignored areas.
-    """
-    height, width = int(image_row["height"]), int(image_row["width"])
-    best = _best_by_concept(candidate_rows)
-    regions: list[dict[str, Any]] = []
-    place: dict[str, int] = {}
-    mentions = []
-    for m in sample_row.get("mentions") or ():
-        concept = m["concept"]
-        grounded = m["polarity"] == "affirmed" and m.get("groundable") is not False
-        if grounded and concept in best and concept not in place:
-            place[concept] = len(regions)
-            regions.append(_region(best[concept], height, width))
-        mentions.append(
-            {
-                "start": int(m["start"]),
-                "end": int(m["end"]),
-                "text": m["text"],
-                "concept": concept,
-                "kind": m["kind"],
-                "polarity": m["polarity"],
-                "sources": sorted(m.get("sources") or ()),
-                "groundable": m.get("groundable") is not False,
-                "reason": m.get("reason"),
-                "regions": [place[concept]] if grounded and concept in place else [],
-            }
-            | ({} if m.get("turn") is None else {"turn": int(m["turn"])})
-        )
-    facts = [
-        {
-            "kind": f["kind"],
-            "value": f["value"],
-            "start": _int(f.get("start")),
-            "end": _int(f.get("end")),
-        }
-        for f in sample_row.get("facts") or ()
-    ]
-    corpus = sample_row["corpus"]
-    return {
-        "key": sample_row["sample_id"],
-        "corpus": corpus,
-        "row": int(sample_row["row"]),
-        "image": sample_row["image"],
-        "image_sha256": image_row.get("sha256"),
-        "group": sample_row.get("group") or "",
-        "license": sample_row.get("license") or "",
-        "source": sample_row.get("source") or "",
-        "split": split,
-        "caption": sample_row.get("caption") or "",
-        "turns": [{"role": t["role"], "text": t["text"]} for t in sample_row.get("turns") or ()],
-        "generated": sample_row.get("told") is not None,
-        "width": width,
-        "height": height,
-        "mpp": _float(image_row.get("mpp")),
-        "mpp_source": image_row.get("mpp_source") or "none",
-        "mentions": mentions,
-        "regions": regions,
-        "negatives": [
-            {
-                "concept": n["concept"],
-                "why": n["why"],
-                "start": _int(n.get("start")),
-                "end": _int(n.get("end")),
-            }
-            for n in negatives
-        ],
-        "facts": facts,
-        "strata": strata(corpus, sample_row.get("strata") or ()),
-        "members": sorted(members),
-        "concepts": [{**c, "p": _float(c["p"])} for c in concepts],
-        "ignored": [_ignored(row, height, width) for row in rejected],
-        "slide": _slide(sample_row, image_row),
-    }
-
-
-def strata(corpus: str, found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Sorted `dimension=value` names of the strata a sample belongs to, one per dimension.
-
-    Args:
-        corpus: name of the corpus.
-        found: rows of `miner.core.unit.STRATUM`; what they do not say is `unknown`.
-    """
-    said = {s["dimension"]: s["value"] for s in found}
-    names = [f"{dimension}={said.get(dimension) or UNSTATED}" for dimension in DIMENSIONS]
-    return sorted([f"corpus={corpus}", *names])
-
-
 def concepts_in(sample: Mapping[str, Any], state: str) -> list[str]:
     """Concepts of a sample in a state, sorted."""
     return sorted(c["concept"] for c in sample["concepts"] if c["state"] == state)
@@ -422,104 +304,3 @@ def json_schema() -> dict[str, Any]:
     schema = _CHECKED.json_schema()
     schema["title"] = "GroundedSample"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def _best_by_concept(rows: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    best: dict[str, Mapping[str, Any]] = {}
-    for row in rows:
-        if not row.get("counts"):
-            continue
-        other = best.get(row["concept"])
-        if other is None or _rank(row) < _rank(other):
-            best[row["concept"]] = row
-    return best
-
-
-def _rank(row: Mapping[str, Any]) -> tuple[float, float, str]:
-    score, confidence = _float(row.get("score")), _float(row.get("confidence"))
-    return (-(score or 0.0), -(confidence or 0.0), row["segmenter"])
-
-
-def _region(row: Mapping[str, Any], height: int, width: int) -> dict[str, Any]:
-    size = [height, width]
-    return {
-        "concept": row["concept"],
-        "kind": row["kind"],
-        "asked_as": row.get("asked_as"),
-        "rle": {"size": size, "counts": row["counts"]},
-        "instances": [{"size": size, "counts": c} for c in row.get("instances") or ()],
-        "bbox": [int(v) for v in row["bbox"]],
-        "area_px": int(row["area_px"]),
-        "segmenter": row["segmenter"],
-        "prompt": row["prompt"],
-        "confidence": _float(row.get("confidence")),
-        "score": _float(row.get("score")),
-        **{group: _scores(row, group) for group in SCORE_GROUPS},
-        "biomedparse_p": _float(row.get("biomedparse_p")),
-        "scores": _others(row),
-        "q_value": _float(row.get("q_value")),
-        "exhaustive": _float(row.get("exhaustive")),
-        "exhaustive_why": row.get("exhaustive_why"),
-        "count": _count(row),
-        "count_why": row.get("count_why"),
-    }
-
-
-def _count(row: Mapping[str, Any]) -> dict[str, int] | None:
-    """Interval of the number of objects, those of the region among them."""
-    n = len(row.get("instances") or ())
-    low, high = row.get("count_low"), row.get("count_high")
-    if low is None or high is None or not n:
-        return None
-    return {"low": min(int(low), n), "n": n, "high": max(int(high), n)}
-
-
-def _ignored(row: Mapping[str, Any], height: int, width: int) -> dict[str, Any]:
-    return {
-        "concept": row["concept"],
-        "rle": {"size": [height, width], "counts": row["counts"]},
-        "reason": row.get("failed") or row["reason"],
-        "score": _float(row.get("score")),
-    }
-
-
-def _slide(sample_row: Mapping[str, Any], image_row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Place on the slide, from the publisher's side columns; None where they do not tell it."""
-    meta = json.loads(sample_row.get("meta") or "{}")
-    name = next((meta[k] for k in SLIDE_ID if isinstance(meta.get(k), str) and meta[k]), None)
-    x, y, level = (_whole(meta.get(k)) for k in ("x", "y", "level"))
-    if name is None or x is None or y is None:
-        return None
-    known = image_row.get("mpp_source") == "slide"
-    mpp = _float(image_row.get("mpp")) if known else None
-    return {"id": name, "x": x, "y": y, "level": max(level or 0, 0), "mpp": mpp}
-
-
-def _whole(value: Any) -> int | None:
-    """A whole number from a number or its text, None from anything else."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return int(number) if number.is_integer() else None
-
-
-def _scores(row: Mapping[str, Any], group: str) -> dict[str, float | None]:
-    prefix = f"{group}_"
-    names = sorted(n for n in SCORES if n.startswith(prefix))
-    return {n.removeprefix(prefix): _float(row.get(n)) for n in names}
-
-
-def _others(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Scores that have no place of their own in a region, those that are defined."""
-    names = sorted(n for n in row.keys() - PLACED if isinstance(row[n], float))
-    return [{"name": n, "value": v} for n in names if (v := _float(row[n])) is not None]
-
-
-def _float(value: Any) -> float | None:
-    """Float of a number, so that JSON writes 1.0 and not 1; null for null and non-finite."""
-    return None if value is None or not math.isfinite(value) else round(float(value), 6)
-
-
-def _int(value: Any) -> int | None:
-    return None if value is None else int(value)

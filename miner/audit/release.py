@@ -25,11 +25,8 @@ from miner.load_config import check_config
 from shards.card import write_card
 from shards.index import read_index
 from shards.pack import Item, pack, write_manifest
-from shards.read import ShardReader
-from shards.trust import sound_sample
+from shards.stored import stored
 from shards.validate import validate
-
-PLACE = ("offset", "size", "crc32")  # of a member, in the index
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,24 +171,12 @@ def _samples(
     store: Store, split: str, revision: Revision, regions: dict[str, list[str]]
 ) -> Iterator[Item]:
     """Samples of a split as they are released; fills `regions`: concepts by key."""
-    columns = ["key", "format", "image_offset", "image_size", "image_crc32"]
-    columns += ["json_offset", "json_size", "json_crc32", "members"]
-    index, shards = read_index(store, split, columns)
-    reader = ShardReader(store, shards)
-    for batch in index.to_batches(max_chunksize=4096):
-        for row in batch.to_pylist():
-            text, image = (
-                reader.read(row["shard"], *(row[f"{part}_{n}"] for n in PLACE))
-                for part in ("json", "image")
-            )
-            sample = revised(sound_sample(text, row["key"], split), revision, filled)
-            if sample is None:
-                continue
-            regions[row["key"]] = [r["concept"] for r in sample["regions"]]
-            sides = {
-                m["name"]: reader.read(row["shard"], *(m[n] for n in PLACE)) for m in row["members"]
-            }
-            yield sample, image, row["format"], sides
+    for one in stored(store, split):
+        sample = revised(one.value, revision, filled)
+        if sample is None:
+            continue
+        regions[sample["key"]] = [r["concept"] for r in sample["regions"]]
+        yield sample, one.image(), one.format, one.sides()
 
 
 def _sign(to: Store) -> None:

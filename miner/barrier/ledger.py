@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from miner.barrier.parts import Part
 from miner.barrier.pieces import Piece, Place, read_piece
 from miner.barrier.sampling import before_after, coverage
+from miner.core.rows import MentionRow, SampleRow
 from miner.core.store import Store
 
 SAMPLE_ROWS = pa.schema(
@@ -193,7 +194,7 @@ def _changes(store: Store, name: str, now: pa.Table) -> Counter[Change]:
 
 
 def candidate_rows(
-    samples: Sequence[Mapping[str, Any]], candidates: pa.Table, schema: pa.Schema
+    samples: Sequence[SampleRow], candidates: pa.Table, schema: pa.Schema
 ) -> pa.Table:
     """Candidates joined to the captions that name them.
 
@@ -201,7 +202,7 @@ def candidate_rows(
     first caption of its picture and without a span.
 
     Args:
-        samples: rows with sample_id, image_id, mentions.
+        samples: of them sample_id, image_id, mentions.
         candidates: a unit's candidates with verdicts.
         schema: of the result (`candidate_schema`).
     """
@@ -216,7 +217,7 @@ def candidate_rows(
     seen: set[str] = set()
     named_somewhere = {(s["image_id"], m["concept"]) for s in samples for m in s["mentions"] or ()}
     for sample in samples:
-        first: dict[str, Mapping[str, Any]] = {}
+        first: dict[str, MentionRow] = {}
         # An affirmed mention stands for its concept before a negated one.
         for m in sorted(sample["mentions"] or (), key=lambda m: m["polarity"] != "affirmed"):
             first.setdefault(m["concept"], m)

@@ -7,22 +7,20 @@ segmenter found.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
+from miner.core.rows import JudgedCandidate, MentionRow
 from ner.concepts import concepts
 from ner.families import related
-from shards.sample import ABSENT, PRESENT, UNKNOWN
-
-Row = Mapping[str, Any]
+from shards.sample import ABSENT, PRESENT, UNKNOWN, KnownConcept, Negative, State
 
 
 def states(
-    mentions: Sequence[Row],
-    candidates: Sequence[Row],
+    mentions: Sequence[MentionRow],
+    candidates: Sequence[JudgedCandidate],
     grounded: Collection[str],
     absent_below: float,
-) -> list[dict[str, Any]]:
+) -> list[KnownConcept]:
     """State of every concept named or asked, those that are named first.
 
     Absence is confirmed by an answer: one that found nothing, or none that scores. What no
@@ -34,20 +32,17 @@ def states(
         candidates: of its picture, with verdicts and extent (`filters.completeness`).
         grounded: concepts with a region.
         absent_below: see `filters.absent_below`.
-
-    Returns:
-        Rows {concept, state, p, why}; see `shards.sample.ConceptModel`.
     """
-    named: dict[str, list[Row]] = {}
+    named: dict[str, list[MentionRow]] = {}
     for mention in mentions:
         named.setdefault(mention["concept"], []).append(mention)
-    asked: dict[str, list[Row]] = {}
+    asked: dict[str, list[JudgedCandidate]] = {}
     for candidate in candidates:
         asked.setdefault(candidate["concept"], []).append(candidate)
     there = {*grounded, *(c["concept"] for c in candidates if c["keep"])}
     there |= {m["concept"] for m in mentions if m["polarity"] == "affirmed"}
     table = concepts()
-    rows = []
+    rows: list[KnownConcept] = []
     for name in [*named, *sorted(asked.keys() - named.keys())]:
         answers = asked.get(name, [])
         kin = any(related(name, other, table) for other in there)
@@ -61,7 +56,7 @@ def states(
     return rows
 
 
-def negatives(mentions: Sequence[Row], known: Sequence[Row]) -> list[dict[str, Any]]:
+def negatives(mentions: Sequence[MentionRow], known: Sequence[KnownConcept]) -> list[Negative]:
     """Negatives of one sample: hard ones, findings and decoys.
 
     Args:
@@ -74,7 +69,7 @@ def negatives(mentions: Sequence[Row], known: Sequence[Row]) -> list[dict[str, A
         an absent concept was asked for and nothing convincing was found.
     """
     gone = {row["concept"]: row["why"] for row in known if row["state"] == ABSENT}
-    rows = [
+    rows: list[Negative] = [
         {"concept": m["concept"], "why": "negated", "start": m["start"], "end": m["end"]}
         for m in mentions
         if m["polarity"] == "negated" and m["concept"] in gone
@@ -85,12 +80,17 @@ def negatives(mentions: Sequence[Row], known: Sequence[Row]) -> list[dict[str, A
         if m["polarity"] == "affirmed" and m["reason"] == "finding"
     ]
     decoys = sorted(name for name, why in gone.items() if why == "decoy")
-    return rows + [{"concept": n, "why": "decoy", "start": None, "end": None} for n in decoys]
+    rows += [{"concept": n, "why": "decoy", "start": None, "end": None} for n in decoys]
+    return rows
 
 
 def _state(
-    mentions: Sequence[Row], answers: Sequence[Row], grounded: bool, kin: bool, gone: bool
-) -> tuple[str, str]:
+    mentions: Sequence[MentionRow],
+    answers: Sequence[JudgedCandidate],
+    grounded: bool,
+    kin: bool,
+    gone: bool,
+) -> tuple[State, str]:
     """State of a concept, and why."""
     polarities = {m["polarity"] for m in mentions}
     roles = {role for c in answers for role in c["roles"]}
@@ -107,7 +107,7 @@ def _state(
     if not gone:
         # Every answer that failed, else something that may be it.
         silent = [c["reason"] for c in answers if c["score"] is None and c["reason"] != "empty"]
-        return UNKNOWN, silent[0] if len(silent) == len(answers) else "found"
+        return UNKNOWN, (silent[0] or "found") if len(silent) == len(answers) else "found"
     # Experts who looked everywhere need no other word.
     if kin and "complete" not in roles:
         return UNKNOWN, "kin"
@@ -116,7 +116,7 @@ def _state(
     return (ABSENT, "decoy") if "decoy" in roles else (UNKNOWN, "denied_elsewhere")
 
 
-def _unmasked(mentions: Sequence[Row], answers: Sequence[Row]) -> str:
+def _unmasked(mentions: Sequence[MentionRow], answers: Sequence[JudgedCandidate]) -> str:
     """Why something that is affirmed has no region."""
     said = [m["reason"] for m in mentions if m["polarity"] == "affirmed" and m["reason"]]
     if said:
@@ -125,7 +125,7 @@ def _unmasked(mentions: Sequence[Row], answers: Sequence[Row]) -> str:
     return "not_asked" if best is None else best["failed"] or best["reason"] or "unnamed"
 
 
-def _gone(answers: Sequence[Row], absent_below: float) -> bool:
+def _gone(answers: Sequence[JudgedCandidate], absent_below: float) -> bool:
     """Whether a concept was looked for and not found in a convincing way."""
     if not any(c["score"] is not None or c["reason"] == "empty" for c in answers):
         return False
@@ -133,7 +133,11 @@ def _gone(answers: Sequence[Row], absent_below: float) -> bool:
     return all(max(both) < absent_below for both in found)
 
 
-def ignored(mentions: Sequence[Row], candidates: Sequence[Row], known: Sequence[Row]) -> list[Row]:
+def ignored(
+    mentions: Sequence[MentionRow],
+    candidates: Sequence[JudgedCandidate],
+    known: Sequence[KnownConcept],
+) -> list[JudgedCandidate]:
     """Of every named concept that stays unknown, the best mask that was not kept.
 
     Args:
@@ -143,7 +147,7 @@ def ignored(mentions: Sequence[Row], candidates: Sequence[Row], known: Sequence[
     """
     named = {m["concept"] for m in mentions}
     unknown = [r["concept"] for r in known if r["state"] == UNKNOWN and r["concept"] in named]
-    found = []
+    found: list[JudgedCandidate] = []
     for name in unknown:
         masks = [c for c in candidates if c["concept"] == name and c["area_px"]]
         found += sorted(masks, key=lambda c: (-(c["score"] or 0.0), c["segmenter"]))[:1]

@@ -21,11 +21,13 @@ from miner.barrier.pieces import Piece, Place, read_piece
 from miner.barrier.states import ignored, negatives, states
 from miner.commits import read_table
 from miner.config import Config
+from miner.core.rows import JudgedCandidate
 from miner.core.store import Store
 from miner.corpora.config import corpus_name
 from miner.version import __version__
+from shards.build import grounded_sample
 from shards.pack import Item, ShardInfo, index_name, pack_tar
-from shards.sample import grounded_sample, json_schema
+from shards.sample import json_schema
 from shards.sides import side_files
 
 
@@ -173,7 +175,7 @@ def _items(store: Store, given: Tar) -> Iterator[Item]:
         )
         pictures = {image["image_id"]: image for image in images.to_pylist()}
         candidates = _candidates(store, unit, wanted)
-        by_image: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        by_image: dict[str, list[JudgedCandidate]] = defaultdict(list)
         for candidate in candidates.values():
             by_image[candidate["image_id"]].append(candidate)
         for sample, rows in zip(samples, unit.kept, strict=True):
@@ -195,7 +197,7 @@ def _items(store: Store, given: Tar) -> Iterator[Item]:
             yield grounded, image["data"], image["format"], sides
 
 
-def _candidates(store: Store, unit: _UnitRows, image_ids: pa.Array) -> dict[int, Mapping[str, Any]]:
+def _candidates(store: Store, unit: _UnitRows, image_ids: pa.Array) -> dict[int, JudgedCandidate]:
     """Candidates of some pictures with verdicts, by their number in the unit."""
     table = read_table(store, unit.part.marks[unit.which], "candidates")
     for name in unit.verdicts.column_names:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
+from miner.core.rows import JudgedCandidate, MentionRow, SampleRow
 from miner.core.unit import SILENT_REASONS
 
 
@@ -27,15 +27,15 @@ class RowState:
 
 
 def row_states(
-    samples: Sequence[Mapping[str, Any]],
-    candidates: Sequence[Mapping[str, Any]],
+    samples: Sequence[SampleRow],
+    candidates: Sequence[JudgedCandidate],
     keep_negatives: bool,
 ) -> list[RowState]:
     """State of every caption row of a unit.
 
     Args:
-        samples: rows with sample_id, image_id, mentions, status, reason.
-        candidates: rows with image_id, concept, keep, reason, score, counts present or not.
+        samples: of them sample_id, image_id, mentions, status, reason.
+        candidates: of them image_id, concept, keep, reason, score, area_px.
         keep_negatives: write rows that only name what is not there.
     """
     by_image: dict[str, dict[str, list[int]]] = {}
@@ -48,16 +48,16 @@ def row_states(
     ]
 
 
-def grounded_concepts(mentions: Iterable[Mapping[str, Any]]) -> list[str]:
+def grounded_concepts(mentions: Iterable[MentionRow]) -> list[str]:
     """Concepts of the affirmed, groundable mentions, each once, in order of appearance."""
     wanted = (m for m in mentions if m["polarity"] == "affirmed" and m["groundable"])
     return list(dict.fromkeys(m["concept"] for m in wanted))
 
 
 def _row_state(
-    sample: Mapping[str, Any],
+    sample: SampleRow,
     by_concept: Mapping[str, Sequence[int]],
-    candidates: Sequence[Mapping[str, Any]],
+    candidates: Sequence[JudgedCandidate],
     keep_negatives: bool,
 ) -> RowState:
     if sample["status"] is not None:

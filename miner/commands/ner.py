@@ -22,9 +22,9 @@ def ner(
 
     from miner.core.errors import Refused
     from miner.core.terminal import Terminal
+    from ner.coloured import show
     from ner.extractor import Extractor
-    from ner.files import config_of, rows_of, write_rows
-    from ner.show import show
+    from ner.jsonl import config_of, rows_of, write_rows
 
     extractor = Extractor(config_of(set_ or []))
     console = Terminal()

@@ -10,7 +10,7 @@ import numpy as np
 from miner.core.errors import Refused
 from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
-from miner.corpora.files import Folder, corpus_folder
+from miner.corpora.corpus_folder import Folder, corpus_folder
 from miner.corpora.images import check
 from miner.corpora.json_list import NotAList
 from miner.corpora.json_members import json_members

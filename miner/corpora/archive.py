@@ -18,7 +18,7 @@ import numpy as np
 from miner.core.errors import Refused
 from miner.core.names import base, hidden, plain, zip_name
 from miner.core.store import Store
-from miner.corpora.files import Folder
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.rows import hash64
 
 INDEX = np.dtype(

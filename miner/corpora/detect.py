@@ -6,7 +6,7 @@ from miner.core.errors import Refused
 from miner.core.parts import find, kinds
 from miner.core.read_settings import check
 from miner.corpora.config import CorpusConfig
-from miner.corpora.files import Folder, corpus_folder
+from miner.corpora.corpus_folder import Folder, corpus_folder
 from miner.corpora.pairs import SUFFIXES
 from miner.corpora.part import CorpusPart, Listing
 from miner.corpora.tables import foreign

@@ -11,7 +11,7 @@ from miner.core.errors import Refused
 from miner.core.names import base, plain, spellings
 from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
-from miner.corpora.files import Folder
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.images import check
 from miner.corpora.parquet import (
     listed_schema,

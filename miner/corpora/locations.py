@@ -14,7 +14,7 @@ from miner.core.names import base, hidden, plain, spellings
 from miner.core.regular import MAX_FILE_BYTES, LeadsOut
 from miner.core.store import Store
 from miner.corpora import archive
-from miner.corpora.files import Folder
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.rows import hash64
 
 

@@ -11,7 +11,7 @@ from miner.core.names import plain
 from miner.core.regular import LeadsOut
 from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
-from miner.corpora.files import corpus_folder
+from miner.corpora.corpus_folder import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.part import CorpusPart, Listing
 from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from miner.core.errors import Refused
-from miner.corpora.files import Folder
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.part import Listing
 from miner.corpora.rows import Place
 

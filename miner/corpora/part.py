@@ -10,7 +10,7 @@ from typing import Any
 
 from miner.core.parts import Part
 from miner.corpora.config import CorpusConfig
-from miner.corpora.files import Folder
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.json_list import NotAList, json_table
 from miner.corpora.tables import columns_of, foreign
 

@@ -12,7 +12,7 @@ import numpy as np
 from miner.core.names import base
 from miner.core.store import Store
 from miner.corpora.config import TERMS, PicturesConfig, corpus_name
-from miner.corpora.files import corpus_folder
+from miner.corpora.corpus_folder import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
 from miner.corpora.part import CorpusPart, Listing

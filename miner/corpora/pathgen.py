@@ -15,7 +15,7 @@ from miner.core.names import plain
 from miner.core.pixels import decode, encode
 from miner.core.store import Store
 from miner.corpora.config import TERMS, CorpusConfig, corpus_name
-from miner.corpora.files import Folder, corpus_folder
+from miner.corpora.corpus_folder import Folder, corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
 from miner.corpora.part import CorpusPart, Listing

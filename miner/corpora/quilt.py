@@ -16,7 +16,7 @@ from miner.core.names import base, plain
 from miner.core.settings import Files
 from miner.core.store import Store
 from miner.corpora.config import TERMS, PicturesConfig, corpus_name
-from miner.corpora.files import Folder, corpus_folder
+from miner.corpora.corpus_folder import Folder, corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
 from miner.corpora.part import CorpusPart, Listing

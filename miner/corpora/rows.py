@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from miner.core.store import Store
-from miner.corpora.files import Folder
+from miner.corpora.corpus_folder import Folder
 
 # Longer side columns are not carried into samples.
 MAX_SIDE_CHARS = 2000

@@ -13,7 +13,7 @@ import numpy as np
 import openslide
 
 from miner.core.names import spellings
-from miner.corpora.files import Folder
+from miner.corpora.corpus_folder import Folder
 
 SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs")
 _UM_PER_UNIT = {"inch": 25_400.0, "centimeter": 10_000.0}

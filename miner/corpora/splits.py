@@ -14,7 +14,7 @@ import yaml
 from fsspec.utils import glob_translate
 
 from miner.core.errors import Refused
-from miner.corpora.files import Folder
+from miner.corpora.corpus_folder import Folder
 
 KEYWORDS = {
     "train": ("train", "training"),

@@ -11,7 +11,7 @@ from miner.core.errors import Refused
 from miner.core.names import plain
 from miner.core.store import Store
 from miner.corpora.config import PicturesConfig, corpus_name
-from miner.corpora.files import corpus_folder
+from miner.corpora.corpus_folder import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
 from miner.corpora.parquet import (

@@ -11,7 +11,7 @@ from typing import Any
 
 from miner.core.errors import Refused
 from miner.core.store import Store
-from miner.corpora.files import Folder
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.json_list import NotAList, json_table, load_json
 from miner.corpora.locations import Locations
 from miner.corpora.records import Record, csv_header, csv_records

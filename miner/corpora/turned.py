@@ -18,6 +18,7 @@ from miner.core.errors import Refused
 from miner.core.names import plain
 from miner.core.store import Store
 from miner.corpora.config import PicturesConfig, corpus_name
+from miner.corpora.corpus_folder import corpus_folder
 from miner.corpora.dialogues import (
     ANSWER,
     CONVERSATIONS,
@@ -27,7 +28,6 @@ from miner.corpora.dialogues import (
     image_of,
     turned,
 )
-from miner.corpora.files import corpus_folder
 from miner.corpora.hf import Hf, HfConfig
 from miner.corpora.images import check
 from miner.corpora.locations import Locations

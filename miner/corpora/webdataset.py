@@ -10,7 +10,7 @@ from miner.core.names import hidden, plain
 from miner.core.regular import MAX_FILE_BYTES
 from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
-from miner.corpora.files import corpus_folder
+from miner.corpora.corpus_folder import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.json_list import load_json
 from miner.corpora.part import CorpusPart, Listing

@@ -26,7 +26,7 @@ def write_demo(directory: str | os.PathLike[str], captions: int = 300, seed: int
     import numpy as np
 
     from miner.demo import corpora
-    from miner.demo.pictures import Source
+    from miner.demo.album import Source
     from miner.demo.truth import Truth
 
     target = Path(directory)

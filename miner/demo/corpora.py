@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from miner.demo import captions, render, stains
+from miner.demo.album import Album, Source, identifier
 from miner.demo.captions import Caption
-from miner.demo.pictures import Album, Source, identifier
 from miner.demo.slides import write_slide
 from miner.demo.truth import Truth
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,19 @@ from miner.evaluate.instances import hit_ious
 from miner.evaluate.regions import written
 from miner.evaluate.truth import Truth
 from shards.known import states
+from shards.sample import GroundedSample, State
 
 IOUS = np.linspace(0.5, 0.95, 10)  # at which localisation is judged
 RIGHT_IOU = 0.5
-ORDER = ("present", "absent", "unknown")  # of two captions of a picture the first of these counts
+ORDER: tuple[State, ...] = (
+    "present",
+    "absent",
+    "unknown",
+)  # of two captions of a picture the first of these counts
 
 
 @dataclasses.dataclass(frozen=True)
-class Said:
+class StatedConcept:
     """What a sample says of one concept in one picture, and the truth.
 
     Attributes:
@@ -40,7 +45,7 @@ class Said:
     """
 
     concept: str
-    state: str
+    state: State
     there: bool | None
     outlined: int = 0
     mined: int = 0
@@ -64,10 +69,10 @@ def known(store: Store, truth: Truth) -> dict[str, Any]:
         of its pixels, pictures with a number, the median of |ours - true| / true, those with an
         interval, and the share of these that hold the truth.
     """
-    found = said(written(store), truth)
+    found = stated(written(store), truth)
     judged = [s for s in found if s.there is not None]
     pmf1, mcc = _pmf1(judged), _mcc(judged)
-    by_name: dict[str, list[Said]] = defaultdict(list)
+    by_name: dict[str, list[StatedConcept]] = defaultdict(list)
     for one in judged:
         if one.there:
             by_name[one.concept].append(one)
@@ -80,21 +85,23 @@ def known(store: Store, truth: Truth) -> dict[str, Any]:
     }
 
 
-def said(samples: Iterable[Mapping[str, Any]], truth: Truth) -> list[Said]:
+def stated(samples: Iterable[GroundedSample], truth: Truth) -> list[StatedConcept]:
     """What is said of every concept that a sample names or a segmenter was asked for."""
-    best: dict[tuple[str, str, str], tuple[int, Mapping[str, Any]]] = {}
+    best: dict[tuple[str, str, str], tuple[int, GroundedSample]] = {}
     for sample in samples:
-        for concept, state in states(sample).items():  # type: ignore[arg-type]
+        for concept, state in states(sample).items():
             place, rank = (sample["corpus"], sample["image"], concept), ORDER.index(state)
             if place not in best or rank < best[place][0]:
                 best[place] = rank, sample
-    return [_said(place, ORDER[rank], sample, truth) for place, (rank, sample) in best.items()]
+    return [_stated(place, ORDER[rank], sample, truth) for place, (rank, sample) in best.items()]
 
 
-def _said(place: tuple[str, str, str], state: str, sample: Mapping[str, Any], truth: Truth) -> Said:
+def _stated(
+    place: tuple[str, str, str], state: State, sample: GroundedSample, truth: Truth
+) -> StatedConcept:
     labels, concept = truth.labels(*place), place[2]
     if labels is None:
-        return Said(concept, state, False if truth.absent(*place) else None)
+        return StatedConcept(concept, state, False if truth.absent(*place) else None)
     region = next((r for r in sample["regions"] if r["concept"] == concept), None)
     outlined = labels > 0
     there = bool(outlined.any())
@@ -102,13 +109,13 @@ def _said(place: tuple[str, str, str], state: str, sample: Mapping[str, Any], tr
     theirs = labels.astype(np.int64) if single else outlined.astype(np.int64)
     number = len(np.unique(theirs[theirs > 0]))
     if region is None:
-        return Said(concept, state, there, number)
+        return StatedConcept(concept, state, there, number)
     mask = decode(region["rle"]["counts"], *labels.shape)
     counts = [one["counts"] for one in region["instances"]]
     ours = decode_labels(counts, labels.shape) if single else mask.astype(np.int64)
     both = int((outlined & mask).sum())
     count = region.get("count")
-    return Said(
+    return StatedConcept(
         concept,
         state,
         there,
@@ -122,13 +129,13 @@ def _said(place: tuple[str, str, str], state: str, sample: Mapping[str, Any], tr
     )
 
 
-def _state(some: Sequence[Said]) -> dict[str, int]:
+def _state(some: Sequence[StatedConcept]) -> dict[str, int]:
     judged = [s for s in some if s.there is not None]
     there = sum(bool(s.there) for s in judged)
     return {"stated": len(some), "judged": len(judged), "there": there}
 
 
-def _concept(some: Sequence[Said]) -> dict[str, Any]:
+def _concept(some: Sequence[StatedConcept]) -> dict[str, Any]:
     """Figures of pictures that show the concept."""
     numbers = [(s.count, s.outlined) for s in some if s.count is not None]
     held = [s.interval[0] <= s.outlined <= s.interval[1] for s in some if s.interval]
@@ -147,7 +154,7 @@ def _concept(some: Sequence[Said]) -> dict[str, Any]:
     }
 
 
-def _pmf1(judged: Sequence[Said]) -> float | None:
+def _pmf1(judged: Sequence[StatedConcept]) -> float | None:
     """F1 of objects over all pictures that show their concept, mean over `IOUS`."""
     there = [s for s in judged if s.there]
     if not there:
@@ -157,7 +164,7 @@ def _pmf1(judged: Sequence[Said]) -> float | None:
     return round(float(np.mean([2 * (hits >= at).sum() / total for at in IOUS])), 4)
 
 
-def _mcc(judged: Sequence[Said]) -> float | None:
+def _mcc(judged: Sequence[StatedConcept]) -> float | None:
     """Correlation of having a region with being there; None where all are, or none is."""
     there = np.array([bool(s.there) for s in judged])
     drawn = np.array([s.state == "present" for s in judged])

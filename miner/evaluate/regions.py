@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +13,8 @@ from miner.core.rle import decode_labels
 from miner.core.store import Store
 from miner.evaluate.instances import Matched, match
 from miner.evaluate.truth import Truth
+from shards.sample import GroundedSample, Region
+from shards.stored import stored
 
 RIGHT_IOU = 0.5
 
@@ -54,18 +54,9 @@ class Judged:
         return None if self.iou is None else self.iou >= RIGHT_IOU
 
 
-def written(store: Store) -> Iterator[dict[str, Any]]:
+def written(store: Store) -> Iterator[GroundedSample]:
     """Samples of all shards, in order; raises `Refused` where there are none."""
-    import webdataset
-
-    names = store.names("shards", suffix=".tar")
-    if not names:
-        raise Refused(f"{store.url}: no shards in it; has the run finished?")
-    for name in names:
-        with store.fs.open(store.path(name), "rb") as file:
-            for member in webdataset.tariterators.tar_file_iterator(file):
-                if member["fname"].endswith(".json"):
-                    yield json.loads(member["data"])
+    return (one.value for one in stored(store))
 
 
 def judged(store: Store, truth: Truth) -> list[Judged]:
@@ -79,7 +70,7 @@ def judged(store: Store, truth: Truth) -> list[Judged]:
     return list(found.values())
 
 
-def judge(sample: Mapping[str, Any], region: Mapping[str, Any], truth: Truth) -> Judged:
+def judge(sample: GroundedSample, region: Region, truth: Truth) -> Judged:
     """Hold one region of a sample against the truth.
 
     Raises:
@@ -90,7 +81,8 @@ def judge(sample: Mapping[str, Any], region: Mapping[str, Any], truth: Truth) ->
     iou = dice = 0.0 if truth.absent(*place) else None
     objects = None
     if labels is not None:
-        size = tuple(region["rle"]["size"])
+        height, width = region["rle"]["size"]
+        size = (height, width)
         if labels.shape != size:
             raise Refused(
                 f"--masks: the label map of {region['concept']} in {sample['corpus']}/"

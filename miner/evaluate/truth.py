@@ -13,9 +13,9 @@ import numpy as np
 
 from miner.core.errors import Refused
 from miner.core.names import map_name, stem
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.expert.layouts import layout_of, open_layout
 from miner.corpora.expert.tile import BadTile
-from miner.corpora.files import Folder
 
 
 class Truth:

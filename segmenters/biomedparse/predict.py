@@ -20,7 +20,7 @@ from segmenters.biomedparse.config import Sizes
 from segmenters.biomedparse.decoder import Memory
 from segmenters.biomedparse.model import Network
 from segmenters.biomedparse.tokenizer import Tokenizer
-from segmenters.pictures import as_rgb
+from segmenters.rgb import as_rgb
 
 log = logging.getLogger(__name__)
 

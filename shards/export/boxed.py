@@ -14,7 +14,7 @@ from shards.export.folder import Folder, Lists, Sample, VisualPrompt
 from shards.export.masks import boxes
 from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
-from shards.export.pictures import pixels
+from shards.export.portable import pixels
 
 MAX_ASPECT = 200  # of Qwen's image processor
 DESCRIBE = "Describe this histology image."

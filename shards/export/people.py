@@ -13,7 +13,7 @@ from shards.export.lvis import asked
 from shards.export.masks import box_of, region_mask, region_polygons
 from shards.export.options import Options, exporters
 from shards.export.phrases import phrases
-from shards.export.pictures import pixels
+from shards.export.portable import pixels
 from shards.export.spool import CocoFile
 from shards.sample import Region
 

@@ -16,7 +16,7 @@ from shards.export.folder import Folder, Sample
 from shards.export.masks import box_of, region_mask, thickest
 from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL, phrases
-from shards.export.pictures import pixels
+from shards.export.portable import pixels
 from shards.export.rows import Rows, save
 from shards.sample import Region, Rle
 

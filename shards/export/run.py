@@ -14,11 +14,10 @@ from miner.core.parts import Part, find, kinds
 from miner.core.settings import PartSettings
 from miner.core.store import Store
 from shards.export.folder import ExportedSample, Folder, Place, Sample
-from shards.export.pictures import portable
-from shards.index import read_index
-from shards.read import ShardReader
+from shards.export.portable import portable
+from shards.index import read_manifest
+from shards.stored import stored
 from shards.tar import BLOCK, padding
-from shards.trust import sound_sample
 
 # What people call the consumer, where the dialect has another name.
 CALLED = {
@@ -48,28 +47,11 @@ def dialect(name: str) -> Part:
 
 def samples(store: Store, splits: Sequence[str] | None = None) -> Iterator[Sample]:
     """All samples of a run in the order of its shards, one at a time."""
-    entries = read_index(store, None, ["key"])[1]
-    names = sorted({e["split"] for e in entries})
-    for split in splits or names:
-        columns = ["key", "format", "image_offset", "image_size", "image_crc32"]
-        columns += ["json_offset", "json_size", "json_crc32", "members"]
-        index, shards = read_index(store, split, columns)
-        reader = ShardReader(store, shards)
-        for batch in index.to_batches(max_chunksize=4096):
-            for row in batch.to_pylist():
-                text, image = (
-                    reader.read(
-                        row["shard"],
-                        row[f"{part}_offset"],
-                        row[f"{part}_size"],
-                        row[f"{part}_crc32"],
-                    )
-                    for part in ("json", "image")
-                )
-                sample = ExportedSample(**sound_sample(text, row["key"], split))
-                start, end = extent(row)
-                place = Place(store, shards[row["shard"]], start, end)
-                yield Sample(sample, image, row["format"], split, place)
+    for split in splits or sorted({e["split"] for e in read_manifest(store)["shards"]}):
+        for one in stored(store, split):
+            start, end = extent(one.row)
+            place = Place(store, one.shard, start, end)
+            yield Sample(ExportedSample(**one.value), one.image(), one.format, split, place)
 
 
 def extent(row: Mapping[str, Any]) -> tuple[int, int]:

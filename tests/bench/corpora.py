@@ -55,7 +55,7 @@ def pathgen(folder: Path) -> dict[str, Any]:
 
 def index(folder: Path) -> dict[str, Any]:
     from miner.core.store import Store
-    from miner.corpora.files import Folder
+    from miner.corpora.corpus_folder import Folder
     from miner.corpora.locations import Locations
 
     place = folder / "zips"
@@ -77,7 +77,7 @@ def patches(folder: Path) -> dict[str, Any]:
     import openslide
 
     from miner.core.pixels import encode
-    from miner.corpora.files import Folder
+    from miner.corpora.corpus_folder import Folder
     from miner.corpora.pathgen import PathGen
     from miner.corpora.slides import Slide
     from miner.demo.slides import write_slide

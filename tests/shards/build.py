@@ -15,13 +15,14 @@ import pyarrow as pa
 from filters.config import FilterConfig
 from miner.core.masks import bbox, encode
 from miner.core.store import Store
+from shards.build import grounded_sample
 from shards.card import write_card
 from shards.config import ShardsConfig
 from shards.index import read_index, read_manifest
 from shards.known import completed
 from shards.pack import INDEX, SINCE_2, pack, write_manifest
 from shards.read import ShardReader
-from shards.sample import dump, grounded_sample
+from shards.sample import dump
 
 SITES = ("kidney", "liver", "breast")
 

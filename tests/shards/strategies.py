@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from miner.core.masks import bbox, encode
+from shards.build import grounded_sample
 from shards.export.folder import Sample
-from shards.sample import grounded_sample
 from tests.shards.build import candidate
 
 ALPHABET = "ab cdE.,\"'{}%İßΣσ√é漢😀\t\n\r\u2028-<>[]()"

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from miner.core.store import Store
+from shards.build import grounded_sample
 from shards.config import ShardsConfig
 from shards.index import read_index, read_manifest
 from shards.pack import pack, write_manifest
-from shards.sample import check, dump, grounded_sample
+from shards.sample import check, dump
 from shards.tar import header, scan
 from tests.shards.build import build, candidate, mention, sample
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
-from miner.corpora.files import corpus_folder
+from miner.corpora.corpus_folder import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.locations import Locations
 from miner.corpora.part import CorpusPart, Listing

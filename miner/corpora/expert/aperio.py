@@ -16,8 +16,9 @@ import numpy as np
 
 from miner.core.errors import Refused
 from miner.core.pixels import encode
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.expert.outlines import drawn
-from miner.corpora.expert.pictures import joined, picture_and_size, pictures_in, stem_of
+from miner.corpora.expert.stems import joined, picture_and_size, pictures_in, stem_of
 from miner.corpora.expert.tile import (
     BadTile,
     Item,
@@ -28,7 +29,6 @@ from miner.corpora.expert.tile import (
     by_class,
     read_file,
 )
-from miner.corpora.files import Folder
 
 MPP = 0.25
 CLASSES: Mapping[str, Term] = {

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from miner.core.errors import Refused
-from miner.corpora.expert.pictures import joined, picture_and_size, pictures_in, read_codes
+from miner.corpora.corpus_folder import Folder
+from miner.corpora.expert.stems import joined, picture_and_size, pictures_in, read_codes
 from miner.corpora.expert.tile import Item, Layout, Term, Tile, by_code
-from miner.corpora.files import Folder
 
 TERMS: Mapping[str, Term] = {
     "tumor": Term("tumor", "tumor"),

@@ -11,9 +11,9 @@ import csv
 import io
 
 from miner.core.errors import Refused
-from miner.corpora.expert.pictures import joined, picture_and_size, read_codes, stem_of
+from miner.corpora.corpus_folder import Folder
+from miner.corpora.expert.stems import joined, picture_and_size, read_codes, stem_of
 from miner.corpora.expert.tile import Item, Layout, Outlined, Tile, noted, ranked, split_ids
-from miner.corpora.files import Folder
 
 MPP = 0.62
 TABLE = "grade.csv"

@@ -9,9 +9,9 @@ import numpy as np
 
 from filters.calibration.labelled import Labelled, Truth, read_folders
 from miner.core.pixels import BadPicture, opened, rgb
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.expert.layouts import layout_of, open_layout
 from miner.corpora.expert.tile import BadTile, Item, Tile
-from miner.corpora.files import Folder
 
 # Files of the layouts of `filters.calibration.labelled`, which are believed first.
 _OWN = ("index.jsonl", "expert_masks")

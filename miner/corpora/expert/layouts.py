@@ -8,17 +8,17 @@ import itertools
 import re
 from collections.abc import Callable, Mapping
 
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.expert import aperio, bcss, matlab
 from miner.corpora.expert.glas import GlaS
 from miner.corpora.expert.nucls import NuCLS
 from miner.corpora.expert.pannuke import PanNuke
 from miner.corpora.expert.panoptils import PanopTILs
-from miner.corpora.expert.pictures import stem_of
 from miner.corpora.expert.plain import Plain
 from miner.corpora.expert.segpath import SegPath
+from miner.corpora.expert.stems import stem_of
 from miner.corpora.expert.tile import Layout
 from miner.corpora.expert.tnbc import TNBC
-from miner.corpora.files import Folder
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,8 @@ import numpy as np
 import scipy.io
 
 from miner.core.errors import Refused, lacks_memory
-from miner.corpora.expert.pictures import joined, picture_and_size, pictures_in, stem_of
+from miner.corpora.corpus_folder import Folder
+from miner.corpora.expert.stems import joined, picture_and_size, pictures_in, stem_of
 from miner.corpora.expert.tile import (
     BadTile,
     Item,
@@ -32,7 +33,6 @@ from miner.corpora.expert.tile import (
     split_ids,
     whole_numbers,
 )
-from miner.corpora.files import Folder
 
 LIZARD: Mapping[int, Term] = {
     1: Term("neutrophil", "neutrophils"),

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from miner.core.errors import Refused
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.expert.tile import (
     BadTile,
     Item,
@@ -26,7 +27,6 @@ from miner.corpora.expert.tile import (
     split_ids,
     whole_numbers,
 )
-from miner.corpora.files import Folder
 
 TERMS = (
     Term("tumor cell", "neoplastic cells"),

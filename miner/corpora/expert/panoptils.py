@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 
 from miner.core.errors import Refused
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.expert.nucls import polygons_of
 from miner.corpora.expert.outlines import drawn
-from miner.corpora.expert.pictures import (
+from miner.corpora.expert.stems import (
     joined,
     picture_and_size,
     pictures_in,
@@ -35,7 +36,6 @@ from miner.corpora.expert.tile import (
     majority,
     read_file,
 )
-from miner.corpora.files import Folder
 
 MPP = 0.25
 REGIONS: Mapping[int, Term] = {

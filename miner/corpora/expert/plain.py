@@ -15,7 +15,8 @@ import io
 import numpy as np
 
 from miner.core.errors import Refused
-from miner.corpora.expert.pictures import joined, picture_and_size, pictures_in, read_codes
+from miner.corpora.corpus_folder import Folder
+from miner.corpora.expert.stems import joined, picture_and_size, pictures_in, read_codes
 from miner.corpora.expert.tile import (
     Item,
     Layout,
@@ -27,7 +28,6 @@ from miner.corpora.expert.tile import (
     ranked,
     split_ids,
 )
-from miner.corpora.files import Folder
 from ner.concepts import concepts
 
 TABLE, PICTURES = "classes.csv", "pictures.csv"

@@ -18,11 +18,11 @@ from miner.core.pixels import encode
 from miner.core.rle import encode_labels
 from miner.core.store import Store
 from miner.corpora.config import CorpusConfig, corpus_name
+from miner.corpora.corpus_folder import corpus_folder
 from miner.corpora.expert.compose import compose
 from miner.corpora.expert.layouts import open_layout
 from miner.corpora.expert.scale import nuclear_scale
 from miner.corpora.expert.tile import BadTile, Outlined, Tile
-from miner.corpora.files import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
 from ner.extractor import default

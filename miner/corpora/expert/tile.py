@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from skimage.measure import label as components
 
-from miner.corpora.files import Folder
+from miner.corpora.corpus_folder import Folder
 
 # Up to this id ranks are looked up in a table, which takes a third of the time of sorting.
 _MOST_RANKED = 1 << 20

@@ -13,9 +13,9 @@ import numpy as np
 
 from miner.core.errors import Refused
 from miner.core.names import plain
-from miner.corpora.expert.pictures import joined, picture_and_size, read_codes, stem_of
+from miner.corpora.corpus_folder import Folder
+from miner.corpora.expert.stems import joined, picture_and_size, read_codes, stem_of
 from miner.corpora.expert.tile import Item, Layout, Outlined, Tile
-from miner.corpora.files import Folder
 
 MPP = 0.25
 _SLIDE = re.compile(r"(?:^|/)Slide_(\w+)/[^/]+\.png$", re.IGNORECASE)

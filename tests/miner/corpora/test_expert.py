@@ -25,8 +25,8 @@ from ner.stage import ExtractMentions
 from segmenters.config import SegmentConfig
 from segmenters.expert import ExpertConfig as Expert
 from segmenters.stage import Segment
+from shards.build import grounded_sample
 from shards.instruct.tasks import task
-from shards.sample import grounded_sample
 from tests.miner.corpora import expert_sets
 from tests.miner.corpora.expert_sets import PLACES, discs, polygon, tissue, write_pannuke
 from tests.miner.corpora.layouts import config, fates, read_all

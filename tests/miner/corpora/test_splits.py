@@ -8,8 +8,8 @@ import pytest
 from datasets.data_files import DataFilesDict, get_data_patterns
 
 from miner.core.errors import Refused
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.detect import detect
-from miner.corpora.files import Folder
 from miner.corpora.splits import splits_of
 from tests.miner.corpora.layouts import config, image_table, picture, read_all
 

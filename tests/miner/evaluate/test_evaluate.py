@@ -1,51 +1,48 @@
-import io
 import json
-import tarfile
 
 import cv2
 import numpy as np
 import pytest
 
 from miner.core.errors import Refused
-from miner.core.masks import encode
 from miner.core.names import map_concept, map_name
 from miner.core.store import Store
 from miner.evaluate.compare import evaluate
+from shards.build import grounded_sample
+from shards.config import ShardsConfig
+from shards.pack import pack, write_manifest
+from tests.shards.build import candidate, config, mention
 
 MASK = np.zeros((8, 10), bool)
 MASK[2:6, 2:6] = True
 
 
 def region(concept, mask, instances=()):
-    return {
-        "concept": concept, "rle": {"size": [8, 10], "counts": encode(mask)}, "score": 0.9,
-        "instances": [{"size": [8, 10], "counts": encode(m)} for m in instances],
-    }  # fmt: skip
+    return candidate(concept, "object" if len(instances) else "stuff", list(instances) or [mask], score=0.9)
 
 
 def sample(key, corpus, image, *regions, group="g", organ="colon"):
-    return {
-        "key": key, "corpus": corpus, "image": image, "group": group, "strata": [f"organ={organ}"],
-        "caption": "", "mentions": [], "negatives": [], "regions": list(regions),
+    """A sample to pack whose caption names its regions."""
+    caption = ", ".join(r["concept"] for r in regions)
+    row = {
+        "sample_id": key, "corpus": corpus, "row": 0, "image": image, "group": group,
+        "caption": caption, "strata": [{"dimension": "organ", "value": organ}],
+        "mentions": [mention(caption, r["concept"], r["concept"], r["kind"]) for r in regions],
     }  # fmt: skip
+    return grounded_sample(row, {"height": 8, "width": 10}, regions, "train", []), b"-", "png"
 
 
-def write_shard(store, name, *samples):
-    with store.writer(name) as file, tarfile.open(fileobj=file, mode="w") as tar:
-        for one in samples:
-            data = json.dumps(one).encode()
-            info = tarfile.TarInfo(f"{one['key']}.json")
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
+def shards(store, *samples):
+    infos = pack(samples, store, "train", ShardsConfig())
+    write_manifest(store, infos, config().digest())
 
 
 @pytest.fixture
 def out(tmp_path):
     store = Store(tmp_path / "out")
     here = [region(c, MASK) for c in ("nucleus", "gland", "stroma")]
-    write_shard(
+    shards(
         store,
-        "shards/train-000000.tar",
         sample("k0", "quilt", "-a.b.jpg", *here),
         sample("k1", "quilt", "-a.b.jpg", *here[:1]),  # a second caption of the picture
         sample("k2", "pathgen", "w.x_1_2", region("gland", MASK), group="h", organ="lung"),
@@ -103,14 +100,14 @@ def test_a_concept_that_the_gold_calls_absent_counts_as_wrong(out, masks):
 )
 def test_corpora_are_called_as_one_likes(out, masks, corpus, image, folder):
     here = [region(c, MASK) for c in ("gland", "fat")]
-    write_shard(out, "shards/train-000001.tar", sample("k", corpus, image, *here))
+    shards(out, sample("k", corpus, image, *here))
     (masks / corpus / folder).mkdir(parents=True)
     cv2.imwrite(str(masks / corpus / folder / "gland.png"), MASK.astype(np.uint8))
     mention = {"concept": "fat", "present": False}
     row = {"corpus": corpus, "image": image, "mentions": [mention]}
     (masks / "gold.jsonl").write_text(json.dumps(row) + "\n")
     found = evaluate(out, masks)["concepts"]
-    assert (found["gland"]["mined"], found["gland"]["judged"]) == (3, 3)
+    assert (found["gland"]["mined"], found["gland"]["judged"]) == (1, 1)
     assert found["fat"]["precision"] == 0
 
 

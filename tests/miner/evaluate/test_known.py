@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from miner.core.masks import encode
-from miner.evaluate.known import Said, _mcc, _pmf1, said
+from miner.evaluate.known import StatedConcept, _mcc, _pmf1, stated
 from miner.evaluate.truth import Truth
 
 
@@ -49,7 +49,7 @@ def truth(tmp_path):
 
 def test_states_and_numbers_are_held_against_the_truth(truth) -> None:
     two = region("gland", [mask(0, 4), mask(6, 8)], {"low": 2, "n": 2, "high": 3})
-    found = said(
+    found = stated(
         [
             sample("a.jpg", [], gland="unknown", fat="absent"),
             sample("a.jpg", [two], gland="present", nerve="unknown"),
@@ -73,17 +73,17 @@ def test_states_and_numbers_are_held_against_the_truth(truth) -> None:
 
 
 def test_localisation_counts_objects_of_what_is_there() -> None:
-    there = Said("gland", "present", True, outlined=3, mined=3, hits=(0.95, 0.72))
-    missed = Said("gland", "unknown", True, outlined=2)
-    gone = Said("fat", "present", False, mined=4)  # a matter of presence
+    there = StatedConcept("gland", "present", True, outlined=3, mined=3, hits=(0.95, 0.72))
+    missed = StatedConcept("gland", "unknown", True, outlined=2)
+    gone = StatedConcept("fat", "present", False, mined=4)  # a matter of presence
     # Ten thresholds: .95 is a hit at all, .72 at .5 to .7; F1 = 2 hits / 8.
     assert _pmf1([there, missed, gone]) == pytest.approx((5 * 4 / 8 + 5 * 2 / 8) / 10, abs=1e-4)
     assert _pmf1([gone]) is None
 
 
 def test_presence_is_a_correlation() -> None:
-    yes, no = Said("a", "present", True), Said("b", "absent", False)
+    yes, no = StatedConcept("a", "present", True), StatedConcept("b", "absent", False)
     assert _mcc([yes, no]) == 1
-    assert _mcc([Said("a", "present", False), Said("b", "unknown", True)]) == -1
-    assert _mcc([yes, Said("c", "unknown", True)]) is None  # nothing is known to be absent
-    assert _mcc([Said("a", "unknown", True), no]) == 0
+    assert _mcc([StatedConcept("a", "present", False), StatedConcept("b", "unknown", True)]) == -1
+    assert _mcc([yes, StatedConcept("c", "unknown", True)]) is None  # nothing is known to be absent
+    assert _mcc([StatedConcept("a", "unknown", True), no]) == 0

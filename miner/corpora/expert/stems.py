@@ -9,8 +9,8 @@ import numpy as np
 
 from miner.core.names import PICTURES, plain
 from miner.core.pixels import BadPicture, opened
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.expert.tile import BadTile, Item, read_file
-from miner.corpora.files import Folder
 
 _TCGA = re.compile(r"TCGA-\w\w-\w{4}")
 
