@@ -18,7 +18,9 @@ MASK[2:6, 2:6] = True
 
 
 def region(concept, mask, instances=()):
-    return candidate(concept, "object" if len(instances) else "stuff", list(instances) or [mask], score=0.9)
+    return candidate(
+        concept, "object" if len(instances) else "stuff", list(instances) or [mask], score=0.9
+    )
 
 
 def sample(key, corpus, image, *regions, group="g", organ="colon"):
