@@ -100,8 +100,10 @@ bench-io: $(READY)
 	$(BIN)/python -m tests.bench.io
 
 # Simulated audits: how often intervals cover the truth, how often the gate errs.
-bench-audit: $(READY)
+bench-audit
+	$(BIN)/python -m tests.bench.page: $(READY)
 	$(BIN)/python -m tests.bench.audit
+	$(BIN)/python -m tests.bench.page
 
 bench-dedupe: $(READY)
 	$(BIN)/python -m tests.bench.dedupe

@@ -33,7 +33,8 @@ def estimates(
         low, high, n, groups, more); `strict` (right alone) and `credit` (roughly right counts
         half) of all; `rejected`: the share of right ones among rejected masks, `lost` the share of
         all right masks that filters rejected; `promise`; `auditors`; `verdicts`; `by_concept`
-        verdict counts; `problems`.
+        verdict counts; `unjudged`: masks of the run by stratum where nobody judged one, for which
+        no figure speaks; `problems`.
     """
     items = {i["item"]: i for i in audit["items"]}
     by_item: dict[str, list[Judgement]] = defaultdict(list)
@@ -77,6 +78,7 @@ def estimates(
         "verdicts": dict(sorted(Counter(j.verdict for j in judgements.found
                                         if items[j.item]["control"] is None).items())),
         "errors": _errors(items, judgements.found),
+        "unjudged": _unjudged(audit["strata"], judged),
         "problems": list(judgements.problems),
     }  # fmt: skip
 
@@ -95,6 +97,11 @@ def _weights(strata: Mapping[str, int], judged: Sequence[Mapping[str, Any]]) -> 
     """Masks that a judged one stands for: those of its stratum over the judged ones there."""
     counts = Counter(i["stratum"] for i in judged)
     return {i["item"]: strata[i["stratum"]] / counts[i["stratum"]] for i in judged}
+
+
+def _unjudged(strata: Mapping[str, int], judged: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    there = {i["stratum"] for i in judged}
+    return {name: n for name, n in sorted(strata.items()) if n and name not in there}
 
 
 def _mean(values: Sequence[float]) -> float:

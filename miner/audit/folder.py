@@ -50,8 +50,8 @@ def write_audit(
     Returns:
         Content of audit.json: `audit` (the sample's name), `run` (digest of the finished run),
         `by`, `seed`, `strata` (masks by "kept/…" or "rejected/…"), `items` (per item what is in
-        `Mask`, with the `stratum` and `probability` of `Drawn` and `control`: null, "right" or
-        "wrong").
+        `Mask`, with the `stratum` and `probability` of `Drawn`, `size` of the picture (width and
+        height in px) and `control`: null, "right" or "wrong").
 
     Raises:
         Refused: OUT is not finished, or has no mask.
@@ -70,12 +70,13 @@ def write_audit(
     name = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
     planted = {hashlib.sha256(f"{name}:{i}".encode()).hexdigest()[:16]: c
                for i, c in enumerate(controls)}  # fmt: skip
+    store.remove(FOLDER)
+    shown = _show(store, drawn, planted)
     items = [_item(d) for d in drawn] + [_planted(item, c) for item, c in planted.items()]
+    items = [{**i, "size": shown[i["item"]]["size"]} for i in items]
     items.sort(key=lambda i: hashlib.sha256(f"{seed}{i['item']}".encode()).digest())
     audit = {"audit": name, "run": run, "by": by, "seed": seed, "strata": sample.strata,
              "items": items}  # fmt: skip
-    store.remove(FOLDER)
-    shown = _show(store, drawn, planted)
     store.write_json(SAMPLE, audit)
     page = {"audit": name, "items": [shown[i["item"]] for i in items]}
     store.write(PAGE, render(page).encode())

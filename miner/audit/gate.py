@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from miner.audit.intervals import LEVEL, share
@@ -39,6 +39,7 @@ def judge(
 ) -> Gate:
     """Hold the audited precision against a bar.
 
+    A stratum of which nobody judged a mask is no part of any estimate, and so not released.
     Without `drop_failing` the lower end of the interval of all kept masks counts. With it, concepts
     whose estimate is below the bar, and those nobody judged, are left out; since which ones are is
     read from the same judgements, the bound of the rest is taken at a level that is divided by the
@@ -58,7 +59,9 @@ def judge(
     bounds = {c: round(_bound(kept, {c}, together), 4) for c in sorted(kept)}
     if not drop_failing:
         low = found["precision"]["all"]["all"]["low"]
-        reasons = [] if low >= least else [_short(low, least)]
+        there = {name for name in found["unjudged"] if name.startswith("kept/")}
+        reasons = _unknown(found["unjudged"], there, least)
+        reasons += [] if low >= least else [_short(low, least)]
         return Gate(tuple(reasons), (f"lower bound of the precision: {low:.3f}",), (), low, bounds)
     every = {i["concept"] for i in audit["items"] if i["control"] is None and i["kept"]}
     stay = {c for c, row in concepts.items() if row["n"] and row["estimate"] >= least}
@@ -68,8 +71,19 @@ def judge(
     said = [f"lower bound of the precision of what remains: {low:.3f}"]
     if dropped:
         said.append(f"left out: {', '.join(dropped)}")
-    reasons = [] if stay and low >= least else [_short(low, least)]
+    there = {i["stratum"] for i in audit["items"] if i["concept"] in stay and i["kept"]}
+    reasons = _unknown(found["unjudged"], there, least)
+    reasons += [] if stay and low >= least else [_short(low, least)]
     return Gate(tuple(reasons), tuple(said), dropped, low, {c: bounds[c] for c in sorted(stay)})
+
+
+def _unknown(unjudged: Mapping[str, int], there: Collection[str], least: float) -> list[str]:
+    """Strata of what would be released that no judgement speaks of; none matter without a bar."""
+    return [
+        f"precision: nobody judged any of {masks:,} masks in {stratum.removeprefix('kept/')}"
+        for stratum, masks in unjudged.items()
+        if least > 0 and stratum in there
+    ]
 
 
 def _short(low: float, least: float) -> str:

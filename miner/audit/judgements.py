@@ -73,7 +73,7 @@ def read_judgements(files: Sequence[Path], audit: Mapping[str, Any]) -> Judgemen
     Raises:
         Refused: a file cannot be read, or no line of it belongs to this audit.
     """
-    items = {i["item"] for i in audit["items"]}
+    items = {i["item"]: i["size"] for i in audit["items"]}
     found: dict[tuple[str, str], tuple[Judgement, str]] = {}
     problems: list[str] = []
     for file in files:
@@ -100,8 +100,8 @@ def read_judgements(files: Sequence[Path], audit: Mapping[str, Any]) -> Judgemen
     return Judgements(tuple(found[key][0] for key in sorted(found)), tuple(problems))
 
 
-def _judgement(line: str, audit: str, items: set[str]) -> Judgement | str:
-    """The judgement, or why there is none."""
+def _judgement(line: str, audit: str, items: Mapping[str, Sequence[int]]) -> Judgement | str:
+    """The judgement, or why there is none; `items` has the width and height of each picture."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
@@ -120,6 +120,8 @@ def _judgement(line: str, audit: str, items: set[str]) -> Judgement | str:
     outline = _outline(value.get("outline") or [])
     if outline is None:
         return "the outline is no list of corners [x, y]"
+    if outline and not _inside(outline, *items[value["item"]]):
+        return "the outline lies outside of the picture"
     return Judgement(value["item"], auditor.strip()[:80], value["verdict"], outline)
 
 
@@ -134,6 +136,12 @@ def _outline(value: Any) -> Outline | None:
     if sum(len(ring or ()) for ring in rings) > MAX_CORNERS:
         return None
     return None if None in rings else tuple(ring for ring in rings if ring is not None)
+
+
+def _inside(outline: Outline, width: int, height: int) -> bool:
+    """Whether the picture has a part of an outline's bounds; what lies beyond is cut off later."""
+    x, y = zip(*(corner for ring in outline for corner in ring), strict=True)
+    return min(x) < width and max(x) > 0 and min(y) < height and max(y) > 0
 
 
 def _ring(value: Any) -> tuple[tuple[float, float], ...] | None:

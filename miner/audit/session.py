@@ -64,7 +64,7 @@ class Session:
         """What was judged so far; empty before the first verdict."""
         from pathlib import Path
 
-        said = [line for line in self._lines if json.loads(line)["audit"] == self._audit["audit"]]
+        said = any(_of(line, self._audit["audit"]) for line in self._lines)
         return read_judgements([Path(self.file)], self._audit) if said else Judgements((), ())
 
     def left(self) -> list[str]:
@@ -99,8 +99,10 @@ class Session:
         self._keep([*self._lines, json.dumps(line, sort_keys=True)])
 
     def undo(self) -> None:
-        """Take the last verdict back, if there is one."""
-        self._keep(self._lines[:-1])
+        """Take back the last verdict of this auditor on this sample, if there is one."""
+        own = [i for i, line in enumerate(self._lines)
+               if _of(line, self._audit["audit"], self.auditor)]  # fmt: skip
+        self._keep([line for i, line in enumerate(self._lines) if i != max(own, default=None)])
 
     def _keep(self, lines: list[str]) -> None:
         self._store.write(self._file, "".join(f"{line}\n" for line in lines).encode())
@@ -111,3 +113,16 @@ class Session:
         from miner.audit.release import audited
 
         return audited(self._store, self._audit, self.judgements())
+
+
+def _of(line: str, audit: str, auditor: str | None = None) -> bool:
+    """Whether a line of the file belongs to a sample and, where one is named, an auditor."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return (
+        isinstance(value, dict)
+        and value.get("audit") == audit
+        and auditor in (None, value.get("auditor"))
+    )

@@ -185,6 +185,10 @@ def words(found: dict[str, Any]) -> list[str]:
     for pair, agreed in found["auditors"]["cohen"].items():
         kappa = "-" if agreed["kappa"] is None else f"{agreed['kappa']:.2f}"
         lines.append(f"{pair}: Cohen's kappa {kappa} over {agreed['items']} masks.")
+    for stratum, masks in found["unjudged"].items():
+        lines.append(
+            f"Nobody judged any of {masks:,} masks in {stratum}: no figure speaks of them."
+        )
     lines += [f"problem: {line}" for line in found["problems"]]
     return lines
 

@@ -90,6 +90,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "paligemma": "shards.export.prompted:PARTS",
         "molmo": "shards.export.points:PARTS",
         "energon": "shards.export.energon:PARTS",
+        "fiftyone": "shards.export.fiftyone:PARTS",
     },
     "tasks": {
         "segment": "shards.instruct.tasks:PARTS",

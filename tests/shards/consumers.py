@@ -6,12 +6,14 @@ Each yields (key, phrase as the consumer sees it, mask as it decodes it), or box
 from __future__ import annotations
 
 import ast
+import base64
 import io
 import itertools
 import json
 import pickle
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -282,6 +284,29 @@ def coco_masks(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
         image = api.loadImgs(annotation["image_id"])[0]
         name = api.loadCats(annotation["category_id"])[0]["name"]
         yield key_of(image["file_name"]), name, mask
+
+
+def fiftyone(folder: Path) -> Iterator[tuple[str, str, np.ndarray]]:
+    """FiftyOne's plain layout: (key, label, mask); documents name their class, paths are relative.
+
+    A mask fills its box, whose corners are fractions of the picture, rounded down to pixels.
+    """
+    assert "version" not in json.loads((folder / "metadata.json").read_text())
+    for row in json.loads((folder / "samples.json").read_text())["samples"]:
+        picture = cv2.imread(str(folder / row["filepath"]))
+        height, width = picture.shape[:2]
+        assert row["metadata"] == {"_cls": "ImageMetadata", "width": width, "height": height}
+        assert row["regions"]["_cls"] == "Detections"
+        for one in row["regions"]["detections"]:
+            assert one["_cls"] == "Detection"
+            packed = base64.b64decode(one["mask"]["$binary"]["base64"], validate=True)
+            inside = np.load(io.BytesIO(zlib.decompress(packed)), allow_pickle=False)
+            x, y, w, h = one["bounding_box"]
+            left, top = int(width * x), int(height * y)
+            assert inside.shape == (int(height * (y + h)) - top, int(width * (x + w)) - left)
+            mask = np.zeros((height, width), np.uint8)
+            mask[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+            yield row["key"], one["label"], mask
 
 
 def qupath(path: Path, height: int, width: int) -> Iterator[tuple[str, np.ndarray]]:

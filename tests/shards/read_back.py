@@ -53,7 +53,7 @@ def read_back(dialect: str, source: Sequence[Sample], out: Path) -> Outcome:
     losses: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for loss in map(json.loads, lines):
         losses[loss["key"]].append(loss)
-    if dialect in ("coco", "lvis", "qupath"):
+    if dialect in ("coco", "fiftyone", "lvis", "qupath"):
         return _objects(dialect, source, out)
     seen: dict[str, list[tuple[str, Any]]] = defaultdict(list)
     for key, text, what in READERS[dialect](out):
@@ -255,9 +255,12 @@ def _said(phrase: Phrase, losses: Sequence[dict[str, Any]]) -> bool:
 
 
 def _objects(dialect: str, source: Sequence[Sample], out: Path) -> Outcome:
-    """COCO and QuPath, for people: one annotation per object, in the order of the sample."""
+    """What people look at: one annotation per object, in the order of the sample."""
     found: dict[str, list[tuple[str, np.ndarray]]] = defaultdict(list)
-    if dialect != "qupath":
+    if dialect == "fiftyone":
+        for key, name, mask in consumers.fiftyone(out):
+            found[key].append((name, mask))
+    elif dialect != "qupath":
         stem = {"coco": "instances", "lvis": "lvis"}[dialect]
         for key, name, mask in consumers.coco_masks(out / f"annotations/{stem}_train.json"):
             found[key].append((name, mask))

@@ -1,7 +1,7 @@
 """Exports through the consumers' own code, where their packages are installed.
 
-None of them is a dependency: `pip install --no-deps --target DIR megatron-energon lvis ms-swift`,
-what these need beside it, and DIR on PYTHONPATH.
+None of them is a dependency: `pip install --no-deps --target DIR` with megatron-energon, lvis,
+ms-swift, fiftyone, what these need beside it, and DIR on PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -122,3 +122,24 @@ def test_swift_scales_the_boxes_itself(out: Store, tmp_path: Path) -> None:
         text = " ".join(m["content"] for m in row["messages"])
         assert text.count("<bbox>") == len(wanted)
         assert text.count("<ref-object>") == len(objects["ref"])
+
+
+def test_fiftyone_imports_every_region_where_it_lies(out: Store, tmp_path: Path) -> None:
+    """Its importer and its documents; its database is not needed for that."""
+    importers = pytest.importorskip("fiftyone.utils.data.importers")
+    export(samples(out), "fiftyone", tmp_path / "x", Options())
+    asked = importers.FiftyOneDatasetImporter(str(tmp_path / "x"))
+    assert asked._is_legacy_format_data()  # what `Dataset.from_dir` asks first
+    with asked._to_legacy_importer() as importer:
+        found = {sample.key: sample for sample in importer}
+    for one in samples(out):
+        sample = found.pop(one.key)
+        assert Path(sample.filepath).read_bytes() == one.image
+        assert (sample.tags, sample.caption) == ([one.split], one.value["caption"])
+        rles = [(r, rle) for r in one.value["regions"] for rle in r["instances"] or [r["rle"]]]
+        for (region, rle), drawn in zip(rles, sample.regions.detections, strict=True):
+            assert (drawn.label, drawn.confidence) == (region["concept"], region["score"])
+            size = sample.metadata.width, sample.metadata.height
+            mask = drawn.to_segmentation(frame_size=size).mask
+            np.testing.assert_array_equal(mask > 0, coco.decode(dict(rle)) > 0)
+    assert not found

@@ -101,6 +101,10 @@ def test_masks_for_people(one: Sample, out: Path) -> None:
     assert f'"{data["annotations"][0]["sentences"][0]["raw"]}"' in rows()["biomedparse"]
     found = list(consumers.coco_masks(out / "coco/annotations/instances_train.json"))
     assert [name for _, name, _ in found] == ["gland", "gland", "gland", "stroma"]
+    assert list(consumers.fiftyone(out / "fiftyone")) != []
+    (row,) = entries(out / "fiftyone/samples.json")["samples"]
+    assert "`absent`" in rows()["fiftyone"]
+    assert "necrosis" in [c["label"] for c in row["absent"]["classifications"]]
     path = out / f"qupath/train/{one.key}.geojson"
     size = one.value["height"], one.value["width"]
     drawn = list(consumers.qupath(path, *size))

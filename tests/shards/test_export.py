@@ -30,7 +30,7 @@ from tests.shards.consumers import grandf, kosmos2, muse, refcoco
 ALL = (
     "granDf sa2va sa2va-gcg xsam kosmos2 muse llava refcoco qwen biomedparse coco qupath sam3 lvis"
     " ms-swift llamafactory reasonseg segzero vgd sa2va-vp glamm-regions medplib paligemma"
-    " molmo energon"
+    " molmo energon fiftyone"
 ).split()
 
 

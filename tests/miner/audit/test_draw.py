@@ -57,6 +57,13 @@ def test_all_are_drawn_when_there_are_no_more():
     assert len(draw(masks, 400, seed=0).drawn) == 8
 
 
+def test_a_run_that_kept_nothing_or_rejected_nothing_is_drawn_from():
+    assert draw([], 10, seed=0).drawn == []
+    assert {d.stratum for d in draw(run(no_a=9), 6, seed=0).drawn} == {"rejected/a"}
+    sample = draw(run(a=9), 6, seed=0, earlier={"kept/gone": (0.5, 40)})
+    assert [d.stratum for d in sample.drawn] == ["kept/a"] * 6
+
+
 def test_a_seed_gives_the_same_sample_and_another_seed_another():
     masks = run(a=300, no_a=60)
     items = [[d.mask.item for d in draw(masks, 40, seed=s).drawn] for s in (1, 1, 2)]

@@ -7,7 +7,7 @@ import pytest
 from miner.audit.judgements import read_judgements
 from miner.core.errors import Refused
 
-AUDIT = {"audit": "abc", "items": [{"item": "1"}, {"item": "2"}]}
+AUDIT = {"audit": "abc", "items": [{"item": i, "size": [160, 120]} for i in ("1", "2")]}
 GOOD = {"audit": "abc", "item": "1", "auditor": "ann", "verdict": "right"}
 
 
@@ -30,6 +30,8 @@ def write(path, *lines):
         ({**GOOD, "verdict": {}}, "one of right"),
         ({**GOOD, "outline": [[0, 0], [1, 1]]}, "corners"),
         ({**GOOD, "outline": [[0, 0], [1, "x"], [2, 2]]}, "corners"),
+        ({**GOOD, "outline": [[160, 0], [200, 0], [200, 50]]}, "outside of the picture"),
+        ({**GOOD, "outline": [[[0, 130], [9, 130], [9, 140]]]}, "outside of the picture"),
         ('{"audit": "abc", "item": "1", "auditor": "a", "verdict": "right", "outline": '
          "[[NaN, 1], [2, 2], [3, 3]]}", "corners"),
     ],
@@ -60,6 +62,8 @@ def test_an_outline_is_kept(tmp_path):
     rings = [corners, [[1, 1], [2, 1], [2, 2]]]
     found = read_judgements([write(tmp_path / "j", {**GOOD, "outline": rings})], AUDIT)
     assert [len(ring) for ring in found.found[0].outline] == [3, 3]
+    over_the_edge = {**GOOD, "outline": [[-5, -5], [9, -5], [9, 9]]}
+    assert read_judgements([write(tmp_path / "j", over_the_edge)], AUDIT).found[0].outline
 
 
 def test_a_file_of_another_audit_or_none_is_refused(tmp_path):

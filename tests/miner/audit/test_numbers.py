@@ -8,6 +8,7 @@ from miner.audit.estimate import earlier, estimates
 from miner.audit.gate import judge
 from miner.audit.intervals import jeffreys, share
 from miner.audit.judgements import Judgement, Judgements
+from miner.commands.audit import words
 from tests.bench import audit as simulated
 
 
@@ -164,6 +165,34 @@ def test_what_nobody_judged_is_made_up_for_by_its_stratum():
     assert found["precision"]["all"]["all"]["estimate"] == pytest.approx(
         (400 * 0.9 + 40 * 0.5) / 440, abs=1e-3
     )
+
+
+def test_a_stratum_that_nobody_judged_is_said_and_not_released():
+    part = Judgements(tuple(j for j in said(set()) if not j.item.startswith("g")), ())
+    found = estimates(AUDIT, part, None)
+    assert found["unjudged"] == {"kept/gland": 40}
+    assert "Nobody judged any of 40 masks in kept/gland" in " ".join(words(found))
+    shut = judge(found, AUDIT, part, 0.8, drop_failing=False)
+    assert shut.reasons == ("precision: nobody judged any of 40 masks in gland",)
+    assert not judge(found, AUDIT, part, 0.0, drop_failing=False).reasons
+    opened = judge(found, AUDIT, part, 0.8, drop_failing=True)
+    assert (opened.reasons, opened.dropped) == ((), ("gland",))
+
+
+def test_without_a_judgement_nothing_is_known_and_nothing_released():
+    nobody = Judgements((), ())
+    found = estimates(AUDIT, nobody, ("precision", 0.9))
+    assert found["precision"]["all"]["all"]["estimate"] is None
+    assert (found["lost"], found["promise"]["state"]) == (None, "open")
+    assert found["unjudged"] == AUDIT["strata"]
+    for drop in (False, True):
+        assert judge(found, AUDIT, nobody, 0.5, drop).reasons
+
+
+def test_an_empty_stratum_changes_nothing():
+    empty = {**AUDIT, "strata": {**AUDIT["strata"], "kept/fat": 0}}
+    judgements = Judgements(tuple(said(WRONG)), ())
+    assert estimates(empty, judgements, None) == estimates(AUDIT, judgements, None)
 
 
 def test_an_audit_tells_the_next_draw_where_verdicts_vary():

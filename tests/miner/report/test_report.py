@@ -367,6 +367,7 @@ def test_notebook_runs(store, monkeypatch, tmp_path):
 CLICKS = """
 buttons["right"].click(); buttons["wrong_object"].click(); undo.click(); buttons["right"].click()
 print(len(session.judgements().found), "judged")
+print(said.value)
 """
 
 
@@ -384,6 +385,8 @@ def test_buttons_of_the_notebook_record_judgements(store, tmp_path):
     ).execute()
     said = [o.get("text", "") for cell in done.cells[judge:] for o in cell.get("outputs", ())]
     assert "2 judged" in "".join(said)
+    assert "&lt;b&gt;" in "".join(said)  # captions of `finished` have tags
+    assert "Here are <b>" not in "".join(said)
     lines = (tmp_path / "moved/judgements/me.jsonl").read_text().splitlines()
     assert [json.loads(line)["verdict"] for line in lines] == ["right", "right"]
 
