@@ -99,9 +99,8 @@ bench-filters: $(READY)
 bench-io: $(READY)
 	$(BIN)/python -m tests.bench.io
 
-# Simulated audits: how often intervals cover the truth, how often the gate errs.
-bench-audit
-	$(BIN)/python -m tests.bench.page: $(READY)
+# Simulated audits: how often intervals cover the truth, how often the gate errs; the page's cost.
+bench-audit: $(READY)
 	$(BIN)/python -m tests.bench.audit
 	$(BIN)/python -m tests.bench.page
 
