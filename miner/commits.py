@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +25,51 @@ TABLES = ("samples", "images", "candidates")
 MARKS = "marks"  # folder of the tables that hold many marks
 _MARKS = pa.schema([("unit_id", pa.string()), ("mark", pa.string())])
 MASKS = ["counts", "instances"]  # columns of candidates too large to hold for a whole run
+
+
+class StoredTable(TypedDict):
+    """A table of a unit, as its mark describes it.
+
+    Attributes:
+        rows: how many.
+        bytes: of the file.
+        sha256: of the file, hexadecimal.
+    """
+
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class StoredUnit(TypedDict):
+    """The tables of a unit.
+
+    Attributes:
+        unit_id: its name.
+        tables: by name, one of `TABLES`.
+    """
+
+    unit_id: str
+    tables: dict[str, StoredTable]
+
+
+class UnitMark(StoredUnit):
+    """`units/{unit_id}.json`: what was committed of a unit.
+
+    Attributes:
+        run: identity of the run, as in run.json.
+        counts: what the stages counted.
+        missing: what took no part, and how to get it.
+        masks: candidates with a mask.
+    """
+
+    run: str
+    counts: dict[str, int]
+    missing: dict[str, str]
+    masks: int
+
+
+Marks = Mapping[str, UnitMark]  # by unit_id
 
 
 class DamagedUnit(Refused):
@@ -49,7 +94,7 @@ def commit(
     counts: Mapping[str, int] | None = None,
     missing: Mapping[str, str] | None = None,
     run: str = "",
-) -> dict[str, Any]:
+) -> UnitMark:
     """Write a unit whole; the mark comes last and makes it count.
 
     Floats are rounded to 6 decimals. Of the pictures, only those with a mask (or a row that may
@@ -64,14 +109,15 @@ def commit(
         run: identity of the run, as in run.json.
 
     Returns:
-        The mark: per table rows, bytes and sha256.
+        The mark.
     """
-    mark: dict[str, Any] = {
+    mark: UnitMark = {
         "unit_id": unit_id,
         "run": run,
         "tables": {},
         "counts": dict(counts or {}),
         "missing": dict(missing or {}),
+        "masks": unit.candidates.num_rows - unit.candidates["counts"].null_count,
     }
     for name in TABLES:
         table = _rounded(getattr(unit, name))
@@ -86,12 +132,11 @@ def commit(
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
         }
-    mark["masks"] = unit.candidates.num_rows - unit.candidates["counts"].null_count
     store.write_json(f"units/{unit_id}.json", mark)
     return mark
 
 
-def marks(store: Store) -> dict[str, dict[str, Any]]:
+def marks(store: Store) -> dict[str, UnitMark]:
     """Marks of all committed units by unit_id, in order.
 
     Which units are committed is what `units/` lists; what their marks say is in `marks/`, as far
@@ -114,11 +159,12 @@ def marks(store: Store) -> dict[str, dict[str, Any]]:
         return {unit_id: _mark(store, unit_id, said[unit_id]) for unit_id in units}
 
 
-def _mark(store: Store, unit_id: str, text: str) -> dict[str, Any]:
+def _mark(store: Store, unit_id: str, text: str) -> UnitMark:
     """A mark from its text, or from its own file where the text is damaged."""
     for said in (text, store.read(f"units/{unit_id}.json").decode(errors="replace")):
         with contextlib.suppress(ValueError):
-            return json.loads(said)
+            mark: UnitMark = json.loads(said)
+            return mark
     raise _damaged(store, unit_id, f"units/{unit_id}.json", "not JSON")
 
 
@@ -127,7 +173,7 @@ def forget(store: Store, unit_id: str) -> None:
     store.remove(f"units/{unit_id}.json")
 
 
-def keep_marks(store: Store, new: Mapping[str, Mapping[str, Any]], all_: bool = False) -> None:
+def keep_marks(store: Store, new: Marks, all_: bool = False) -> None:
     """Put marks into a table of `marks/`, in place of all others if these are all there are."""
     files = store.names(MARKS, suffix=".parquet")
     if all_ and _kept(store).keys() == new.keys() and len(files) <= 1:
@@ -155,7 +201,7 @@ def _kept(store: Store) -> dict[str, str]:
     return found
 
 
-def check_marks(store: Store, marks: Mapping[str, Mapping[str, Any]], run: str) -> None:
+def check_marks(store: Store, marks: Marks, run: str) -> None:
     """Check that all units were mined by one run.
 
     Raises:
@@ -170,7 +216,7 @@ def check_marks(store: Store, marks: Mapping[str, Mapping[str, Any]], run: str) 
 
 
 def read_table(
-    store: Store, mark: Mapping[str, Any], name: str, columns: Sequence[str] | None = None
+    store: Store, mark: StoredUnit, name: str, columns: Sequence[str] | None = None
 ) -> pa.Table:
     """One table of a committed unit, or some columns of it.
 
@@ -190,13 +236,13 @@ def read_table(
     return file.read(columns)
 
 
-def light_candidates(store: Store, mark: Mapping[str, Any]) -> pa.Table:
+def light_candidates(store: Store, mark: StoredUnit) -> pa.Table:
     """Candidates of a committed unit without their masks; raises `DamagedUnit`."""
     file = _open(store, mark, "candidates")
     return file.read([name for name in file.schema_arrow.names if name not in MASKS])
 
 
-def _open(store: Store, mark: Mapping[str, Any], name: str) -> pq.ParquetFile:
+def _open(store: Store, mark: StoredUnit, name: str) -> pq.ParquetFile:
     unit_id = mark["unit_id"]
     file = f"units/{unit_id}/{name}.parquet"
     try:

@@ -10,6 +10,7 @@ from miner import isolation
 from miner.config import Config
 from miner.corpora.plan import UnitRef
 from miner.stages import NAMES
+from miner.work import MinedUnit
 
 FEW = 8  # tasks that are done before Ray has started
 
@@ -47,7 +48,7 @@ class Crew:
         left: int,
         leave_out: Callable[[UnitRef, isolation.Isolated], UnitRef],
         say: Callable[[str], None],
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[MinedUnit]:
         """Marks of the `left` pending units, as they are committed."""
         config = self._config
         if self._use_ray:

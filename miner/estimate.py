@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from miner.commits import commit
+from miner.commits import UnitMark, commit
 from miner.config import Config
 from miner.core.errors import Refused
 from miner.core.store import Store
@@ -123,7 +123,7 @@ def said(estimated: Mapping[str, Any], seconds: float, rows: int) -> str:
 
 
 def _figures(
-    seconds: Mapping[str, float], counts: Mapping[str, int], mark: Mapping[str, Any]
+    seconds: Mapping[str, float], counts: Mapping[str, int], mark: UnitMark
 ) -> dict[str, float]:
     tokens = {
         side: float(sum(n for name, n in counts.items() if name.endswith(side)))

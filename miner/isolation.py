@@ -120,10 +120,10 @@ class IsolatedWorker:
         done = joined(parts, rows)
         if self.names[-1] != NAMES[-1]:
             return done
-        mark = self._ask("commit", ref, done)
-        if isinstance(mark, Fault):
-            raise Refused(f"{ref.unit_id}: {mark.reason} in {mark.stage}: {mark.detail}")
-        return mark
+        stored = self._ask("commit", ref, done)
+        if isinstance(stored, Fault):
+            raise Refused(f"{ref.unit_id}: {stored.reason} in {stored.stage}: {stored.detail}")
+        return stored
 
     def close(self) -> None:
         """End the process; the next unit gets a new one."""

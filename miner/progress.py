@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from rich.console import Console
 from rich.progress import (
@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from miner.core.terminal import say
+from miner.work import MinedUnit
 
 
 class Lines:
@@ -34,15 +35,15 @@ class Lines:
         self.first, self.began = done_captions, time.monotonic()
         self._say(f"{units} units, {captions} captions; {done_units} units done before")
 
-    def unit(self, mark: dict[str, Any]) -> None:
+    def unit(self, done: MinedUnit) -> None:
         """Report a unit."""
         self.done_units += 1
-        self.done += mark["tables"]["samples"]["rows"]
-        self.accepted += mark["accepted"]
+        self.done += done.rows
+        self.accepted += done.accepted
         rate = (self.done - self.first) / max(time.monotonic() - self.began, 1e-9)
         left = (self.captions - self.done) / rate
         self._say(
-            f"{mark['unit_id']} [{self.done_units}/{self.units}] {self.done} captions,"
+            f"{done.mark['unit_id']} [{self.done_units}/{self.units}] {self.done} captions,"
             f" {rate:.1f}/s, {left:.0f} s left, {self.accepted} masks accepted"
         )
 
@@ -72,10 +73,10 @@ class Bar:
             "mining", total=units, completed=done_units, note=f"{captions} captions"
         )
 
-    def unit(self, mark: dict[str, Any]) -> None:
+    def unit(self, done: MinedUnit) -> None:
         """Advance the bar."""
-        self.done += mark["tables"]["samples"]["rows"]
-        self.accepted += mark["accepted"]
+        self.done += done.rows
+        self.accepted += done.accepted
         rate = (self.done - self.first) / max(time.monotonic() - self.began, 1e-9)
         note = f"{rate:.1f} captions/s, {self.accepted} masks accepted"
         self.progress.update(self.task, advance=1, note=note)
@@ -104,20 +105,20 @@ class Log:
         """Begin counting."""
         self.progress.start(units, captions, done_units, done_captions)
 
-    def unit(self, mark: dict[str, Any]) -> None:
+    def unit(self, done: MinedUnit) -> None:
         """Write the unit's line: when, which, rows by status, masks, seconds by stage."""
         line = {
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
-            "unit": mark["unit_id"],
-            "rows": mark["tables"]["samples"]["rows"],
-            "status": mark["status"],
-            "masks": mark["masks"],
-            "accepted": mark["accepted"],
-            "seconds": {stage: round(s, 3) for stage, s in mark["seconds"].items()},
+            "unit": done.mark["unit_id"],
+            "rows": done.rows,
+            "status": dict(done.status),
+            "masks": done.mark["masks"],
+            "accepted": done.accepted,
+            "seconds": {stage: round(s, 3) for stage, s in done.seconds.items()},
         }
         self.file.write(json.dumps(line) + "\n")
         self.file.flush()
-        self.progress.unit(mark)
+        self.progress.unit(done)
 
     def note(self, text: str) -> None:
         """Report anything else."""

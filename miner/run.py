@@ -17,7 +17,7 @@ from miner.barrier.finish import finish, is_finished
 from miner.barrier.protect import prepare
 from miner.barrier.swap import finish_swap
 from miner.cluster import lease
-from miner.commits import DamagedUnit, check_marks, forget, keep_marks
+from miner.commits import DamagedUnit, Marks, UnitMark, check_marks, forget, keep_marks
 from miner.commits import marks as read_marks
 from miner.config import Config, difference
 from miner.core.contents import contents
@@ -31,7 +31,7 @@ from miner.corpora.rows import sample_id
 from miner.crew import Crew
 from miner.timing import Times
 from miner.version import __version__
-from miner.work import TOLD
+from miner.work import MinedUnit
 from shards.sides import side_files
 
 PACKAGES = (
@@ -60,7 +60,7 @@ class Progress(Protocol):
         """The plan is made."""
         ...
 
-    def unit(self, mark: dict[str, Any]) -> None:
+    def unit(self, done: MinedUnit) -> None:
         """A unit is committed."""
         ...
 
@@ -170,7 +170,7 @@ def _run(
     return Outcome(store, False)
 
 
-def _read_marks(store: Store, progress: Heard) -> dict[str, dict[str, Any]]:
+def _read_marks(store: Store, progress: Heard) -> dict[str, UnitMark]:
     """All marks; a unit with a damaged one is mined again."""
     while True:
         try:
@@ -184,11 +184,11 @@ def _mine(
     store: Store,
     config: Config,
     plan: Plan,
-    marks: Mapping[str, dict[str, Any]],
+    marks: Marks,
     run: str,
     progress: Heard,
     crew: Crew,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, UnitMark]:
     """Mine the units without a mark; returns the marks of all."""
     out = isolation.left_out(store)
     pending = (
@@ -197,12 +197,12 @@ def _mine(
         if ref.unit_id not in marks
     )
     leave_out = LeaveOut(store, progress)
-    new: dict[str, dict[str, Any]] = {}
+    new: dict[str, UnitMark] = {}
     left = sum(plan.units.values()) - len(marks)
-    for mark in crew.units(pending, left, leave_out, progress.note):
-        leave_out.rows += mark["tables"]["samples"]["rows"]
-        progress.unit(mark)
-        new[mark["unit_id"]] = {key: mark[key] for key in mark.keys() - TOLD}
+    for done in crew.units(pending, left, leave_out, progress.note):
+        leave_out.rows += done.rows
+        progress.unit(done)
+        new[done.mark["unit_id"]] = done.mark
         if len(new) >= MARKS_TOGETHER:
             keep_marks(store, new)
             new.clear()
@@ -235,12 +235,12 @@ class Heard:
         self.left = captions - done_captions
         self.captions, self.done, self.began = captions, 0, time.monotonic()
 
-    def unit(self, mark: dict[str, Any]) -> None:
+    def unit(self, unit: MinedUnit) -> None:
         """A unit is committed; raises `Refused` when OUT is somebody else's by now."""
         self.mine.check()
-        self.progress.unit(mark)
-        self.times.add(mark)
-        self.done += mark["tables"]["samples"]["rows"]
+        self.progress.unit(unit)
+        self.times.add(unit)
+        self.done += unit.rows
         rate = self.done / max(time.monotonic() - self.began, 1e-9)
         left_s = max(self.left - self.done, 0) / rate
         self.mine.tell(captions=self.captions, rate=round(rate, 3), left_s=round(left_s), at="")

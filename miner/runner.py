@@ -30,6 +30,7 @@ from miner.core.threads import environment
 from miner.corpora.plan import UnitRef
 from miner.isolation import Isolated
 from miner.stages import groups
+from miner.work import MinedUnit
 
 STARTS = 3
 
@@ -123,8 +124,8 @@ def run_units(
     workers: Callable[[], Sequence[int]],
     leave_out: Callable[[UnitRef, Isolated], UnitRef],
     say: Callable[[str], None],
-) -> Iterator[dict[str, Any]]:
-    """Run and commit units; yields each one's mark as it finishes, in any order.
+) -> Iterator[MinedUnit]:
+    """Run and commit units; yields each as it finishes, in any order.
 
     Args:
         config: the run.
@@ -141,7 +142,7 @@ def run_units(
     in_flight = config.runner.in_flight
     spread = Spread(pools, refs, left, workers, in_flight, leave_out, say)
     metrics = Metrics()
-    for mark in spread:
-        metrics.unit(mark)
+    for done in spread:
+        metrics.unit(done)
         metrics.state(*spread.state())
-        yield mark
+        yield done

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from miner.config import Config
 from miner.stages import groups
-from miner.work import COMMIT, READ
+from miner.work import COMMIT, READ, MinedUnit
 
 LEAST = 0.005  # share of all from which a stage is named
 EXAMPLE = 8  # actors of the bottleneck where the configuration gives no number
@@ -26,10 +24,10 @@ class Times:
         self.seconds: dict[str, float] = {}
         self.rows = 0
 
-    def add(self, mark: Mapping[str, Any]) -> None:
-        """Count a unit, by the mark that its worker returned."""
-        self.rows += mark["tables"]["samples"]["rows"]
-        for stage, seconds in mark.get("seconds", {}).items():
+    def add(self, unit: MinedUnit) -> None:
+        """Count a unit."""
+        self.rows += unit.rows
+        for stage, seconds in unit.seconds.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
     @property

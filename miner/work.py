@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from filters.decide import decide
 from miner import stages
-from miner.commits import commit
+from miner.commits import UnitMark, commit
 from miner.config import Config, StageName
 from miner.core.store import Store
 from miner.core.threads import fix_threads
@@ -21,7 +21,6 @@ from miner.core.unit import Stage, Unit
 from miner.corpora.plan import UnitRef, load_unit
 
 READ, COMMIT = "read", "commit"  # before and after the stages
-TOLD = frozenset({"accepted", "status", "seconds"})  # of a mark, by workers, and stored nowhere
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +51,28 @@ class Reported:
 
 
 Passed = tuple[Unit, Reported]
+
+
+@dataclasses.dataclass(frozen=True)
+class MinedUnit:
+    """A unit that a worker has committed.
+
+    Attributes:
+        mark: what was stored.
+        accepted: masks that would be kept if this unit were all; the barrier decides for good.
+        status: rows by their status so far.
+        seconds: by stage.
+    """
+
+    mark: UnitMark
+    accepted: int
+    status: Mapping[str, int]
+    seconds: Mapping[str, float]
+
+    @property
+    def rows(self) -> int:
+        """Caption rows."""
+        return self.mark["tables"]["samples"]["rows"]
 
 
 class Worker:
@@ -137,26 +158,20 @@ class Worker:
         self.tell("stage", READ)
         return load_unit(ref, self.config.corpora, self.store, only)
 
-    def commit(self, ref: UnitRef, done: Passed) -> dict[str, Any]:
-        """Store a unit that went through all stages.
-
-        Returns:
-            The mark of `miner.commits.commit` with what is only told: `accepted`, how many masks
-            would be kept if this unit were all (the barrier decides for good); `status`, rows by
-            their status so far; `seconds` by stage.
-        """
+    def commit(self, ref: UnitRef, done: Passed) -> MinedUnit:
+        """Store a unit that went through all stages."""
         self.tell("stage", COMMIT)
         began = time.monotonic()
         unit, said = done
         mark = commit(self.store, ref.unit_id, unit, said.counts, said.missing, ref.run)
         verdicts = decide(unit.candidates, self.config.filters)
         status = collections.Counter(unit.samples["status"].to_pylist())
-        return {
-            **mark,
-            "accepted": pc.sum(verdicts["keep"]).as_py() or 0,
-            "status": {name or "asked": n for name, n in sorted(status.items(), key=str)},
-            "seconds": said.took(COMMIT, began).seconds,
-        }
+        return MinedUnit(
+            mark,
+            pc.sum(verdicts["keep"]).as_py() or 0,
+            {name or "asked": n for name, n in sorted(status.items(), key=str)},
+            said.took(COMMIT, began).seconds,
+        )
 
 
 def part(unit: Unit, rows: Set[int]) -> Unit:

@@ -36,6 +36,7 @@ from miner.barrier.rates import judged, rates
 from miner.barrier.sampling import merged
 from miner.barrier.swap import finish_swap, publish
 from miner.barrier.tars import Filled, Tar, info_of, tar
+from miner.commits import Marks
 from miner.config import Config
 from miner.core.layout import CALIBRATION, FINISHED, LEAKS, MANIFEST, SAMPLING
 from miner.core.store import Store
@@ -44,7 +45,6 @@ from shards.card import write_card
 from shards.index import Damaged, read_manifest
 from shards.pack import write_manifest
 
-Marks = Mapping[str, Mapping[str, Any]]  # by unit_id
 _LAYOUT = 2  # of the pieces: another one's are not gone on with
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from miner.commits import light_candidates, read_table
+from miner.commits import Marks, StoredUnit, light_candidates, read_table
 from miner.core.store import Store
 
 ROWS = 8192  # caption rows of a part, about; a row group of the ledger
@@ -23,13 +22,13 @@ class Part:
         name: its number in the run, six digits.
         corpus: the corpus's name.
         number: from 0 within the corpus.
-        marks: `unit_id` and `tables` of the units' marks.
+        marks: of the units, what their tables are.
     """
 
     name: str
     corpus: str
     number: int
-    marks: tuple[Mapping[str, Any], ...]
+    marks: tuple[StoredUnit, ...]
 
     def ends(self, table: str) -> np.ndarray:
         """Where each unit's rows of a table end among those of the part: int64 (units,)."""
@@ -51,10 +50,10 @@ class Part:
         return _joined(read_table(store, mark, "candidates", columns) for mark in self.marks)
 
 
-def parts(marks: Mapping[str, Mapping[str, Any]]) -> list[Part]:
+def parts(marks: Marks) -> list[Part]:
     """The units of a run, in the order of their names, in parts that no corpus shares."""
     found: list[Part] = []
-    pending: list[Mapping[str, Any]] = []
+    pending: list[StoredUnit] = []
     corpus, number, rows = "", 0, 0
 
     def close() -> None:
@@ -65,7 +64,7 @@ def parts(marks: Mapping[str, Mapping[str, Any]]) -> list[Part]:
             number, rows = number + 1, 0
 
     for unit_id in sorted(marks):
-        mark = {name: marks[unit_id][name] for name in ("unit_id", "tables")}
+        mark: StoredUnit = {"unit_id": unit_id, "tables": marks[unit_id]["tables"]}
         of = unit_id.rpartition("-")[0]
         if of != corpus or rows >= ROWS:
             close()

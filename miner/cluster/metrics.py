@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ray.util.metrics import Counter, Gauge, Histogram
+
+from miner.work import MinedUnit
 
 SECONDS = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0]
 
@@ -23,12 +24,12 @@ class Metrics:
         self._underway = Gauge("histomine_units_underway", "units that are worked on or wait")
         self._actors = Gauge("histomine_actors", "actors by their stages", ("stages", "state"))
 
-    def unit(self, mark: Mapping[str, Any]) -> None:
+    def unit(self, done: MinedUnit) -> None:
         """A unit is committed."""
         self._units.inc()
-        for status, n in mark["status"].items():
+        for status, n in done.status.items():
             self._rows.inc(n, {"status": status})
-        for stage, seconds in mark["seconds"].items():
+        for stage, seconds in done.seconds.items():
             self._stages.observe(seconds, {"stage": stage})
 
     def state(self, left: int, underway: int, actors: Mapping[str, tuple[int, int]]) -> None:

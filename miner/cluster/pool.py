@@ -52,7 +52,7 @@ class Post:
         """Run the stages over a unit.
 
         Returns:
-            What the driver reads (`Isolated`; after the last stage, the mark), and what the next
+            What the driver reads (`Isolated`; after the last stage, `MinedUnit`), and what the next
             group does.
         """
         done = self.worker.process(ref, passed)

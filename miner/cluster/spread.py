@@ -20,6 +20,7 @@ from miner.cluster.pool import Actor, Pool
 from miner.core.errors import Refused
 from miner.corpora.plan import UnitRef
 from miner.isolation import Isolated
+from miner.work import MinedUnit
 
 LOOK_S = 1.0  # how often the driver looks around while nothing is done
 GROW_S = 5.0  # how often it asks how many workers there may be
@@ -47,7 +48,7 @@ class Walk:
 
 
 class Spread:
-    """The marks of all units, in the order in which they are committed.
+    """All units, in the order in which they are committed.
 
     Args:
         pools: groups of stages in pipeline order.
@@ -80,8 +81,8 @@ class Spread:
         self.sized = -GROW_S
         self.waits, self.said = 0.0, ""
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield marks; raises `Refused` when a stage cannot be built or the head is lost."""
+    def __iter__(self) -> Iterator[MinedUnit]:
+        """Yield units; raises `Refused` when a stage cannot be built or the head is lost."""
         try:
             while self.left:
                 self._staff()
@@ -149,8 +150,8 @@ class Spread:
             return Walk(ref)
         return None
 
-    def _collect(self) -> Iterator[dict[str, Any]]:
-        """Wait for what is done next; yields marks."""
+    def _collect(self) -> Iterator[MinedUnit]:
+        """Wait for what is done next; yields units that are committed."""
         pings = {a.ping: (pool, a) for pool in self.pools for a in pool.actors if a.ping}
         futures = [*self.asked, *pings]
         if not futures:
@@ -163,10 +164,10 @@ class Spread:
             if future in pings:
                 self._hear(future, *pings[future])
             elif future in self.asked:  # else lost, with an actor, a moment ago
-                mark = self._answer(future)
-                if mark is not None:
+                unit = self._answer(future)
+                if unit is not None:
                     self.left -= 1
-                    yield mark
+                    yield unit
 
     def _hear(self, ping: Any, pool: Pool, actor: Actor) -> None:
         if actor not in pool.actors:
@@ -180,7 +181,7 @@ class Spread:
         except RayError as error:
             raise Refused(f"a worker cannot start: {_last(error)}") from None
 
-    def _answer(self, answer: Any) -> dict[str, Any] | None:
+    def _answer(self, answer: Any) -> MinedUnit | None:
         walk, actor = self.asked[answer]
         pool = self.pools[walk.group]
         try:

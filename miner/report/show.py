@@ -14,8 +14,8 @@ from PIL import Image
 
 from filters.completeness import WHY
 from filters.scores import SCORES
+from miner.commits import UnitMark, read_table
 from miner.commits import marks as read_marks
-from miner.commits import read_table
 from miner.core.errors import Refused
 from miner.core.layout import CALIBRATION, check_out
 from miner.core.masks import decode
@@ -80,7 +80,7 @@ def _ledger_row(store: Store, key: str) -> tuple[Mapping[str, Any], str]:
 
 def _gather(
     store: Store,
-    mark: Mapping[str, Any],
+    mark: UnitMark,
     sample: Mapping[str, Any],
     ledger_file: str,
     row: Mapping[str, Any],

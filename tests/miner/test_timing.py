@@ -8,23 +8,22 @@ import pytest
 from miner.load_config import check_config
 from miner.progress import Lines, Log
 from miner.timing import Times
+from miner.work import MinedUnit
 
 SECONDS = {"read": 1.0, "extract": 1.0, "segment": 40.0, "score": 20.0, "embed": 1.0, "commit": 1.0}
-MARK = {
-    "unit_id": "c-000000",
-    "tables": {"samples": {"rows": 10}},
-    "masks": 7,
-    "accepted": 5,
-    "status": {"asked": 8, "no_entity": 2},
-    "seconds": SECONDS,
-}
+
+
+def mined(number):
+    tables = {"samples": {"rows": 10, "bytes": 1, "sha256": ""}}
+    mark = {"unit_id": f"c-{number:06d}", "tables": tables, "masks": 7}
+    return MinedUnit(mark, 5, {"asked": 8, "no_entity": 2}, SECONDS)
 
 
 def lines(**runner):
     config = check_config({"corpora": [{"kind": "pairs", "path": "x"}], "runner": runner}, "test")
     times = Times()
-    for _ in range(4):
-        times.add(MARK)
+    for number in range(4):
+        times.add(mined(number))
     return times.lines(config)
 
 
@@ -61,8 +60,8 @@ def test_a_line_of_json_a_unit():
     file = io.StringIO()
     log = Log(Lines(), file)
     log.start(3, 30, 0, 0)
-    log.unit(MARK)
-    log.unit({**MARK, "unit_id": "c-000001"})
+    log.unit(mined(0))
+    log.unit(mined(1))
     first, second = (json.loads(line) for line in file.getvalue().splitlines())
     assert second["unit"] == "c-000001"
     assert first["status"] == {"asked": 8, "no_entity": 2}
