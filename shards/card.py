@@ -111,9 +111,12 @@ def _counts(store: Store, infos: Iterable[ShardInfo]) -> dict[str, Any]:
     licenses: Counter[tuple[str, str]] = Counter()
     groups: set[str] = set()
     columns = ["corpus", "license", "group", "concepts", "areas_px", "absent", "unknown"]
+    generated: Counter[str] = Counter()
     for info in infos:
         splits[info.split].update(samples=info.samples, regions=info.regions, bytes=info.bytes)
-        table = read_parquet(store, info.index, columns)
+        table = read_parquet(store, info.index, [*columns, "generated"])
+        composed = table.filter(pc.fill_null(table["generated"], False))
+        generated.update(composed["corpus"].to_pylist())
         groups.update(table["group"].to_pylist())
         rows = zip(table["corpus"].to_pylist(), table["license"].to_pylist(), strict=True)
         licenses.update(rows)
@@ -128,6 +131,7 @@ def _counts(store: Store, infos: Iterable[ShardInfo]) -> dict[str, Any]:
         "splits": {k: dict(v) for k, v in splits.items()},
         "concepts": {k: dict(v) for k, v in sorted(concepts.items())},
         "licenses": {f"{c}: {x or 'not stated'}": n for (c, x), n in sorted(licenses.items())},
+        "generated": dict(sorted(generated.items())),
         "groups": len(groups),
         "statuses": _statuses(store),
     }
@@ -240,6 +244,7 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
         "asked for and nobody knows: no mask of it was kept, or it is denied and something was "
         f"found. {len(silent)} more concepts are only ever unknown. What no row counts is unknown, "
         "too.",
+        *_generated(counts["generated"], all_samples),
         "## From caption row to sample",
         "Every row of the corpora ends in exactly one state.",
         _table(("corpus", "rows", *statuses), ledger) if ledger else "No ledger was there.",
@@ -302,6 +307,19 @@ def _protected(leaks: Mapping[str, Any] | None) -> list[str]:
         _table((*head, "planted copies found"), rows),
         f"Thresholds: correlation of detail {bars['detail']}; cosine {bars['cosine']} "
         f"({leaks['model']}) with a correlation of {bars['detail_beside_cosine']} beside it.",
+    ]
+
+
+def _generated(generated: Mapping[str, int], samples: int) -> list[str]:
+    """How much of the text nobody published."""
+    if not generated:
+        return ["All captions are as their publishers have them; none was generated."]
+    n = sum(generated.values())
+    corpora = ", ".join(f"{markdown(name)} {count:,}" for name, count in generated.items())
+    return [
+        f"{n:,} of the samples ({n / max(samples, 1):.1%}; {corpora}) have a caption that was "
+        "generated, whole or from the character `generated_from` on: composed of what is outlined, "
+        "and published by nobody. `generated` is true in them."
     ]
 
 

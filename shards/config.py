@@ -19,6 +19,9 @@ class ShardsConfig(Settings):
         max_bytes: target size of one tar.
         splits: share of the groups per split.
         keep_negatives: write rows that only have negatives.
+        rewrite: where a caption names nothing that could be outlined, and another one of the same
+            picture does, add a sentence of what stood up to it; the sample is `generated` then and
+            says from where on, and the row has the note `rewritten`.
         keep_ignored: write the masks that did not stand up, too, as areas of which nothing should
             be learned.
         mixed_licenses: pack corpora together whose licences exclude each other.
@@ -29,5 +32,6 @@ class ShardsConfig(Settings):
         default_factory=lambda: {"train": 0.9, "val": 0.05, "test": 0.05}
     )
     keep_negatives: bool = False
+    rewrite: bool = False
     keep_ignored: bool = False
     mixed_licenses: bool = False

@@ -84,7 +84,13 @@ def completed(sample: GroundedSample) -> GroundedSample:
         for name, state in states(sample).items()
     ]
     regions = [{**unmeasured, **region} for region in sample["regions"]]
-    new = {"generated": False, "concepts": rows, "ignored": [], "slide": None}
+    new = {
+        "generated": False,
+        "generated_from": None,
+        "concepts": rows,
+        "ignored": [],
+        "slide": None,
+    }
     return {**new, **sample, "regions": regions}  # type: ignore[typeddict-item]
 
 

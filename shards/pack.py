@@ -29,7 +29,7 @@ from shards.tar import BLOCK, END, header, padding
 
 FOLDER = "shards"
 FORMAT = 2  # of the manifest and of all that it lists; 1 had no `concepts`
-SINCE_2 = ("exhaustive", "absent", "unknown", "slide")  # columns of the index
+SINCE_2 = ("exhaustive", "absent", "unknown", "slide", "generated")  # columns of the index
 EXTENSION = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _CHUNK = 1 << 20  # bytes handed to the hash and the file at once
 _QUEUE = 8  # such pieces that may wait for the disk
@@ -74,6 +74,7 @@ INDEX = pa.schema(
         ("absent", pa.list_(pa.string())),  # concepts that are confirmed to be absent
         ("unknown", pa.list_(pa.string())),  # concepts of which nobody knows
         ("slide", pa.string()),  # that the picture lies on, null when unknown
+        ("generated", pa.bool_()),  # whether some of the caption was composed, published by nobody
     ]
 )
 
@@ -366,6 +367,7 @@ def _index_row(sample: Mapping[str, Any], extension: str) -> dict[str, Any]:
         "absent": concepts_in(sample, ABSENT),
         "unknown": concepts_in(sample, UNKNOWN),
         "slide": sample["slide"]["id"] if sample["slide"] else None,
+        "generated": sample["generated"],
     }
 
 

@@ -221,7 +221,7 @@ class GroundedSample(TypedDict):
     """`{key}.json` of a shard; every field is always there, but `turn` of a mention.
 
     Shards of format 1 lack `concepts`, `ignored`, `slide` and what regions have since; some lack
-    `generated`.
+    `generated` and `generated_from`.
 
     Attributes:
         key: name of the sample and its members: the ledger's sample_id.
@@ -233,9 +233,10 @@ class GroundedSample(TypedDict):
         license: of picture and caption.
         source: where the publisher has the row from.
         split: name of the split.
-        caption: as published.
+        caption: as published, up to `generated_from`.
         turns: a dialogue, else empty.
-        generated: the text was composed of what is outlined, and published by nobody.
+        generated: some of the caption was composed of what is outlined, and published by nobody.
+        generated_from: first character of that, null where all of the caption was published.
         width: px.
         height: px.
         mpp: um per pixel, null when unknown.
@@ -263,6 +264,7 @@ class GroundedSample(TypedDict):
     caption: str
     turns: list[TurnRow]
     generated: NotRequired[bool]
+    generated_from: NotRequired[int | None]
     width: Annotated[int, pydantic.Field(gt=0)]
     height: Annotated[int, pydantic.Field(gt=0)]
     mpp: float | None

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from miner.barrier.parts import Part
 from miner.barrier.pieces import Piece, Place, read_piece
+from miner.barrier.rewrite import NOTE
 from miner.barrier.sampling import before_after, coverage
 from miner.core.rows import MentionRow, SampleRow
 from miner.core.store import Store
@@ -91,7 +92,7 @@ def ledger(place: Place, given: Told) -> dict[str, Any]:
     store, part = place.store, given.part
     target, name = store.below(given.next), f"{part.corpus}-{part.number:06d}.parquet"
     columns = ["sample_id", "corpus", "row", "image", "image_id", "group", "mentions", "strata"]
-    samples = part.samples(store, [*columns, "notes"])
+    samples = part.samples(store, [*columns, "notes", "status"])
     rows = read_piece(store, given.rows, ["kept"])
     chosen = read_piece(store, given.chosen)
     told = _sample_rows(samples, rows, chosen, given.tars)
@@ -141,7 +142,15 @@ def _sample_rows(
         "key": pc.if_else(written, samples["sample_id"], nothing),
         "regions": pc.list_value_length(rows["kept"]),
     }
-    columns["notes"] = pc.coalesce(columns["notes"], pa.scalar([], columns["notes"].type))
+    # Kept masks of a row that had nothing to outline are those of other captions.
+    added = pc.and_(pc.is_valid(samples["status"]), pc.greater(columns["regions"], 0))
+    columns["notes"] = pa.array(
+        [
+            [*(notes or ()), *([NOTE] if more else ())]
+            for notes, more in zip(columns["notes"].to_pylist(), added.to_pylist(), strict=True)
+        ],
+        pa.list_(pa.string()),
+    )
     cast = {f.name: columns[f.name].cast(f.type) for f in SAMPLE_ROWS}
     return pa.table(cast, schema=SAMPLE_ROWS)
 

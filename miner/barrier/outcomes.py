@@ -68,11 +68,15 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
     light = verdicts(part.candidates(store), judged, q, lowest, config.filters)
     light = add_extent(light, config.filters)
     columns = [*SAMPLES, *(["strata", *COLUMNS] if dimensions(config.sampling) else [])]
-    samples = part.samples(store, list(dict.fromkeys(columns)))
+    rewrite = config.shards.rewrite
+    said = [*SAMPLES, *(["turns"] if rewrite else [])]
+    samples = part.samples(store, list(dict.fromkeys([*columns, *said])))
+    answers = [*CANDIDATES, "keep", "score", *(["roles"] if rewrite else [])]
     found = row_states(
-        _light_mentions(samples).select(SAMPLES).to_pylist(),
-        light.select([*CANDIDATES, "keep", "score"]).to_pylist(),
+        _light_mentions(samples).select(said).to_pylist(),
+        light.select(answers).to_pylist(),
         config.shards.keep_negatives,
+        rewrite,
     )
     kept = pa.array([state.kept for state in found], pa.list_(pa.int32()))
     status = pa.array([state.status for state in found], _TEXT)

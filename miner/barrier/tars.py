@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from miner.barrier.parts import Part
 from miner.barrier.pieces import Piece, Place, read_piece
+from miner.barrier.rewrite import rewritten
 from miner.barrier.states import ignored, negatives, states
 from miner.commits import read_table
 from miner.config import Config
@@ -181,8 +182,10 @@ def _items(store: Store, given: Tar) -> Iterator[Item]:
         for sample, rows in zip(samples, unit.kept, strict=True):
             image = pictures[sample["image_id"]]
             sides = side_files(sample, corpus.side_paths, corpus.path)
-            mentions, answers = sample["mentions"] or [], by_image[sample["image_id"]]
             kept = [candidates[i] for i in rows]
+            if kept and sample["status"] is not None:
+                sample = rewritten(sample, kept)
+            mentions, answers = sample["mentions"] or [], by_image[sample["image_id"]]
             known = states(mentions, answers, {c["concept"] for c in kept}, absent_below)
             grounded = grounded_sample(
                 sample,

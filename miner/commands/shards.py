@@ -19,6 +19,9 @@ def register(app: typer.Typer) -> None:
         instruct: Annotated[
             str | None, typer.Option(help="task mix (YAML, or `default`): export dialogues")
         ] = None,
+        published: Annotated[
+            bool, typer.Option("--published", help="leave out samples with a generated text")
+        ] = False,
         change: Annotated[
             list[str] | None, typer.Option("--set", help="setting of the dialect, name=value")
         ] = None,
@@ -31,9 +34,12 @@ def register(app: typer.Typer) -> None:
         from shards.export.options import read_options
         from shards.export.run import dialect, samples
         from shards.export.run import export as run
+        from shards.export.run import published as only_published
 
         options = read_options(dialect(to), change or ())
         source = samples(Store(out), split)
+        if published:
+            source = only_published(source)
         if instruct:
             from shards.instruct.mix import read_mix
             from shards.instruct.run import instructed

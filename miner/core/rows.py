@@ -41,7 +41,7 @@ class NamedMention(TypedDict):
         concept: canonical name of the structure.
         kind: object for countable things, stuff for a substance.
         polarity: affirmed, negated or uncertain, as the caption says.
-        sources: who found it: lexicon, llm, scispacy.
+        sources: who found it: lexicon, llm, scispacy; expert or verified in a composed text.
         groundable: whether a mask may be asked for.
         reason: why not, else null.
     """
@@ -177,6 +177,7 @@ class PlannedSample(TypedDict):
         turns: a dialogue.
         meta: JSON object with the publisher's side columns.
         told: what a composed text names; null for a published one.
+        generated_from: first character of the caption that was composed; null for a published one.
         notes: what failed without stopping the row: llm:timeout, ...
         status: null while the row is in play.
         reason: why, for rows with a status.
@@ -194,6 +195,7 @@ class PlannedSample(TypedDict):
     turns: list[TurnRow] | None
     meta: str
     told: list[MentionRow] | None
+    generated_from: int | None
     notes: list[str] | None
     status: str | None
     reason: str | None

@@ -132,6 +132,7 @@ def _samples(
             "turns": row.turns,
             "meta": clean(json.dumps(row.meta, ensure_ascii=False, sort_keys=True))[0],
             "told": row.told,
+            "generated_from": row.generated_from,
             "notes": row.notes,
             "status": row.status,
             "reason": row.reason,

@@ -68,6 +68,7 @@ class Row:
         reason: why.
         turns: role and text of a text in turns.
         told: `miner.core.unit.MENTION` rows of a text that was composed, None for a published one.
+        generated_from: first character of the caption that was composed, None for a published one.
         given: `miner.core.unit.GIVEN` rows: what experts outlined in the picture.
         notes: what is wrong with the row without stopping it.
         mpp: um per pixel by the magnification that the row states, or None.
@@ -84,6 +85,7 @@ class Row:
     reason: str | None = None
     turns: list[dict[str, str]] | None = None
     told: list[dict[str, Any]] | None = None
+    generated_from: int | None = None
     given: list[dict[str, Any]] | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
     mpp: float | None = None

@@ -108,6 +108,7 @@ class Folder:
 
     Attributes:
         losses: how often what was lost, by reason.
+        generated: how many samples have a text that nobody published.
         files: small files written so far.
         notes: what a user must know before training on it.
 
@@ -123,7 +124,9 @@ class Folder:
         self._stack = contextlib.ExitStack()
         self._made: set[Path] = set()
         self._losses: IO[str] | None = None
+        self._generated: IO[str] | None = None
         self.losses: Counter[str] = Counter()
+        self.generated = 0
         self.files = 0
         self.notes: list[str] = []
 
@@ -163,6 +166,18 @@ class Folder:
         self.losses[f"{done}: {why}"] += 1
         row = {"key": key, "phrase": phrase, "why": why, "done": done}
         self._losses.write(json.dumps(row) + "\n")
+
+    def mark(self, key: str, start: int) -> None:
+        """Note in GENERATED.jsonl that nobody published the text of a sample.
+
+        Args:
+            key: of the sample.
+            start: first character of the caption that was composed.
+        """
+        if self._generated is None:
+            self._generated = self.open_text("GENERATED.jsonl")
+        self.generated += 1
+        self._generated.write(json.dumps({"key": key, "generated_from": start}) + "\n")
 
     def say(self, note: str) -> None:
         """Tell the user something at the end."""

@@ -54,6 +54,11 @@ def samples(store: Store, splits: Sequence[str] | None = None) -> Iterator[Sampl
             yield Sample(ExportedSample(**one.value), one.image(), one.format, split, place)
 
 
+def published(source: Iterable[Sample]) -> Iterator[Sample]:
+    """Those samples whose caption was published as it is."""
+    return (sample for sample in source if not sample.value.get("generated"))
+
+
 def extent(row: Mapping[str, Any]) -> tuple[int, int]:
     """Where the first header of a sample begins in its tar, and where its last member ends.
 
@@ -101,6 +106,11 @@ def export(
     with Folder(out) as folder:
         done = Exported(losses=folder.losses, notes=folder.notes)
         write(_counted(portable(source, folder), folder, done), folder)
+        if folder.generated:
+            folder.say(
+                f"the texts of {folder.generated:,} samples are generated, from the character on "
+                "that GENERATED.jsonl says; --published leaves these samples out"
+            )
     return done
 
 
@@ -108,6 +118,9 @@ def _counted(source: Iterable[Sample], folder: Folder, done: Exported) -> Iterat
     """Count samples on their way; a dialect puts a sample's picture before it takes the next."""
     for sample in source:
         before = folder.files
+        start = sample.value.get("generated_from")
+        if start is not None and sample.value["caption"]:
+            folder.mark(sample.key, start)
         yield sample
         done.samples += 1
         done.written += folder.files > before

@@ -35,7 +35,8 @@ class ExpertSetConfig(CorpusConfig):
         mpp: um per pixel in place of what the publisher states; what the nuclei say is in the side
             columns `nuclei_um` and `nuclei_mpp`.
         rewrite: where a published caption names nothing that could be outlined, add such a text to
-            it; the sample is `generated` then, and the row has the note `rewritten`.
+            it; the sample is `generated` then, says from where on, and the row has the note
+            `rewritten`.
         compose: write a text of what is outlined where none was published; without it such
             pictures are `no_entity`, `no_text`.
     """
@@ -91,10 +92,11 @@ class ExpertSet(Reader):
         row.given = _given(tile)
         row.caption = tile.caption
         if not row.caption.strip():
-            row.caption, told = compose(tile)
-            row.told = told
-            if not self.config.compose or not told:
-                row.caption, row.told = "", []
+            text, told = compose(tile)
+            if self.config.compose and told:
+                row.caption, row.told, row.generated_from = text, told, 0
+            else:
+                row.caption = ""
                 row.fail("no_entity", "no_text")
         elif self.config.rewrite:
             _rewrite(row, tile)
@@ -130,7 +132,7 @@ def _rewrite(row: Row, tile: Tile) -> None:
     if any(mention.groundable for mention in published) or not told:
         return
     front = f"{row.caption.rstrip()} "
-    row.caption = front + text
+    row.caption, row.generated_from = front + text, len(front)
     row.told = [
         *(mention._asdict() for mention in published),
         *({**m, "start": m["start"] + len(front), "end": m["end"] + len(front)} for m in told),
