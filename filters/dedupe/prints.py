@@ -13,7 +13,7 @@ import json
 import re
 import tarfile
 import tokenize
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from filters.dedupe.items import lacking
 from filters.dedupe.thumbnail import SIDE, pixel_hash, thumbnail
 from miner.core.errors import Refused
 from miner.core.pixels import decode
@@ -102,10 +103,11 @@ def from_bytes(data: bytes) -> Prints:
 def read(path: str, model: str, embed: Embed, field: str) -> Prints:
     """Fingerprints of what a path holds.
 
-    A folder: every picture in it, and those of tars and parquet files. A tar, or a parquet file
-    with a column `image` (as on the Hugging Face hub). A `.npy` of pictures, uint8 (n, H, W, 3), or
-    of embeddings, float (n, d). A file of fingerprints. Any other file: sha256 in hexadecimal, as
-    `sha256sum` prints them.
+    A folder: every picture in it, and those of tars and parquet files; where items of a test set
+    lie in it (PathMMU's data.json, RefPath's JSON lines), all the pictures that they name. A tar,
+    or a parquet file with a column `image` (as on the Hugging Face hub). A `.npy` of pictures,
+    uint8 (n, H, W, 3), or of embeddings, float (n, d). A file of fingerprints. Any other file:
+    sha256 in hexadecimal, as `sha256sum` prints them.
 
     Args:
         path: folder or file.
@@ -132,6 +134,7 @@ def read(path: str, model: str, embed: Embed, field: str) -> Prints:
             found = Prints(tuple(h[:12] for h in hashes), hashes, ("",) * len(hashes))
         elif place.exists():
             found = _of_pictures(_pictures(place), model, embed)
+            _need_all(place, found.names, f"{field}: {path}")
         else:
             raise Refused(f"{field}: {path}: no such file or folder")
     except (OSError, ValueError, SyntaxError, pa.ArrowException, *_TORN) as error:
@@ -140,6 +143,15 @@ def read(path: str, model: str, embed: Embed, field: str) -> Prints:
     if not len(found):
         raise Refused(f"{field}: {path}: holds nothing to protect; an empty guard is a leak")
     return found
+
+
+def _need_all(place: Path, names: Sequence[str], where: str) -> None:
+    """Raise `Refused` where the items of a test set name pictures that are not there."""
+    for file, lost in lacking(place, names).items():
+        raise Refused(
+            f"{where}: {len(lost)} pictures that {file} names are not there ({lost[0]}): fetch "
+            "them, or name the folder of the pictures alone to guard less"
+        )
 
 
 def _of_pictures(

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from miner.commands import Sets
 
+if TYPE_CHECKING:
+    from filters.config import FilterConfig
+    from ner.config import NerConfig
+    from segmenters.config import SegmentConfig
+
 
 def evaluate(
     masks: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             help="<corpus>/<image>/<entity>.png label maps of the run's pictures, or the annotated "
             "set that they are from; without OUT annotated sets or labelled tiles, several times"
         ),
-    ],
+    ] = None,
     out: Annotated[
         str | None, typer.Argument(help="output folder or URL of a finished run")
     ] = None,
@@ -33,13 +38,19 @@ def evaluate(
     ] = None,
     set_: Sets = None,
     tiles: Annotated[
-        int, typer.Option(help="without OUT: of each set at most so many", min=1)
+        int, typer.Option(help="without OUT: of each set, or of --boxes, at most so many", min=1)
     ] = 500,
+    boxes: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="RefPath's expressions with boxes, a JSON lines file or a folder of some"
+        ),
+    ] = None,
 ) -> None:
     """Compare mined regions with expert masks, each once per picture.
 
     Without OUT the configured segmenters and filters are run over annotated sets: asked for what
-    experts outlined and for what they looked for in vain.
+    experts outlined and for what they looked for in vain, or for what expressions with boxes name.
     """
     from miner.core.errors import Refused
     from miner.core.store import Store
@@ -47,9 +58,15 @@ def evaluate(
     from miner.evaluate.compare import evaluate as compare
     from miner.evaluate.worst import write_worst
 
+    if bool(masks) == bool(boxes) or (boxes and out is not None):
+        raise Refused("give --masks, or --boxes without OUT")
+    if out is None and worst is not None:
+        raise Refused("--worst: needs OUT, whose regions it draws")
+    if boxes:
+        _boxes(boxes, json_file, config, set_ or [], tiles)
+        return
+    assert masks  # one of the two
     if out is None:
-        if worst is not None:
-            raise Refused("--worst: needs OUT, whose regions it draws")
         _sets(masks, json_file, config, set_ or [], tiles)
         return
     if config is not None or set_ or len(masks) > 1:
@@ -83,20 +100,12 @@ def _sets(
     """Figures of segmenters and filters on annotated sets."""
     from rich.table import Table
 
-    from filters.config import FilterConfig
     from miner.core.errors import Refused
     from miner.core.terminal import Terminal
     from miner.corpora.expert.labelled import read_masks
     from miner.evaluate.direct import evaluate_sets
-    from miner.load_config import load_config
-    from segmenters.config import SegmentConfig
 
-    segment, filters = SegmentConfig(), FilterConfig()
-    if config is not None:
-        loaded = load_config(config, sets)
-        segment, filters = loaded.segment, loaded.filters
-    elif sets:
-        raise Refused("--set: needs --config, the configuration that it changes")
+    _, segment, filters = _settings(config, sets)
     found = evaluate_sets(read_masks(masks, tiles), segment, filters)
     if not found["tiles"]:
         raise Refused("--masks: no labelled tile in these folders")
@@ -113,6 +122,61 @@ def _sets(
             table.add_row(name, *(_figure(c) if not isinstance(c, int) else str(c) for c in cells))
         table.add_section()
     Terminal().print(table)
+
+
+def _boxes(
+    boxes: list[Path], json_file: Path | None, config: str | None, sets: list[str], pictures: int
+) -> None:
+    """Figures of segmenters and filters on expressions with boxes."""
+    import itertools
+    from collections import Counter, defaultdict
+
+    from rich.table import Table
+
+    from miner.core.errors import Refused
+    from miner.core.terminal import Terminal
+    from miner.evaluate.boxes import evaluate_boxes
+    from miner.evaluate.refpath import Box, read_boxes
+
+    faults: Counter[str] = Counter()
+    by_image: dict[Path, list[Box]] = defaultdict(list)
+    for path in boxes:
+        for one in read_boxes(path, faults):
+            by_image[one.image].append(one)
+    first = dict(itertools.islice(by_image.items(), pictures))
+    found = evaluate_boxes(first, *_settings(config, sets))
+    found["faults"] = dict(sorted((faults + Counter(found["faults"])).items()))
+    if not found["pictures"]:
+        raise Refused(f"--boxes: no box with its picture in these files ({found['faults']})")
+    if json_file is not None:
+        _write(json_file, found)
+    names = tuple(found["all"])
+    table = Table("", *(n.replace("_", " ") for n in names), title=f"{found['pictures']} pictures")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, row in {**found["concepts"], "all": found["all"]}.items():
+        cells = (row[n] for n in names)
+        table.add_row(name, *(_figure(c) if not isinstance(c, int) else str(c) for c in cells))
+    console = Terminal()
+    console.print(table)
+    for reason, count in found["faults"].items():
+        console.print(f"{count} left out: {reason}", highlight=False)
+
+
+def _settings(config: str | None, sets: list[str]) -> tuple[NerConfig, SegmentConfig, FilterConfig]:
+    """Of extraction, segmenters and filters: those of a configuration, else as they are."""
+    from filters.config import FilterConfig
+    from miner.core.errors import Refused
+    from miner.load_config import load_config
+    from ner.config import NerConfig
+    from segmenters.config import SegmentConfig
+
+    if config is not None:
+        loaded = load_config(config, sets)
+        return loaded.ner, loaded.segment, loaded.filters
+    if sets:
+        raise Refused("--set: needs --config, the configuration that it changes")
+    return NerConfig(), SegmentConfig(), FilterConfig()
 
 
 def _table(found: Mapping[str, Any]) -> Any:

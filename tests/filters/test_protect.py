@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 
 import cv2
@@ -50,6 +51,36 @@ def test_a_folder(folder):
     assert set(found.hashes) == {hashlib.sha256(data).hexdigest() for data in DATA}
     assert found.patients == {f"TCGA-AB-{i:04d}" for i in range(5)}
     assert found.thumbs.shape == (5, 64, 64)
+
+
+def test_items_name_the_pictures_that_must_be_there(tmp_path):
+    """PathMMU's data.json; its PathCLS is fetched from elsewhere, and must not be forgotten."""
+    names = ["a.png", "b.jpg", "c.png"]
+    items = [{"No": i, "img": name, "question": "?", "options": []} for i, name in enumerate(names)]
+    subsets = {
+        "PubMed": {"val": items[:1], "test": items[1:2]},
+        "PathCLS": {"test_tiny": items[2:]},
+    }
+    (tmp_path / "images").mkdir()
+    (tmp_path / "data.json").write_text(json.dumps(subsets))
+    for name, data in zip(names[:2], DATA, strict=False):
+        (tmp_path / "images" / name).write_bytes(data)
+    with pytest.raises(Refused, match=r"1 pictures that data\.json names are not there \(c\.png\)"):
+        prints(tmp_path)
+    assert len(prints(tmp_path / "images")) == 2
+    (tmp_path / "images" / "c.png").write_bytes(DATA[2])
+    assert len(prints(tmp_path)) == 3
+
+
+def test_boxes_name_pictures_too(tmp_path):
+    """RefPath; JSON lines of anything else name nothing."""
+    lines = [{"image_id": "8006.jpg", "bbox": [1, 2, 3, 4], "expression": ["x"]}, {"image_id": "y"}]
+    (tmp_path / "testA.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "0.png").write_bytes(DATA[0])
+    with pytest.raises(Refused, match=r"1 pictures that testA\.jsonl names .* \(8006\.jpg\)"):
+        prints(tmp_path)
+    (tmp_path / "8006.jpg").write_bytes(DATA[1])
+    assert len(prints(tmp_path)) == 2
 
 
 def test_its_file_holds_the_same_and_no_picture(folder, tmp_path):
