@@ -38,11 +38,17 @@ def masks_table(store: Store) -> pa.Table:
         several captions one that has it written stands for all, else the first that affirms it.
     """
     files = store.names("ledger/candidates", suffix=".parquet")
-    with store.fs.open(store.path(files[0]), "rb") as file:
+    return pa.concat_tables([_masks_of(store, name) for name in files], promote_options="default")
+
+
+def _masks_of(store: Store, name: str) -> pa.Table:
+    """The masks of one file of the ledger, which holds all rows of its pictures."""
+    with store.fs.open(store.path(name), "rb") as file:
         there = set(pq.read_schema(file).names)
-    wanted = [name for name in dict.fromkeys((*COLUMNS, *SHOWN)) if name in there]
-    table = ledger_table(store, "candidates", wanted)
-    rows = ledger_table(store, "samples", ["sample_id", "corpus", "image", "status"])
+    wanted = [column for column in dict.fromkeys((*COLUMNS, *SHOWN)) if column in there]
+    table = store.read_table(name, wanted)
+    beside = f"ledger/samples/{name.rsplit('/', 1)[-1]}"
+    rows = store.read_table(beside, ["sample_id", "corpus", "image", "status"])
     at = pc.index_in(table["sample_id"], rows["sample_id"])
     picture = pc.binary_join_element_wise(rows["corpus"], rows["image"], "/")
     table = table.append_column("picture", picture.take(at))
