@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping
 
-from ner.concepts import Concept
+from ner.concepts import Concept, concepts
 
 CELL_UM = 40.0  # the largest single cells of the table; a megakaryocyte reaches 60 at times
 
@@ -33,6 +34,22 @@ def related(first: str, second: str, table: Mapping[str, Concept]) -> bool:
     """Whether one concept is the other's kind, part or whole: no alternative to it."""
     above, below = _above(first, table), _above(second, table)
     return second in above or first in below or bool(above & STROMA and below & STROMA)
+
+
+@functools.cache
+def homes(name: str) -> frozenset[str]:
+    """Organs that a concept or one of its kinds belongs to: a tubule may be the kidney's."""
+    table = concepts()
+    kinds = [row for row in table.values() if name in _kind_of(row.name, table)]
+    return frozenset(site for row in kinds for site in row.sites)
+
+
+def _kind_of(name: str, table: Mapping[str, Concept]) -> Iterator[str]:
+    """A concept, its parent, and so on."""
+    at: str | None = name
+    while at is not None and at in table:
+        yield at
+        at = table[at].parent
 
 
 def _above(name: str, table: Mapping[str, Concept]) -> set[str]:

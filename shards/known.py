@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 
 from filters.scores import NOT_MEASURED
+from ner.concepts import concepts
+from ner.families import homes, related
 from shards.sample import ABSENT, PRESENT, UNKNOWN, GroundedSample, Negative, Region, State
 
 CONFIRMED = ("negated", "decoy")  # denied and not found, searched for and not found
@@ -95,8 +97,22 @@ def completed(sample: GroundedSample) -> GroundedSample:
 
 
 def absent(sample: GroundedSample) -> list[str]:
-    """Concepts that are confirmed to be absent, sorted."""
-    return sorted(name for name, state in states(sample).items() if state == ABSENT)
+    """Concepts that are confirmed to be absent, sorted.
+
+    Of what was searched for in vain none is a kind, part or whole of what is named or there, nor
+    at home in the organ that the text names: a search that found nothing does not outweigh that.
+    """
+    gone = [name for name, state in states(sample).items() if state == ABSENT]
+    denied = {n["concept"] for n in sample["negatives"] if n["why"] == "negated"}
+    named = {m["concept"] for m in sample["mentions"] if m["polarity"] != "negated"}
+    named |= {r["concept"] for r in sample["regions"]}
+    sites = {f["value"] for f in sample["facts"] if f["kind"] == "site"}
+    table = concepts()
+
+    def likely(name: str) -> bool:
+        return bool(homes(name) & sites) or any(related(name, n, table) for n in named)
+
+    return sorted(name for name in gone if name in denied or not likely(name))
 
 
 def unsettled(sample: GroundedSample, certain: float) -> list[str]:

@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miner.core.store import Store
-from miner.report.ledger import ledger_table
 from miner.report.words import SHOWN
 
 BINS = 24

@@ -9,9 +9,9 @@ from typing import Any
 
 import cv2
 
-from shards.export.dialogue import STOPS, chat_turns
+from shards.export.dialogue import STOPS, chat_turns, placed
 from shards.export.folder import Folder, Lists, Sample, VisualPrompt
-from shards.export.masks import boxes
+from shards.export.masks import boxes, too_many
 from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
 from shards.export.portable import pixels
@@ -66,9 +66,10 @@ def kosmos2(samples: Iterable[Sample], folder: Folder, options: Options) -> None
 
 
 def _chunks(sample: Sample, p: Phrase, folder: Folder, options: Options) -> list[list[float]]:
-    found, merged = boxes(p.region, options.max_boxes)
-    if merged:
-        folder.lose(sample.key, p.text, f"more than {options.max_boxes} boxes", "merged")
+    found = boxes(p.region, options.max_boxes)
+    if not found:
+        folder.lose(sample.key, p.text, too_many(options.max_boxes), "dropped")
+        return []
     score = p.region["score"]
     if score is None or score < options.min_box_score:
         why = f"the loader drops boxes scored below {options.min_box_score}: raised to it"
@@ -179,8 +180,9 @@ def conversation(
         return f"{value['kind']} {json.dumps(corners[0] if len(corners) == 1 else corners)}"
 
     if sample.value["turns"]:
-        spoken = chat_turns(sample, folder, options, inline, prompt)
-        if spoken is None:
+        told = placed(sample, folder, options)
+        spoken = told and chat_turns(told, folder, options, inline, prompt)
+        if not spoken:
             return None
         turns, masks = spoken
         more = {"masks": masks} if masks else {}
@@ -191,9 +193,10 @@ def conversation(
         return None
     turns = _pair(DESCRIBE, caption)
     for p in _once(sample, folder):
-        found, merged = boxes(p.region, options.max_boxes)
-        if merged:
-            folder.lose(sample.key, p.text, f"more than {options.max_boxes} boxes", "merged")
+        found = boxes(p.region, options.max_boxes)
+        if not found:
+            folder.lose(sample.key, p.text, too_many(options.max_boxes), "dropped")
+            continue
         answer = inline(found) if join else fenced(found, p.text)
         turns += _pair(locate.format(phrase=p.text), answer)
     return {"conversations": _opened(turns, options)}

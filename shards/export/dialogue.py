@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
-from shards.export.folder import Folder, Sample, VisualPrompt
-from shards.export.masks import boxes
+from shards.export.folder import ExportedSample, Folder, Sample, VisualPrompt
+from shards.export.masks import boxes, too_many
 from shards.export.options import Options
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
 from shards.sample import Rle
@@ -16,8 +17,44 @@ STOPS = (" ASSISTANT: ", "ASSISTANT:", "</s>", "[/INST]")
 VISUAL_PROMPT = "<vp>"
 THINK = ("<think>", "</think>")
 
+# Tasks whose answer is where something is: without a place nothing is left of it.
+PLACES = frozenset({"segment", "locate", "present", "prompted"})
+
 Spell = Callable[[Sequence[Sequence[int]]], str]  # boxes in pixels -> text
 SpellPoints = Callable[[VisualPrompt], str]  # visual prompt -> text
+
+
+def placed(sample: Sample, folder: Folder, options: Options) -> Sample | None:
+    """A dialogue without the exchanges that say where something is when no box can say it.
+
+    Returns:
+        None when no exchange is left; the reason is among the losses. What is no dialogue of ours,
+        or has mask tokens in the place of boxes, stays as it is.
+    """
+    value = sample.value
+    tasks = value.get("tasks", ())
+    gone = {
+        p.turn
+        for p in phrases(value)
+        if p.turn is not None and options.grounding == "box"
+        if tasks and tasks[p.turn // 2] in PLACES and not boxes(p.region, options.max_boxes)
+    }
+    if not gone:
+        return sample
+    why = f"asked where more than {options.max_boxes} objects are"
+    folder.lose(sample.key, None, why, "changed" if len(gone) < len(tasks) else "dropped")
+    stay = [i for i in range(len(value["turns"])) if i // 2 * 2 + 1 not in gone]
+    if not stay:
+        return None
+    at = {old: new for new, old in enumerate(stay)}
+    told: ExportedSample = {
+        **value,
+        "turns": [value["turns"][i] for i in stay],
+        "mentions": [{**m, "turn": at[m["turn"]]} for m in value["mentions"] if m["turn"] in at],
+        "prompts": [{**p, "turn": at[p["turn"]]} for p in value["prompts"] if p["turn"] in at],
+        "tasks": [name for i, name in enumerate(tasks) if 2 * i in at],
+    }
+    return dataclasses.replace(sample, value=told)
 
 
 def chat_turns(
@@ -89,10 +126,10 @@ def _grounded(
             words = f"{options.phrase_open} {p.text} {options.phrase_close} {options.seg_token}"
             masks.append(p.region["rle"])
         else:
-            found, merged = boxes(p.region, options.max_boxes)
-            if merged:
-                folder.lose(sample.key, p.text, f"more than {options.max_boxes} boxes", "merged")
-            words = f"{p.text} {spell(found)}"
+            found = boxes(p.region, options.max_boxes)
+            if not found:
+                folder.lose(sample.key, p.text, too_many(options.max_boxes), "dropped")
+            words = f"{p.text} {spell(found)}" if found else p.text
         parts.append(words)
         at = p.end
     return "".join([*parts, text[at:]])

@@ -55,20 +55,22 @@ def uncompressed(rle: Rle) -> dict[str, Any]:
     return {"size": list(rle["size"]), "counts": [0, *runs] if flat[0] else runs}
 
 
-def boxes(region: Region, most: int) -> tuple[list[list[int]], bool]:
-    """Boxes x1, y1, x2, y2 in pixels, end-exclusive: one an object, else one round all.
+def boxes(region: Region, most: int) -> list[list[int]]:
+    """Boxes x1, y1, x2, y2 in pixels, end-exclusive: one an object, one of what has no objects.
 
     Args:
         region: of a grounded sample.
-        most: with more objects than this there is one box round them all.
-
-    Returns:
-        The boxes, and whether objects were merged into one.
+        most: with more objects than this there are none; a box round them all is no object's.
     """
     instances = region["instances"]
-    if not instances or len(instances) > most:
-        return [list(region["bbox"])], len(instances) > most
-    return [box_of(i) for i in instances], False
+    if len(instances) > most:
+        return []
+    return [box_of(i) for i in instances] or [list(region["bbox"])]
+
+
+def too_many(most: int) -> str:
+    """Why a phrase has no boxes, for LOSSES.jsonl."""
+    return f"more than {most} objects: the phrase stays without boxes"
 
 
 def box_of(rle: Rle) -> list[int]:

@@ -24,7 +24,7 @@ class Options(PartSettings):
         part_phrases: distinct phrases in one file of sa2va-gcg, which makes each a column.
         min_box_score: score below which kosmos2's loader drops a box; accepted masks are raised
             to it.
-        max_boxes: objects with a box each; more become one box round them all.
+        max_boxes: objects with a box each; of more there are no boxes, and nobody asks for them.
         qwen_model: whose box convention: qwen2.5 (pixels of the resized picture) or qwen3 (0-1000).
         max_pixels: of Qwen2.5-VL's image processor, as the training script sets it.
         min_pixels: of the same.

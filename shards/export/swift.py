@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shards.export.boxed import DESCRIBE, conversation, qwen_box
-from shards.export.dialogue import USER_ROLES, VISUAL_PROMPT
+from shards.export.dialogue import USER_ROLES, VISUAL_PROMPT, placed
 from shards.export.folder import Folder, JsonList, Sample, VisualPrompt
-from shards.export.masks import boxes
+from shards.export.masks import boxes, too_many
 from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
 
@@ -30,7 +30,8 @@ def swift(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
     """
     files: dict[str, Any] = {}
     for sample in samples:
-        entry = _messages(sample, folder, options)
+        told = placed(sample, folder, options)
+        entry = None if told is None else _messages(told, folder, options)
         if entry is None:
             continue
         if sample.split not in files:
@@ -104,10 +105,9 @@ def _tagged(
         folder.lose(sample.key, p.text, "overlaps a longer phrase", "dropped")
     parts, at = [], 0
     for p in kept:
-        places, merged = boxes(p.region, options.max_boxes)
-        if merged:  # a box round them all is no box of the phrase
-            why = f"more than {options.max_boxes} objects: the phrase stays without boxes"
-            folder.lose(sample.key, p.text, why, "dropped")
+        places = boxes(p.region, options.max_boxes)
+        if not places:
+            folder.lose(sample.key, p.text, too_many(options.max_boxes), "dropped")
             continue
         parts += [text[at : p.start], "<ref-object>" + "<bbox>" * len(places)]
         refs.append(p.text)

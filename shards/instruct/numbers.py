@@ -6,11 +6,11 @@ from shards.sample import CountRange
 
 EXACT = 0.1  # share of the number that either end of the interval may be off for it to be said
 ABOUT = 0.25  # the same for "about"
-WORTH = 1 / 3  # share of the number below which "more than" tells too little
+WORTH = 1 / 3  # share of the number below which "at least" tells too little
 
 
 def said(count: CountRange | None) -> str | None:
-    """How the number of objects may be told: "12", "about 12", "more than 9", or not at all.
+    """How the number of objects may be told: "12", "about 12", "at least 9", or not at all.
 
     Args:
         count: of a region, None where it was not measured.
@@ -22,7 +22,13 @@ def said(count: CountRange | None) -> str | None:
         return f"{n:,}"
     if _within(count, ABOUT):
         return f"about {n:,}"
-    return f"more than {low - 1:,}" if low >= max(2, WORTH * n) else None
+    return f"at least {_down(low):,}" if low >= max(2, WORTH * n) else None
+
+
+def _down(number: int) -> int:
+    """A lower end as one says it: from 20 on in tens, from 1,000 on in hundreds."""
+    step = 1 if number < 20 else 10 if number < 1000 else 100
+    return number // step * step
 
 
 def _within(count: CountRange, share: float) -> bool:

@@ -29,7 +29,7 @@ _WORDS = (
     "once twice half both several many few"
 )
 _SPELLED = re.compile(rf"\b({'|'.join(_WORDS.split())})\b", re.IGNORECASE)
-_VAGUE = re.compile(r"\b(about|more than|all|every|each|those that|the ones that)\b", re.IGNORECASE)
+_VAGUE = re.compile(r"\b(about|at least|all|every|each|those that|the ones that)\b", re.IGNORECASE)
 _NEGATIVE = re.compile(
     r"\b(no|not|none|never|without|cannot|absent|free of|rules?\b.{0,40}?\bout|denie[sd]|nothing|"
     r"neither|nor|lacks?|excluded?|fails?|unlikely)\b|n't\b",

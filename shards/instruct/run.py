@@ -58,6 +58,7 @@ def _exchanges(
     shares = {name: share * scale for name, share in mix.tasks.items()} | {"refuse": mix.refusals}
     found: list[Exchange] = []
     questions: set[str] = set()
+    denied: set[str] = set()
     open_tasks = {name for name, share in shares.items() if share > 0}
     wanted = rng.randint(1, mix.exchanges)
     while open_tasks and len(found) < wanted:
@@ -65,9 +66,10 @@ def _exchanges(
         name = max(sorted(open_tasks), key=lambda name: shares[name] * count - asked[name])
         open_tasks.discard(name)
         exchange = task(name, mix.certain)(sample, rng)
-        if exchange is None or exchange.question in questions:
+        if exchange is None or exchange.question in questions or exchange.denied in denied:
             continue
         questions.add(exchange.question)
+        denied.update({exchange.denied} - {""})
         asked[name] += 1
         chained = random.Random(f"{mix.seed}:{sample['key']}:{name}:think")
         if not exchange.think and chained.random() < mix.think_share:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
+from pycocotools import mask as coco
 
 from miner.core.masks import decode
 from miner.core.parts import Part, find
@@ -35,6 +36,7 @@ from shards.sample import GroundedSample
 # Objects that dialects give a box each, `max_boxes` of the exporters; one box round more of them
 # would answer "where" with the whole picture.
 BOXES = Options().max_boxes
+SHARED = 0.3  # of the smaller one; nuclei are not weighed against the epithelium that they are of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Exchange:
         grounded: phrases of the answer with the region each points to: (start, end, region).
         think: chain of thought in front of the answer, empty where there is none.
         prompt: visual prompt: kind (point, box, scribble) and points (x, y) in pixels, or None.
+        denied: concept that the answer says is not there, empty where it denies none.
     """
 
     task: str
@@ -56,6 +59,7 @@ class Exchange:
     grounded: tuple[tuple[int, int, int], ...] = ()
     think: str = ""
     prompt: VisualPrompt | None = None
+    denied: str = ""
 
 
 class Task(Protocol):
@@ -200,13 +204,15 @@ def describe(sample: GroundedSample, rng: random.Random) -> Exchange | None:
 
 
 def compare(sample: GroundedSample, rng: random.Random) -> Exchange | None:
-    """Which of two structures covers more of the picture."""
+    """Which of two structures covers more of the picture; none of which lies in the other."""
     if len(sample["regions"]) < 2:
         return None
     a, b = rng.sample(range(len(sample["regions"])), 2)
     pixels = sample["width"] * sample["height"]
     shares = {i: 100 * sample["regions"][i]["area_px"] / pixels for i in (a, b)}
     if abs(shares[a] - shares[b]) < 1 or counted_name(sample, a) == counted_name(sample, b):
+        return None
+    if _shared(sample, a, b) > SHARED:
         return None
     more, less = sorted((a, b), key=lambda i: -shares[i])
     x, y = counted_name(sample, more), counted_name(sample, less)
@@ -218,6 +224,13 @@ def compare(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     answer = pick("compare", False, rng, x=x, y=y, **numbers)
     places = [(answer.lower().index(t.lower()), len(t), r) for t, r in ((x, more), (y, less))]
     return Exchange("compare", question, answer, tuple((s, s + n, r) for s, n, r in sorted(places)))
+
+
+def _shared(sample: GroundedSample, a: int, b: int) -> float:
+    """How much of the smaller of two regions lies in the other, 0 to 1."""
+    both = [dict(sample["regions"][i]["rle"]) for i in (a, b)]
+    inside = coco.area(coco.merge(both, intersect=True))
+    return float(inside) / max(min(sample["regions"][i]["area_px"] for i in (a, b)), 1)
 
 
 def present(sample: GroundedSample, rng: random.Random) -> Exchange | None:
@@ -233,7 +246,8 @@ def absent(sample: GroundedSample, rng: random.Random) -> Exchange | None:
         return None
     concept, why = rng.choice(found)
     x = spoken(concept)
-    return Exchange("absent", pick("present", True, rng, x=x), pick(why, False, rng, x=x))
+    said = pick("present", True, rng, x=x), pick(why, False, rng, x=x)
+    return Exchange("absent", *said, denied=concept)
 
 
 def absences(sample: GroundedSample) -> list[tuple[str, str]]:
@@ -278,7 +292,7 @@ def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     x = spoken(concept)
     site = site_of(sample)
     ground = {
-        "site": f"one does not find {x} in {site} tissue.",
+        "site": f"one does not find {x} in {_tissue(site)}.",
         "negated": f"the picture is free of {x}.",
         "decoy": f"a search of the picture for {x} found nothing convincing.",
     }[why]
@@ -293,8 +307,9 @@ def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     return Exchange(
         "refuse",
         pick(question, True, rng, x=x),
-        pick(f"refuse_{why}", False, rng, x=x, s=site or ""),
+        pick(f"refuse_{why}", False, rng, x=x, s=_tissue(site)),
         think=think,
+        denied=concept,
     )
 
 
@@ -310,7 +325,7 @@ def thought(exchange: Exchange, sample: GroundedSample, rng: random.Random) -> E
         sample,
         rng,
         request=f"the user asks about {asked}.",
-        compare=f"{x} {verb} there, with a mask.",
+        compare=f"{x} {verb} there and can be outlined.",
         respond="answer, and point to it.",
     )
     return dataclasses.replace(exchange, think=think)
@@ -319,12 +334,24 @@ def thought(exchange: Exchange, sample: GroundedSample, rng: random.Random) -> E
 def _chain(sample: GroundedSample, rng: random.Random, **steps: str) -> str:
     """A chain of thought in one of its wordings: what is asked, seen, checked, to be said."""
     seen = sorted({name_of(sample, i) for i in range(len(sample["regions"]))})
-    shown = f"it shows {', '.join(seen)}." if seen else "nothing in it was grounded."
-    site = site_of(sample) or "tissue of an unstated site"
+    can = "can be seen" if seen else "no structure in it is marked"
+    site = site_of(sample)
+    what = f"this appears to be {_tissue(site)}" if site else "the organ cannot be told"
     think = rng.choice(THINK)
-    for name, text in {"input": f"the image appears to be {site}; {shown}", **steps}.items():
+    for name, text in {"input": f"{what}; {_listed(seen)}{can}.", **steps}.items():
         think = think.replace("{" + name + "}", text)
     return think
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as one lists them, with a blank behind them."""
+    front, last = ", ".join(names[:-1]), "".join(names[-1:])
+    return " and ".join(part for part in (front, last) if part) + " " * bool(names)
+
+
+def _tissue(site: str | None) -> str:
+    """What a picture of an organ shows: kidney tissue, soft tissue."""
+    return f"{site} tissue" if site and not site.endswith("tissue") else site or "tissue"
 
 
 def prompted(sample: GroundedSample, rng: random.Random, certain: float = 0.9) -> Exchange | None:

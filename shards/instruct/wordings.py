@@ -27,7 +27,8 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "[?| here?| in this image?]",
         "[Count|Tally] the {x} [in this image|in this field|here].",
         "[Give|Tell] me the number of {x} [in this image|in this field|that you can make out].",
-        "[Please count|I need a count of|Could you count] the {x}[.| in this picture.]",
+        "[Please count|I need a count of|Kindly count] the {x}[.| in this picture.]",
+        "Could you count the {x}[?| in this picture?]",
     ),
     "locate": (
         "[Where|In which part of the image] [do you see|can one find|would you place] the {x}?",
@@ -59,7 +60,8 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "prompted": (
         "What is [at|under|marked by] <vp>? [Segment|Mark|Outline] [all of its kind|every instance"
         " of it].",
-        "[Segment|Find|Mark|Outline] everything [like|of the same kind as] [the object at |]<vp>.",
+        "[Segment|Find|Mark|Outline] everything [like|of the same kind as] "
+        "[the object|the structure] at <vp>.",
         "I marked one [object|structure] with <vp>: [find|segment|mark] all of its kind.",
         "[Which structure is this|What have I marked]: <vp>? [Mark all of them.|Segment them all.]",
     ),
@@ -67,14 +69,15 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "What is [at|under|marked by] <vp>? [Segment|Mark|Outline] [others like it|more like it]"
         "[.| in this image.]",
         "[Segment|Find|Mark|Outline] [things|structures] [like|of the same kind as] "
-        "[the object at |]<vp>.",
+        "[the object|the one] at <vp>.",
         "I marked one [object|structure] with <vp>: [find|segment|mark] others of its kind.",
         "[Which structure is this|What have I marked]: <vp>? [Mark more of them.|Segment others.]",
     ),
     "refuse": (
         "[Segment|Outline|Locate|Mark|Delineate] the {x} [in this image|in this field|here].",
-        "[Describe|Explain] the [look|arrangement|distribution] of the {x} [here|in this image].",
-        "[Where would you place|Can you show me|Please box|Could you mark] the {x}"
+        "[Describe|Explain] the [appearance|arrangement|distribution] of the {x} "
+        "[here|in this image].",
+        "[Where would you place|Can you show me|Could you box|Could you mark] the {x}"
         "[?| in this image?]",
         "[Give|Show] me [a mask|the outline|the location] of the {x}[.| in this image.]",
     ),
@@ -89,7 +92,7 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
 ANSWERS: Mapping[str, tuple[str, ...]] = {
     "segment": (
         "[I have marked|Here is the mask of|This marks|The mask shows] the {x}.",
-        "The {x} [that you asked for|in question] {are} marked [here|in the image].",
+        "The {x} [that you asked for |]{are} marked [here|in the image].",
     ),
     "count": (
         "[I count|There {are}|I can make out] {n} {x}[.| here.| in this image.]",
@@ -125,7 +128,7 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "ones that I found] are marked.",
     ),
     "refuse_site": (
-        "This appears to be {s} tissue, where one does not [find|expect] {x}. "
+        "This appears to be {s}, where one does not [find|expect] {x}. "
         "[Are you sure this is what you are looking for?|Are you sure about the request?|Could you "
         "check the request?]",
     ),

@@ -130,6 +130,11 @@ def _size(sample: Sample) -> tuple[int, int]:
     return sample.value["height"], sample.value["width"]
 
 
+def _boxes(phrase: Phrase, most: int = MAX_BOXES) -> np.ndarray:
+    """x1, y1, x2, y2, (n, 4); none of more objects than `most`."""
+    return np.array(boxes(phrase.region, most), float).reshape(-1, 4)
+
+
 def _same_mask(sample: Sample, phrase: Phrase, text: str, mask: np.ndarray) -> bool:
     """Words equal but for what consumers do to them: case, outer quotes, spaces, a full stop."""
     same_words = text != "" and text.casefold() in phrase.text.casefold()
@@ -139,13 +144,13 @@ def _same_mask(sample: Sample, phrase: Phrase, text: str, mask: np.ndarray) -> b
 def _same_fractions(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
     spaced = "".join(" " if c.isspace() else c for c in phrase.text)
     height, width = _size(sample)
-    wanted = np.array(boxes(phrase.region, MAX_BOXES)[0]) / [width, height, width, height]
+    wanted = _boxes(phrase) / [width, height, width, height]
     return text == spaced and _close(found, wanted, 1e-9)
 
 
 def _same_squares(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
     height, width = _size(sample)
-    wanted = [square_box(b, width, height) for b in boxes(phrase.region, MAX_BOXES)[0]]
+    wanted = [square_box(b, width, height) for b in boxes(phrase.region, MAX_BOXES)]
     return text == phrase.text and _close(found, wanted, 6e-4)
 
 
@@ -153,7 +158,7 @@ def _same_resized(sample: Sample, phrase: Phrase, text: str, found: list) -> boo
     height, width = _size(sample)
     h, w = consumers.smart_resize(height, width)
     scale = [w / width, h / height, w / width, h / height]
-    wanted = np.array(boxes(phrase.region, MAX_BOXES)[0]) * scale
+    wanted = _boxes(phrase) * scale
     return text == phrase.text and _close(found, wanted, 0.51)
 
 
@@ -174,20 +179,20 @@ def _same_plain(sample: Sample, phrase: Phrase, text: str, mask: np.ndarray) -> 
 
 
 def _same_pixels(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
-    return text == phrase.text and found == boxes(phrase.region, MAX_BOXES)[0]
+    return text == phrase.text and found == boxes(phrase.region, MAX_BOXES)
 
 
 def _same_thousand(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
     height, width = _size(sample)
     scale = [1000 / width, 1000 / height] * 2
-    wanted = np.array(boxes(phrase.region, MAX_BOXES)[0]) * scale
+    wanted = _boxes(phrase) * scale
     return text == phrase.text and _close(found, wanted, 1.01)
 
 
 def _same_stretched(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
     height, width = _size(sample)
     scale = [840 / width, 840 / height] * 2
-    wanted = (np.array(boxes(phrase.region, 120)[0]) - [0, 0, 1, 1]) * scale
+    wanted = (_boxes(phrase, 120) - [0, 0, 1, 1]) * scale
     return text == phrase.text and _close(found, np.minimum(wanted, 839), 0.51)
 
 
@@ -206,7 +211,7 @@ def _described_box(sample: Sample, phrase: Phrase, text: str, found: list) -> bo
 
 def _same_locations(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
     height, width = _size(sample)
-    wanted = np.array(boxes(phrase.region, MAX_BOXES)[0]) / ([width, height] * 2)
+    wanted = _boxes(phrase) / ([width, height] * 2)
     return text == phrase.text and _close(found, wanted, 0.51 / 1023)
 
 

@@ -117,7 +117,7 @@ def test_swift_scales_the_boxes_itself(out: Store, tmp_path: Path) -> None:
         objects = json.loads(json.dumps(row["objects"]))
         checked._check_objects({**row, "objects": objects})
         value = by_key[Path(row["images"][0]).stem]
-        wanted = [b for p in phrases(value) for b in boxes(p.region, Options().max_boxes)[0]]
+        wanted = [b for p in phrases(value) for b in boxes(p.region, Options().max_boxes)]
         assert objects["bbox"] == [list(map(float, b)) for b in wanted]
         text = " ".join(m["content"] for m in row["messages"])
         assert text.count("<bbox>") == len(wanted)

@@ -20,12 +20,13 @@ from miner.core.errors import Refused
 from miner.core.parts import BUILT_IN
 from miner.core.store import Store
 from shards.export.folder import Folder, Sample
+from shards.export.masks import too_many
 from shards.export.options import Options, read_options
 from shards.export.people import square
 from shards.export.phrases import token_cut
 from shards.export.run import dialect, export, samples
 from tests.shards.build import mention, sample
-from tests.shards.consumers import grandf, kosmos2, muse, refcoco
+from tests.shards.consumers import grandf, kosmos2, muse, qwen, refcoco
 
 ALL = (
     "granDf sa2va sa2va-gcg xsam kosmos2 muse llava refcoco qwen biomedparse coco qupath sam3 lvis"
@@ -217,11 +218,17 @@ def test_refcoco_limits_what_xsam_multiplies(tmp_path: Path) -> None:
     assert sum("combinations" in x["why"] for x in losses(tmp_path / "x")) == 904
 
 
-def test_many_objects_become_one_box(tmp_path: Path) -> None:
-    export([made(1)], "kosmos2", tmp_path / "x", Options(max_boxes=2))
-    ((_, _, found), (_, _, _)) = kosmos2(tmp_path / "x/train")
-    assert len(found) == 1
-    assert any(x["done"] == "merged" for x in losses(tmp_path / "x"))
+def test_many_objects_are_not_one_box(tmp_path: Path) -> None:
+    """Three glands: a box round them all would be no gland's."""
+    few = Options(max_boxes=2)
+    for name in ("kosmos2", "qwen", "llava", "ms-swift", "llamafactory"):
+        export([made(1)], name, tmp_path / name, few)
+        (lost,) = [x for x in losses(tmp_path / name) if x["why"] == too_many(2)]
+        assert (lost["phrase"], lost["done"]) == ("glands", "dropped")
+    ((_, phrase, found),) = kosmos2(tmp_path / "kosmos2/train")
+    assert (phrase, len(found)) == ("stroma", 1)
+    ((_, phrase, found),) = qwen(tmp_path / "qwen/train.json")
+    assert (phrase, len(found)) == ("stroma", 1)
 
 
 def test_sa2va_gcg_starts_a_new_file_when_columns_are_many(tmp_path: Path) -> None:

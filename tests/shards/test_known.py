@@ -49,6 +49,28 @@ def one() -> Sample:
     return Sample(value, image, extension, "train")
 
 
+@pytest.mark.parametrize(
+    ("decoy", "why", "site", "gone"),
+    [
+        ("bone", "decoy", None, True),
+        ("crypt of lieberkuhn", "decoy", None, False),  # a gland, and glands are there
+        ("crypt of lieberkuhn", "negated", None, True),  # the text itself denies it
+        ("tubule", "decoy", "kidney", False),  # the kidney's are tubules
+        ("hepatocyte", "decoy", "liver", False),
+        ("hepatocyte", "decoy", "kidney", True),
+    ],
+)
+def test_a_search_in_vain_denies_nothing_that_is_likely(
+    one: Sample, decoy: str, why: str, site: str | None, gone: bool
+) -> None:
+    change = {
+        "negatives": [{"concept": decoy, "why": why, "start": None, "end": None}],
+        "concepts": [{"concept": decoy, "state": "absent", "p": 0.02, "why": why}],
+        "facts": [{"kind": "site", "value": site, "start": None, "end": None}] if site else [],
+    }
+    assert absent({**one.value, **change}) == [decoy] * gone  # type: ignore[typeddict-item]
+
+
 def said(caption: str, text: str, concept: str, polarity: str, regions: Any = ()) -> dict:
     start = caption.index(text)
     return {
