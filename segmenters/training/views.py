@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from segmenters.training import augment, styles
+from segmenters.stain.style import Style, restyle
+from segmenters.training import augment
 from segmenters.training.data import TrainingTile
 
 RESTYLE_SHARE = 0.75
@@ -33,8 +34,8 @@ class Looks:
         others: styles to take on, a list per set.
     """
 
-    own: Mapping[str, styles.Style] = dataclasses.field(default_factory=dict)
-    others: Sequence[Sequence[styles.Style]] = ()
+    own: Mapping[str, Style] = dataclasses.field(default_factory=dict)
+    others: Sequence[Sequence[Style]] = ()
 
 
 def recolour(image: np.ndarray, name: str, looks: Looks, rng: np.random.Generator) -> np.ndarray:
@@ -49,7 +50,7 @@ def recolour(image: np.ndarray, name: str, looks: Looks, rng: np.random.Generato
     if looks.others and name in looks.own and rng.random() < RESTYLE_SHARE:
         of_set = looks.others[rng.integers(len(looks.others))]
         style = of_set[rng.integers(len(of_set))]
-        image = styles.restyle(image, looks.own[name], style, float(rng.uniform(0.3, 1.0)))
+        image = restyle(image, looks.own[name], style, float(rng.uniform(0.3, 1.0)))
     if rng.random() < 0.8:
         image = augment.restain(image, rng)
     if rng.random() < 0.4:
@@ -65,7 +66,7 @@ def recolour(image: np.ndarray, name: str, looks: Looks, rng: np.random.Generato
 
 
 def cut(
-    tile: TrainingTile, size: int, rng: np.random.Generator
+    tile: TrainingTile, size: int, rng: np.random.Generator, spread: float = SCALE_SPREAD
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """A random piece of a tile, turned, mirrored and rescaled.
 
@@ -73,11 +74,12 @@ def cut(
         tile: the tile.
         size: side of the piece in pixels.
         rng: source of chance.
+        spread: logarithm of how far it is rescaled at most.
 
     Returns:
         image uint8 (size, size, 3); label maps int32 (size, size).
     """
-    factor = tile.factor * float(np.exp(rng.uniform(-SCALE_SPREAD, SCALE_SPREAD)))
+    factor = tile.factor * float(np.exp(rng.uniform(-spread, spread)))
     image, labels = tile.image, dict(tile.labels)
     if factor < 0.9:
         # Averaged like a picture that is looked at; the map below would skip pixels.

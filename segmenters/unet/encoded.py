@@ -23,6 +23,7 @@ from segmenters.unet.outputs import GLOMERULI, NUCLEI
 from segmenters.unet.predict import predict
 
 if TYPE_CHECKING:
+    from segmenters.kinds.model import KindNet
     from segmenters.mitoses.model import FigureNet
     from segmenters.regions.model import RegionNet
     from segmenters.unet.model import Unet
@@ -36,11 +37,13 @@ class Nets:
         unets: those of `HEADS` by name.
         regions: tells the tissue at 1 um per pixel.
         mitoses: tells figures from other dark things.
+        kinds: tells nuclei apart.
     """
 
     unets: Mapping[str, Unet]
     regions: RegionNet
     mitoses: FigureNet
+    kinds: KindNet
 
 
 # um per pixel at which nuclei are looked at: finer than the middle of what the network was trained
@@ -214,7 +217,20 @@ class UnetMaps:
         if not len(near):
             return near
         maps = [self.region_maps[f"~{name}"] for name in regions.KINDS]
-        return kinds.together(near, kinds.within(self.nuclei, maps))
+        wide = kinds.within(self.nuclei, maps)
+        return kinds.together(near, wide, kinds.within(self.nuclei, self._kind_maps()))
+
+    def _kind_maps(self) -> list[np.ndarray]:
+        """Kind of the nucleus that a pixel belongs to, float32 (h, w) each."""
+        from segmenters.kinds import model
+
+        seen = scale.resize_to(self.image, min(self.scale.mpp / model.LOOK_MPP, MAX_ENLARGE))
+        return list(predict(self._nets.kinds, model.KindHead(), model.usual_colours(seen)))
+
+    @functools.cached_property
+    def large_nuclei(self) -> tuple[np.ndarray, np.ndarray]:
+        """The nuclei at the size of the picture, int32 labels; float32 probability, (H, W)."""
+        return objects.enlarge(self.nuclei, self.nucleus, THRESHOLD, self.shape)
 
 
 def _nuclei(probability: np.ndarray, depth: np.ndarray, mpp: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from segmenters.regions.outputs import RegionHead
 from segmenters.unet.outputs import Head
 
 if TYPE_CHECKING:
+    from segmenters.kinds.model import KindHead, KindNet
     from segmenters.regions.model import RegionNet
     from segmenters.unet.model import Unet
 
@@ -20,7 +21,9 @@ TILE_PX = 1024
 OVERLAP_PX = 192
 
 
-def _run(model: Unet | RegionNet, head: Head | RegionHead, image: np.ndarray) -> np.ndarray:
+def _run(
+    model: Unet | RegionNet | KindNet, head: Head | RegionHead | KindHead, image: np.ndarray
+) -> np.ndarray:
     # Whoever only reads the settings of this segmenter does not wait for torch.
     import torch
 
@@ -47,7 +50,9 @@ def _tiles(side: int) -> tuple[list[int], int]:
     return [round(i * (side - length) / (count - 1)) for i in range(count)], length
 
 
-def predict(model: Unet | RegionNet, head: Head | RegionHead, image: np.ndarray) -> np.ndarray:
+def predict(
+    model: Unet | RegionNet | KindNet, head: Head | RegionHead | KindHead, image: np.ndarray
+) -> np.ndarray:
     """Probability maps, float32 (outputs, H, W), 0..1.
 
     Args:

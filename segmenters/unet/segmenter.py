@@ -77,6 +77,7 @@ class UnetSegmenter(Segmenter):
         Args:
             folder: where the networks of `HEADS` are, one file each; the shipped ones when None.
         """
+        from segmenters.kinds import model as kinds
         from segmenters.mitoses import model as figures
         from segmenters.regions import weights as region_weights
         from segmenters.unet import weights  # with it torch loads
@@ -86,6 +87,7 @@ class UnetSegmenter(Segmenter):
             {net: weights.load(net, folder / f"{net}.pt") for net in HEADS},
             region_weights.load(folder / region_weights.FILE.name),
             figures.load(folder / figures.FILE.name),
+            kinds.load(folder / kinds.FILE.name),
         )
 
     def supports(self, concept: str) -> bool:
@@ -176,8 +178,7 @@ def find(
         labels int32 (H, W); probability float32 (H, W).
     """
     if concept == "nucleus":
-        probability = encoded.nucleus
-        return objects.enlarge(encoded.nuclei, probability, views.THRESHOLD, encoded.shape)
+        return encoded.large_nuclei
     if concept in NUCLEI.softmax:
         return _nuclei_of(encoded, NUCLEI.softmax.index(concept))
     if concept == "gland":
@@ -218,11 +219,9 @@ def _nuclei_of(encoded: UnetMaps, kind: int) -> tuple[np.ndarray, np.ndarray]:
     names = np.zeros(len(keep), np.int32)
     names[keep] = np.arange(1, keep.sum() + 1, dtype=np.int32)
     share = np.concatenate([[0.0], kinds[:, kind]]).astype(np.float32)
-    nucleus = encoded.nucleus
-    chosen = names[encoded.nuclei]
-    labels, fine = objects.enlarge(chosen, nucleus, views.THRESHOLD, encoded.shape)
+    labels, fine = encoded.large_nuclei
     probability = cv2.resize(share[encoded.nuclei], encoded.shape[::-1]) * fine
-    return labels, probability
+    return names[labels], probability
 
 
 PART = Part(

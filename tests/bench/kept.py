@@ -17,6 +17,7 @@ from filters.config import FilterConfig
 from filters.decide import decide
 from filters.stage import Score
 from segmenters.protocol import Segmenter
+from tests.bench import sheets
 
 PRECISION = 0.9
 FALSE_ALARMS = 0.03
@@ -32,12 +33,25 @@ def dice(value: float) -> float:
     return 2 * value / (1 + value)
 
 
-def report(name: str, source: Iterable[Labelled], segmenter: Segmenter) -> None:
-    """Print Dice, share kept and precision by concept, and false alarms where it is absent."""
+def report(
+    name: str,
+    source: Iterable[Labelled],
+    segmenter: Segmenter,
+    folder: pathlib.Path | None = None,
+) -> None:
+    """Print Dice, share kept and precision by concept, and false alarms where it is absent.
+
+    Args:
+        name: of the tiles.
+        source: the tiles.
+        segmenter: asked for all that is known to be there or not to be there.
+        folder: where contact sheets go, by concept.
+    """
     score = Score(FilterConfig())
     tables: list[pa.Table] = []
     values: dict[str, list[float]] = defaultdict(list)
     empty: dict[str, int] = defaultdict(int)
+    shown = []
     for tile in source:
         planted = []
         asked = [n for n, t in tile.truth.items() if t.exhaustive]
@@ -49,6 +63,8 @@ def report(name: str, source: Iterable[Labelled], segmenter: Segmenter) -> None:
                 value = iou(one.mask, known.labels > 0, known.unknown)
             if there:
                 values[concept].append(value)
+                if folder is not None and known is not None:
+                    shown.append((tile, concept, concept, known.labels, one))
             else:
                 empty[concept] += 1
             if one.mask is not None and one.mask.any():
@@ -59,6 +75,8 @@ def report(name: str, source: Iterable[Labelled], segmenter: Segmenter) -> None:
                 )
         if planted:
             tables.append(scored(tile, planted, segmenter.name, score))
+    if folder is not None:
+        sheets.write(shown, folder)
     table = pa.concat_tables(tables, promote_options="default")
     keep = np.array(decide(table, FilterConfig(precision=PRECISION))["keep"].to_pylist(), bool)
     concept, how = (np.array(table[c].to_pylist(), str) for c in ("concept", "how"))

@@ -235,7 +235,8 @@ def main() -> None:
         folders = [f for f in (args.train, args.train2) if f.is_dir()]
         if folders:
             source = kept.tiles(folders, args.per_set)
-            kept.report("training tiles kept apart", source, segmenters["embedded"])
+            drawn_to = args.sheets / "kept" if args.sheets else None
+            kept.report("training tiles kept apart", source, segmenters["embedded"], drawn_to)
     if "known" in args.only:
         drawn = half_hidden(labelled.phantoms(args.phantoms, tiles.HELD_OUT_SEED + 1))
         completeness.report("phantoms", drawn, segmenters["embedded"])

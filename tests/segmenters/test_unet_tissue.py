@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from segmenters.stain import regions
+from segmenters.stain import regions, style
 from segmenters.training import styles
 from segmenters.training.data import TrainingTile
 from segmenters.unet import glands
@@ -25,10 +25,10 @@ def ring(size: int = 96, radius: int = 24, wall: int = 8) -> np.ndarray:
 def test_a_restyled_picture_takes_on_the_colours_and_keeps_the_glass():
     pink, blue = noise((220, 150, 190)), noise((110, 90, 180), seed=1)
     pink[:16] = 250
-    moved = styles.restyle(pink, styles.style_of(pink), styles.style_of(blue), 1.0)
+    moved = style.restyle(pink, style.style_of(pink), style.style_of(blue), 1.0)
     assert abs(moved[16:].mean(axis=(0, 1)) - blue.mean(axis=(0, 1))).max() < 12
     assert moved[:14].min() > 220
-    same = styles.restyle(pink, styles.style_of(pink), styles.style_of(blue), 0.0)
+    same = style.restyle(pink, style.style_of(pink), style.style_of(blue), 0.0)
     assert abs(same.astype(int) - pink).max() <= 1
 
 

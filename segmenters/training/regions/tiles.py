@@ -16,7 +16,7 @@ from segmenters.training.regions.rows import Row
 from segmenters.training.views import clear
 
 # um per pixel of sets that publish none, besides those of `ASSUMED_MPP`.
-_MPP = {"brecahad": 0.25, "hgsc": 0.5, "nuinsseg_tissue": 0.24, **ASSUMED_MPP}
+MPP = {"brecahad": 0.25, "hgsc": 0.5, "nuinsseg_tissue": 0.24, **ASSUMED_MPP}
 # Pixels kept per pixel of the network, for crops that are enlarged.
 _KEPT_PER_PIXEL = 1.4
 EVERYTHING = (1 << len(CLASSES)) - 1
@@ -43,7 +43,7 @@ _CLASS_OF_CODE = {
 _MALIGNANT = ("tumor", "tumor_region")
 _CARCINOMA_SETS = ("brca_m2c",)
 _BENIGN_CODES = ("normal", "polyp", "low-grade-in", "serrated-adenoma", "human_oesophagus")
-_KIND_OF = {
+KIND_OF = {
     "epithelial_nuclei": "epithelial nucleus",
     "tumor_nuclei": "epithelial nucleus",
     "lymphocyte": "lymphocyte",
@@ -120,10 +120,10 @@ def _kinds_of(
 ) -> np.ndarray:
     kinds = np.zeros(shape, np.uint8)
     if code in KIND_OF_CODE and "nuclei" in masks:
-        kinds[masks["nuclei"] > 0] = 1 + KINDS.index(_KIND_OF[KIND_OF_CODE[code]])
+        kinds[masks["nuclei"] > 0] = 1 + KINDS.index(KIND_OF[KIND_OF_CODE[code]])
     for name, mask in masks.items():
-        if name in _KIND_OF:
-            kinds[mask > 0] = 1 + KINDS.index(_KIND_OF[name])
+        if name in KIND_OF:
+            kinds[mask > 0] = 1 + KINDS.index(KIND_OF[name])
     return kinds
 
 
@@ -137,7 +137,7 @@ def read(row: Row) -> TrainingTile | None:
     Args:
         row: the tile.
     """
-    teaches = set(CLASS_OF) | set(_KIND_OF) | {"gland"}
+    teaches = set(CLASS_OF) | set(KIND_OF) | {"gland"}
     filled = (row.code or "") in _CLASS_OF_CODE
     of_kind = row.code in KIND_OF_CODE and "nuclei" in row.entities
     if not (teaches & set(row.entities) or filled or of_kind):
@@ -164,7 +164,7 @@ def read(row: Row) -> TrainingTile | None:
     elif row.code in _BENIGN_CODES or row.source == "rings":
         malignant[epithelium] = 1
     labels["malignant"] = malignant
-    factor = (row.mpp or _MPP[row.source]) / outputs.MPP
+    factor = (row.mpp or MPP[row.source]) / outputs.MPP
     shrink = min(1.0, factor * _KEPT_PER_PIXEL)
     if shrink < 0.95:
         size = (round(shape[1] * shrink), round(shape[0] * shrink))

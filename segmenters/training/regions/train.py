@@ -12,7 +12,8 @@ import importlib.util
 import pathlib
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -20,8 +21,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from segmenters.kinds.model import KindNet
 from segmenters.regions import outputs, weights
 from segmenters.regions.model import STAGES, Encoder, RegionNet
+from segmenters.stain.style import Style
 from segmenters.training import styles, targets, views
 from segmenters.training.data import TrainingTile
 from segmenters.training.regions import crops, rows, tiles
@@ -155,6 +158,15 @@ def loss_of(
     return total
 
 
+class Batches(Protocol):
+    """Gives batches, by chance that can be stored and taken up again."""
+
+    rng: np.random.Generator
+
+    def batch(self) -> tuple[torch.Tensor, ...]:
+        """Pixels, float32 (n, 3, H, W), and targets."""
+
+
 class Sampler:
     """Draws crops, source by source in their shares."""
 
@@ -211,7 +223,7 @@ def _single(allowed: np.ndarray) -> np.ndarray:
 def looks_of(found: Sequence[TrainingTile]) -> views.Looks:
     """Colours of the tiles, and those of other sets to take on."""
     own = styles.of_tiles([tile for tile in found if tile.source != "phantom"])
-    others: dict[str, list[styles.Style]] = {}
+    others: dict[str, list[Style]] = {}
     for tile in found:
         if tile.id in own and len(others.setdefault(tile.source, [])) < styles.PER_SET:
             others[tile.source].append(own[tile.id])
@@ -233,9 +245,22 @@ def start(seed: int, encoder: Mapping[str, torch.Tensor] | None) -> RegionNet:
 
 
 def train(
-    sampler: Sampler, model: RegionNet, steps: int, out: pathlib.Path, log: pathlib.Path | None
+    sampler: Batches,
+    model: RegionNet | KindNet,
+    loss_of: Callable[..., torch.Tensor],
+    steps: int,
+    out: pathlib.Path,
+    log: pathlib.Path | None,
 ) -> None:
     """Train and write the moving average of the weights to `out`.
+
+    Args:
+        sampler: gives pixels and targets, batch by batch.
+        model: the network, before its training.
+        loss_of: the loss of logits and the targets of a batch.
+        steps: batches.
+        out: the file.
+        log: gets a line every 50 steps.
 
     Written every `SAVE_EVERY` steps, with a `.resume` file beside it from which an interrupted
     training goes on exactly where it stood.
@@ -263,10 +288,10 @@ def train(
     for step in range(first, steps):
         for group in optimizer.param_groups:
             group["lr"] = PEAK_RATE * group["share"] * rate(step, steps)
-        pixels, allowed, maps, known, kinds = sampler.batch()
+        pixels, *wanted = sampler.batch()
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(pixels)
-        loss = loss_of(logits.float(), allowed, maps, known, kinds)
+        loss = loss_of(logits.float(), *wanted)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 2.0)
@@ -282,7 +307,7 @@ def train(
                     kept.copy_(new)
         recent.append(float(loss.detach()))
         if log and (step + 1) % 50 == 0:
-            line = f"regions {step + 1}/{steps} loss {np.mean(recent[-50:]):.4f} "
+            line = f"{out.stem} {step + 1}/{steps} loss {np.mean(recent[-50:]):.4f} "
             with log.open("a") as handle:
                 handle.write(f"{line}{time.monotonic() - begun:.0f} s\n")
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
@@ -328,7 +353,7 @@ def main() -> None:
     encoder = None if args.random else pretrained(encoder_file())
     args.out.parent.mkdir(parents=True, exist_ok=True)
     model = start(args.seed, encoder)
-    train(Sampler(found, args.seed, looks), model, args.steps, args.out, args.log)
+    train(Sampler(found, args.seed, looks), model, loss_of, args.steps, args.out, args.log)
 
 
 if __name__ == "__main__":
