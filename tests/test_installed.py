@@ -36,7 +36,7 @@ for found in pkgutil.walk_packages(shards.__path__, "shards."):
     if found.name != "shards.features":
         importlib.import_module(found.name)
 assert miner("validate", out) == 0
-from miner.core.parts import BUILT_IN
+from miner.core.built_in import BUILT_IN
 for name in BUILT_IN["exporters"]:
     # What writes a data set of Hugging Face says which extra brings that library.
     wanted = 2 if name in ("molmo", "segzero") else 0

@@ -7,7 +7,8 @@ import typer
 
 def offered() -> str:
     """What other packages offer, in a sentence; empty when there are none."""
-    from miner.core.parts import BUILT_IN, offers
+    from miner.core.built_in import BUILT_IN
+    from miner.core.parts import offers
 
     theirs: dict[str, list[str]] = {}
     for group in BUILT_IN:
@@ -20,7 +21,8 @@ def parts() -> None:
     """List readers, segmenters, scores, exporters and tasks, and the packages they are from."""
     from rich.table import Table
 
-    from miner.core.parts import BUILT_IN, kinds, offers
+    from miner.core.built_in import BUILT_IN
+    from miner.core.parts import kinds, offers
     from miner.core.terminal import Terminal
 
     table = Table("group", "kind", "from", box=None)

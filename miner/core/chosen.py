@@ -22,7 +22,7 @@ class In:
     `kind` says which; the settings are checked by the part's own model.
 
     Attributes:
-        group: key of `miner.core.parts.BUILT_IN`.
+        group: key of `miner.core.built_in.BUILT_IN`.
     """
 
     group: str

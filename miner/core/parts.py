@@ -1,7 +1,7 @@
 """Parts: readers, segmenters and what else is chosen by its `kind`, ours or of another package.
 
 A part is one module with its `Settings`, its class and a `Part` that joins them. Those that ship
-stand in `BUILT_IN`; another package offers its own as entry points:
+stand in `miner.core.built_in`; another package offers its own as entry points:
 
     [project.entry-points."histomine.segmenters"]
     brown = "brown_segmenter:PART"
@@ -20,90 +20,9 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from miner.core.built_in import BUILT_IN
 from miner.core.errors import Refused
 from miner.core.settings import PartSettings
-
-BUILT_IN: Mapping[str, Mapping[str, str]] = {
-    # Readers are asked in this order whether they know a folder.
-    "corpora": {
-        "quilt": "miner.corpora.quilt:PART",
-        "pathcap": "miner.corpora.pathcap:PART",
-        "pathgen": "miner.corpora.pathgen:PART",
-        "arch": "miner.corpora.arch:PART",
-        "conversations": "miner.corpora.turned:PARTS",
-        "vqa": "miner.corpora.turned:PARTS",
-        "pannuke": "miner.corpora.expert.sets:PARTS",
-        "lizard": "miner.corpora.expert.sets:PARTS",
-        "consep": "miner.corpora.expert.sets:PARTS",
-        "monuseg": "miner.corpora.expert.sets:PARTS",
-        "monusac": "miner.corpora.expert.sets:PARTS",
-        "nucls": "miner.corpora.expert.sets:PARTS",
-        "panoptils": "miner.corpora.expert.sets:PARTS",
-        "segpath": "miner.corpora.expert.sets:PARTS",
-        "bcss": "miner.corpora.expert.sets:PARTS",
-        "glas": "miner.corpora.expert.sets:PARTS",
-        "tnbc": "miner.corpora.expert.sets:PARTS",
-        "expert": "miner.corpora.expert.sets:PARTS",
-        "webdataset": "miner.corpora.webdataset:PART",
-        "hf": "miner.corpora.hf:PART",
-        "table": "miner.corpora.table:PART",
-        "pairs": "miner.corpora.pairs:PART",
-    },
-    "segmenters": {
-        "embedded": "segmenters.embedded:PART",
-        "stain": "segmenters.stain.segmenter:PART",
-        "unet": "segmenters.unet.segmenter:PART",
-        "biomedparse": "segmenters.biomedparse.segmenter:PART",
-        "clipseg": "segmenters.clipseg:PART",
-        "sam3": "segmenters.sam:PART",
-        "grounding_dino": "segmenters.grounding_dino:PART",
-        "exported": "segmenters.exported:PART",
-        "mask-files": "segmenters.mask_files:PART",
-        "expert": "segmenters.expert:PART",
-        "service": "segmenters.service.segmenter:PART",
-    },
-    # Scores that are always measured are no parts: see `filters.scores`.
-    "scores": {},
-    "exporters": {
-        "granDf": "shards.export.grandf:PARTS",
-        "sa2va": "shards.export.referring:PARTS",
-        "sa2va-gcg": "shards.export.grandf:PARTS",
-        "xsam": "shards.export.grandf:PARTS",
-        "kosmos2": "shards.export.boxed:PARTS",
-        "muse": "shards.export.referring:PARTS",
-        "llava": "shards.export.boxed:PARTS",
-        "refcoco": "shards.export.referring:PARTS",
-        "qwen": "shards.export.boxed:PARTS",
-        "biomedparse": "shards.export.people:PARTS",
-        "coco": "shards.export.people:PARTS",
-        "qupath": "shards.export.qupath:PARTS",
-        "sam3": "shards.export.sam3:PARTS",
-        "lvis": "shards.export.lvis:PARTS",
-        "ms-swift": "shards.export.swift:PARTS",
-        "llamafactory": "shards.export.swift:PARTS",
-        "reasonseg": "shards.export.reasoning:PARTS",
-        "segzero": "shards.export.reasoning:PARTS",
-        "vgd": "shards.export.prompted:PARTS",
-        "sa2va-vp": "shards.export.prompted:PARTS",
-        "glamm-regions": "shards.export.prompted:PARTS",
-        "medplib": "shards.export.prompted:PARTS",
-        "paligemma": "shards.export.prompted:PARTS",
-        "molmo": "shards.export.points:PARTS",
-        "energon": "shards.export.energon:PARTS",
-        "fiftyone": "shards.export.fiftyone:PARTS",
-    },
-    "tasks": {
-        "segment": "shards.instruct.tasks:PARTS",
-        "count": "shards.instruct.tasks:PARTS",
-        "locate": "shards.instruct.tasks:PARTS",
-        "describe": "shards.instruct.tasks:PARTS",
-        "compare": "shards.instruct.tasks:PARTS",
-        "present": "shards.instruct.tasks:PARTS",
-        "absent": "shards.instruct.tasks:PARTS",
-        "prompted": "shards.instruct.tasks:PARTS",
-        "refuse": "shards.instruct.tasks:PARTS",
-    },
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

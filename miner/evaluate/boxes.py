@@ -20,6 +20,7 @@ from filters.config import FilterConfig
 from filters.decide import decide
 from filters.stage import Score
 from miner.barrier.verdicts import grounded_concepts
+from miner.core.rows import JudgedCandidate
 from miner.core.unit import IMAGES, SAMPLES, Stage, Unit
 from miner.corpora.images import check
 from miner.evaluate.refpath import Box
@@ -210,7 +211,7 @@ def _asked(unit: Unit, corners: Sequence[Corners], before: int) -> list[Asked]:
     return found
 
 
-def _placed(asked: Asked, verdicts: Sequence[Mapping[str, Any]]) -> Placed:
+def _placed(asked: Asked, verdicts: Sequence[JudgedCandidate]) -> Placed:
     """The kept mask with the best score, or the best that is not kept."""
     if not asked.masks:
         return Placed(asked.names[0] if asked.names else UNNAMED)

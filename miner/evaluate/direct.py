@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from filters.stage import Score
 from miner.core.masks import decode
 from miner.core.pixels import encode
 from miner.core.rle import decode_labels
+from miner.core.rows import JudgedCandidate
 from miner.core.unit import FACT, IMAGES, MENTION, SAMPLES, Unit
 from miner.evaluate.instances import Matched, match
 from ner.concepts import concepts
@@ -181,7 +182,7 @@ def _unit(tile: Labelled, image_id: str) -> Unit:
 
 
 def _compared(
-    row: Mapping[str, Any], tile: Labelled, size: tuple[int, ...]
+    row: JudgedCandidate, tile: Labelled, size: tuple[int, ...]
 ) -> tuple[float, float, Matched | None] | None:
     """Dice, IoU and objects of a mask with the experts' outline; None without a mask."""
     if row["counts"] is None:
@@ -196,7 +197,7 @@ def _compared(
     return dice, both / max(either, 1), _objects(row, truth, known)
 
 
-def _objects(row: Mapping[str, Any], truth: Truth, known: np.ndarray) -> Matched | None:
+def _objects(row: JudgedCandidate, truth: Truth, known: np.ndarray) -> Matched | None:
     if not row["instances"] or int(truth.labels.max()) < 2:
         return None
     mined = np.where(known, decode_labels(row["instances"], known.shape), 0)
@@ -205,7 +206,7 @@ def _objects(row: Mapping[str, Any], truth: Truth, known: np.ndarray) -> Matched
 
 def _answers(
     tile: Labelled,
-    verdicts: Sequence[Mapping[str, Any]],
+    verdicts: Sequence[JudgedCandidate],
     compared: Sequence[tuple[float, float, Matched | None] | None],
 ) -> list[Answer]:
     """One answer per concept: that of the best scored mask, and of the one that is kept."""

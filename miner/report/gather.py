@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from miner.core.built_in import BUILT_IN
 from miner.core.layout import RUN, SAMPLING
-from miner.core.parts import BUILT_IN, find
+from miner.core.parts import find
 from miner.core.store import Store
 from miner.core.unit import STATUSES
 from miner.report.ledger import ledger_table

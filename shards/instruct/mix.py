@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pydantic
 
+from miner.core.built_in import BUILT_IN
 from miner.core.llm_settings import LlmSettings
-from miner.core.parts import BUILT_IN, kinds
+from miner.core.parts import kinds
 from miner.core.read_settings import check, read_yaml
 from miner.core.settings import Settings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pycocotools import mask as coco
 
-from miner.core.parts import BUILT_IN
+from miner.core.built_in import BUILT_IN
 from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.run import export

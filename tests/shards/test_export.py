@@ -16,8 +16,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from miner.cli import app
+from miner.core.built_in import BUILT_IN
 from miner.core.errors import Refused
-from miner.core.parts import BUILT_IN
 from miner.core.store import Store
 from shards.export.folder import Folder, Sample
 from shards.export.masks import too_many

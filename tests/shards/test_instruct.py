@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from miner.core.built_in import BUILT_IN
 from miner.core.errors import Refused
 from miner.core.masks import decode
-from miner.core.parts import BUILT_IN
 from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.run import export

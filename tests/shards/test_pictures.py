@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from miner.core.parts import BUILT_IN
+from miner.core.built_in import BUILT_IN
 from miner.core.pixels import decode
 from shards import GroundedCaptions
 from shards.config import ShardsConfig

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from miner.core.parts import BUILT_IN
+from miner.core.built_in import BUILT_IN
 from shards.export.boxed import MAX_ASPECT, qwen_size
 from shards.export.folder import Sample
 from shards.export.options import Options

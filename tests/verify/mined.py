@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from miner.core.parts import BUILT_IN
+from miner.core.built_in import BUILT_IN
 from miner.core.store import Store
 from miner.core.unit import STATUSES
 from miner.evaluate.compare import evaluate

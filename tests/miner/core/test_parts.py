@@ -3,8 +3,9 @@ from importlib.metadata import distributions
 
 import pytest
 
+from miner.core.built_in import BUILT_IN
 from miner.core.errors import Refused
-from miner.core.parts import BUILT_IN, find, kinds
+from miner.core.parts import find, kinds
 from miner.load_config import check_config
 
 MODULE = """
