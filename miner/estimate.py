@@ -13,12 +13,12 @@ from typing import Any
 from miner.commits import UnitMark, commit
 from miner.config import Config
 from miner.core.errors import Refused
+from miner.core.layout import ESTIMATE, TOOK
 from miner.core.store import Store
 from miner.corpora.plan import Plan, UnitRef
 from miner.stages import NAMES, groups
 from miner.work import READ, Worker
 
-FILE = "plan/estimate.json"
 CONFIDENCE = 0.9
 HOUR_S = 3600.0
 
@@ -106,11 +106,30 @@ def total_of(values: Sequence[float], rows: Sequence[int], all_rows: int, units:
     return Amount(max(ratio - wide, 0.0) * all_rows, ratio * all_rows, (ratio + wide) * all_rows)
 
 
+def account(store: Store, seconds: float, rows: int) -> str | None:
+    """Note what a call of the run took beside what was estimated; None where nothing was.
+
+    Args:
+        store: OUT.
+        seconds: of work.
+        rows: done in them.
+
+    Returns:
+        A line that holds one against the other.
+    """
+    if not rows or not store.exists(ESTIMATE):
+        return None
+    before = store.read_json(TOOK) if store.exists(TOOK) else {"seconds": 0.0, "rows": 0}
+    took = {"seconds": before["seconds"] + seconds, "rows": before["rows"] + rows}
+    store.write_json(TOOK, took)
+    return said(store.read_json(ESTIMATE), seconds, rows)
+
+
 def said(estimated: Mapping[str, Any], seconds: float, rows: int) -> str:
     """A line that holds the estimate against what it took.
 
     Args:
-        estimated: what `FILE` holds.
+        estimated: what `miner.core.layout.ESTIMATE` holds.
         seconds: of work.
         rows: done in them.
     """

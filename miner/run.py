@@ -255,9 +255,8 @@ class Heard:
         self.mine.tell(rate=0, at="verdicts, duplicates, shards, report")
         for line in self.times.lines(self.config):
             self.progress.note(line)
-        if self.times.rows and self.store.exists(estimate.FILE):
-            made = self.store.read_json(estimate.FILE)
-            self.progress.note(estimate.said(made, self.times.total_s, self.times.rows))
+        if line := estimate.account(self.store, self.times.total_s, self.times.rows):
+            self.progress.note(line)
         self.times = Times()
         self.progress.barrier()
 

@@ -53,16 +53,17 @@ def _estimate(settings: Config, made: Plan, units: int, console: Terminal) -> No
 
     from rich.table import Table
 
+    from miner.core.layout import ESTIMATE
     from miner.core.store import Store
     from miner.core.threads import environment
 
     os.environ.update(environment(settings.runner.threads))  # before numpy and torch load
-    from miner.estimate import CONFIDENCE, FILE, estimate
+    from miner.estimate import CONFIDENCE, estimate
 
     found = estimate(settings, made, units)
     rows = sum(made.rows.values())
     amounts = {name: dataclasses.asdict(amount) for name, amount in found.items()}
-    Store(settings.out).write_json(FILE, {"rows": rows, "units": units, **amounts})
+    Store(settings.out).write_json(ESTIMATE, {"rows": rows, "units": units, **amounts})
     words = {
         "hours": ("hours, as this machine's cores and devices go", 1.0),
         "gpu_hours": ("GPU hours reserved", 1.0),

@@ -12,6 +12,8 @@ FINISHED = "finished.json"  # digest of what shards and ledger were made of; wri
 MANIFEST = "shards/manifest.json"  # per shard sha256 and counts
 SAMPLING = "ledger/sampling.json"  # strata before and after caps, concepts by organ
 LEAKS = "ledger/leaks.json"  # certificate: what was compared with protected sets, and found
+ESTIMATE = "plan/estimate.json"  # what `miner plan --estimate` expected of the run
+TOOK = "plan/took.json"  # what it took; where there is an estimate
 REPORT = "report/index.html"
 CALIBRATION = "report/calibration.json"  # what the section on calibration is drawn from
 NOTEBOOK = "report/audit.ipynb"  # last file of the report
@@ -39,6 +41,20 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "units": "work units",
         "content": "sha256 of which row is in which unit",
         "problems": "what is wrong with the publisher's files, one line each",
+    },
+    ESTIMATE: {
+        "rows": "caption rows of the plan",
+        "units": "how many were mined for it",
+        "hours": "that pass: low, middle, high; so are all amounts",
+        "gpu_hours": "reserved meanwhile",
+        "seconds": "of work, all workers together",
+        "bytes": "of units",
+        "tokens_in": "asked of a language model",
+        "tokens_out": "answered by it",
+    },
+    TOOK: {
+        "rows": "caption rows whose mining was timed, of all calls together",
+        "seconds": "of work on them, all workers together",
     },
     "units/{unit}.json": {
         "unit_id": "name of the unit",

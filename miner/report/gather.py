@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from miner.commits import marks
 from miner.core.built_in import BUILT_IN
-from miner.core.layout import RUN, SAMPLING
+from miner.core.layout import ESTIMATE, RUN, SAMPLING, TOOK
 from miner.core.parts import find
 from miner.core.store import Store
 from miner.core.unit import STATUSES
@@ -182,6 +183,41 @@ def sampling_facts(store: Store) -> dict[str, Any] | None:
     }
     coverage = found.get("coverage") or {}
     return {"tables": tables, "coverage": coverage}
+
+
+def estimated(store: Store) -> list[tuple[str, str, str, str]]:
+    """What was estimated and what it came to: name, estimate, interval, figure; empty without.
+
+    The figures are of this OUT: time by `TOOK`, scaled to all rows where not all were timed; bytes
+    and tokens by the units' marks.
+    """
+    if not (store.exists(ESTIMATE) and store.exists(TOOK)):
+        return []
+    expected, took = store.read_json(ESTIMATE), store.read_json(TOOK)
+    units = marks(store).values()
+    tokens = {
+        side: sum(n for mark in units for name, n in mark["counts"].items() if name.endswith(side))
+        for side in ("tokens_in", "tokens_out")
+    }
+    stored = sum(table["bytes"] for mark in units for table in mark["tables"].values())
+    figures = {
+        "seconds": took["seconds"] * expected["rows"] / took["rows"],
+        "bytes": stored,
+        **tokens,
+    }
+    words = {
+        "seconds": ("hours of work, all workers together", 1 / 3600),
+        "bytes": ("MB of units", 1e-6),
+        "tokens_in": ("thousands of tokens asked", 1e-3),
+        "tokens_out": ("thousands of tokens answered", 1e-3),
+    }
+    rows = []
+    for name, (what, factor) in words.items():
+        low, middle, high = (expected[name][k] * factor for k in ("low", "middle", "high"))
+        if middle or figures[name]:
+            interval, came_to = f"{low:.3g}–{high:.3g}", f"{figures[name] * factor:.3g}"
+            rows.append((what, f"{middle:.3g}", interval, came_to))
+    return rows
 
 
 def runtime(store: Store, rows: int) -> list[tuple[str, str]]:

@@ -58,6 +58,7 @@ def facts(store: Store, calibration: dict[str, Any]) -> dict[str, Any]:
         "changes": store.read_json(CHANGES) if store.exists(CHANGES) else None,
         "run": gather.run_facts(store),
         "runtime": gather.runtime(store, rows["rows"]),
+        "estimated": gather.estimated(store),
         "search": searchable(store, table),
     }
 

@@ -7,8 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from miner.cli import app
+from miner.core.layout import ESTIMATE, TOOK
+from miner.core.store import Store
 from miner.corpora.plan import UnitRef
-from miner.estimate import CONFIDENCE, said, spread, total_of
+from miner.estimate import CONFIDENCE, account, said, spread, total_of
+from miner.report.gather import estimated
 from tests.bench.memory import write_pairs
 
 
@@ -48,6 +51,22 @@ def test_the_line_holds_the_estimate_against_what_it_took():
     made = {"rows": 200, "seconds": {"low": 80.0, "middle": 100.0, "high": 120.0}}
     line = said(made, 55.0, 100)
     assert line == "0.55 s of work a caption; estimated were 0.50 (0.40-0.60)"
+
+
+def test_the_report_shows_what_the_run_came_to_over_all_its_calls(tmp_path):
+    store = Store(tmp_path)
+    assert account(store, 1.0, 10) is None  # nothing was estimated
+    amount = {"low": 80.0, "middle": 100.0, "high": 120.0}
+    none = dict.fromkeys(("low", "middle", "high"), 0.0)
+    made = {"rows": 200, "seconds": amount, "bytes": amount, "tokens_in": none, "tokens_out": none}
+    store.write_json(ESTIMATE, made)
+    assert estimated(store) == []  # nothing was mined
+    for seconds in (50.0, 22.0):
+        assert "estimated were 0.50" in account(store, seconds, 100)
+    assert store.read_json(TOOK) == {"seconds": 72.0, "rows": 200}
+    (time, size) = estimated(store)
+    assert time == ("hours of work, all workers together", "0.0278", "0.0222–0.0333", "0.02")
+    assert size[0] == "MB of units"
 
 
 @pytest.mark.whole
