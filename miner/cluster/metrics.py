@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
+from miner.cluster.pool import Staff
 from miner.work import MinedUnit
 
 SECONDS = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0]
@@ -23,6 +24,7 @@ class Metrics:
         self._left = Gauge("histomine_units_left", "units that are not committed")
         self._underway = Gauge("histomine_units_underway", "units that are worked on or wait")
         self._actors = Gauge("histomine_actors", "actors by their stages", ("stages", "state"))
+        self._gpus = Gauge("histomine_gpus_idle", "reserved by actors without a unit", ("stages",))
 
     def unit(self, done: MinedUnit) -> None:
         """A unit is committed."""
@@ -32,16 +34,17 @@ class Metrics:
         for stage, seconds in done.seconds.items():
             self._stages.observe(seconds, {"stage": stage})
 
-    def state(self, left: int, underway: int, actors: Mapping[str, tuple[int, int]]) -> None:
+    def state(self, left: int, underway: int, actors: Mapping[str, Staff]) -> None:
         """How it stands.
 
         Args:
             left: units that are not committed.
             underway: units that are worked on or wait.
-            actors: by stages, those that are up and those that wait for room.
+            actors: by stages.
         """
         self._left.set(left)
         self._underway.set(underway)
-        for stages, (up, waiting) in actors.items():
-            self._actors.set(up, {"stages": stages, "state": "up"})
-            self._actors.set(waiting, {"stages": stages, "state": "waiting"})
+        for stages, staff in actors.items():
+            for state in ("up", "idle", "waiting"):
+                self._actors.set(getattr(staff, state), {"stages": stages, "state": state})
+            self._gpus.set(staff.idle_gpus, {"stages": stages})

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 import ray._private.state
@@ -95,6 +95,22 @@ class Actor:
         return self.ping is not None and since > SILENT_S
 
 
+class Staff(NamedTuple):
+    """The actors of a group by what they do.
+
+    Attributes:
+        up: have answered.
+        idle: are up and have no unit.
+        waiting: have no room yet.
+        idle_gpus: GPUs that the idle ones reserve.
+    """
+
+    up: int
+    idle: int
+    waiting: int
+    idle_gpus: float
+
+
 def post(config: Config, resources: Resources, names: tuple[StageName, ...]) -> Callable[[], Any]:
     """What asks Ray for an actor of a group; units of a lost one are given to others, by us."""
     remote = ray.remote(  # type: ignore[call-overload]  # concurrency_groups is in no stub
@@ -138,6 +154,11 @@ class Pool:
     def waiting(self) -> list[Actor]:
         """Those that have not answered yet."""
         return [actor for actor in self.actors if not actor.at]
+
+    def staff(self) -> Staff:
+        """How it stands."""
+        idle = sum(not actor.units for actor in self.up)
+        return Staff(len(self.up), idle, len(self.waiting), idle * self.resources.num_gpus)
 
     def fill(self, wanted: int) -> None:
         """Ask for as many as are wanted, and for none that waits beyond that."""

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import ray
 from ray.exceptions import ObjectLostError, RayActorError, RayError, RayTaskError
 
-from miner.cluster.pool import Actor, Pool
+from miner.cluster.pool import Actor, Pool, Staff
 from miner.core.errors import Refused
 from miner.corpora.plan import UnitRef
 from miner.isolation import Isolated
@@ -95,9 +95,9 @@ class Spread:
                     for actor in list(pool.actors):
                         pool.end(actor)
 
-    def state(self) -> tuple[int, int, dict[str, tuple[int, int]]]:
-        """Units left, units underway, and by stages the actors that are up and that wait."""
-        actors = {"+".join(p.names): (len(p.up), len(p.waiting)) for p in self.pools}
+    def state(self) -> tuple[int, int, dict[str, Staff]]:
+        """Units left, units underway, and by stages their actors."""
+        actors = {"+".join(pool.names): pool.staff() for pool in self.pools}
         return self.left, self._underway(), actors
 
     def _underway(self) -> int:

@@ -240,6 +240,18 @@ def test_no_group_takes_the_room_that_another_needs(ray):
     assert [a.names[0] for a in ray.actors[:3]] == ["extract", "segment", "score"]
 
 
+def test_who_is_idle_with_a_gpu_is_counted(ray):
+    need, names = groups(check_config(
+        {"corpora": [{"kind": "pairs", "path": "x"}], "runner": {"resources": SEVERAL}}, "test"
+    ))[1]  # fmt: skip
+    pool = Pool(need, names, functools.partial(Handle, ray, names))
+    pool.fill(3)
+    for actor in pool.actors[:2]:
+        actor.answered("host")
+    pool.actors[0].units.add("u0")
+    assert pool.staff() == (2, 1, 1, 1.0)  # up, idle, waiting, idle GPUs
+
+
 def test_what_is_lost_with_a_node_is_made_again(ray):
     lost = ObjectLostError("a" * 40, None, "")
     ray.made = {("segment", "u2"): [lost]}
