@@ -255,8 +255,8 @@ class Heard:
         self.mine.tell(rate=0, at="verdicts, duplicates, shards, report")
         for line in self.times.lines(self.config):
             self.progress.note(line)
-        if line := estimate.account(self.store, self.times.total_s, self.times.rows):
-            self.progress.note(line)
+        if told := estimate.account(self.store, self.times.total_s, self.times.rows):
+            self.progress.note(told)
         self.times = Times()
         self.progress.barrier()
 
