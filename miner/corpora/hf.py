@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from miner.core.errors import Refused
@@ -131,6 +131,7 @@ class Hf(Reader):
 
     def rows(self, places: list[Place]) -> list[Row]:
         """Read rows; each holds its picture's bytes."""
+        values: list[Any]
         if self._dataset is not None:
             values = [self._dataset[p.offset] for p in places]
         else:
@@ -144,16 +145,20 @@ class Hf(Reader):
                 continue
             row.image, row.where = self._image(value)
             row.group = row.image
-            text = value.get(self.config.caption)
-            row.caption, bad = clean(text if isinstance(text, str) else "")
-            if text is not None and not isinstance(text, str):
-                row.fail("unreadable", "caption_is_no_text")
-            if bad:
-                row.fail("unreadable", "bad_utf8")
+            self._read(row, value)
             if row.where is None:
                 row.fail("unreadable", "missing_image")
-            row.meta = scalars(value, (self.config.image, self.config.caption))
         return rows
+
+    def _read(self, row: Row, value: Mapping[str, Any]) -> None:
+        """Take the text and the side columns of a record."""
+        text = value.get(self.config.caption)
+        row.caption, bad = clean(text if isinstance(text, str) else "")
+        if text is not None and not isinstance(text, str):
+            row.fail("unreadable", "caption_is_no_text")
+        if bad:
+            row.fail("unreadable", "bad_utf8")
+        row.meta = scalars(value, (self.config.image, self.config.caption))
 
     def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
         """Check pictures."""

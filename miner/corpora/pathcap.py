@@ -7,22 +7,16 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Literal
 
-import numpy as np
-
 from miner.core.names import base
-from miner.core.store import Store
 from miner.corpora.config import TERMS, PicturesConfig, corpus_name
 from miner.corpora.corpus_folder import corpus_folder
-from miner.corpora.images import check
-from miner.corpora.locations import Locations
+from miner.corpora.in_files import InFiles
 from miner.corpora.part import CorpusPart, Listing
-from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64, scalars
+from miner.corpora.rows import Entry, Place, Row, clean, hash64, scalars
 from miner.corpora.tables import (
     ByteRanges,
     find_tables,
     list_records,
-    pictures_of,
-    table_fingerprints,
 )
 
 _PANEL = re.compile(r"_(\d{1,3})$")
@@ -46,7 +40,7 @@ class PathCapConfig(PicturesConfig):
     license: str = TERMS
 
 
-class PathCap(Reader):
+class PathCap(InFiles):
     """Reader of `data.json`; see `miner.corpora.rows.Reader`.
 
     Raises:
@@ -55,21 +49,10 @@ class PathCap(Reader):
 
     def __init__(self, config: PathCapConfig):
         self.config = config
-        name = corpus_name(config)
-        self.folder, file = corpus_folder(config.path, name)
-        self.tables = find_tables(self.folder, file, ("data.json", "data*.json"), "data.json")
-        self.images = Locations(
-            self.folder,
-            config.image_paths,
-            ("images", ""),
-            f"corpora.{name}.image_paths",
-            f"plan/{name}",
-        )
+        folder, file = corpus_folder(config.path, corpus_name(config))
+        tables = find_tables(folder, file, ("data.json", "data*.json"), "data.json")
+        super().__init__(folder, tables, config)
         self._ranges = ByteRanges(self.folder, self.tables)
-
-    def fingerprint(self) -> list[Any]:
-        """Of the tables."""
-        return table_fingerprints(self.folder, self.tables)
 
     def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
         """Rows of a table; panels of a figure belong together.
@@ -112,18 +95,6 @@ class PathCap(Reader):
             if panels > 1:
                 row.meta["panels_with_this_caption"] = panels
         return rows
-
-    def prepare(self, store: Store) -> None:
-        """Index zips."""
-        self.images.prepare(store)
-
-    def lacking(self, images: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        """Those without a file of their name."""
-        return self.images.lacking(images)
-
-    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
-        """Read and check pictures."""
-        return pictures_of(rows, self.images, store, lambda d: check(d, self.config.max_pixels))
 
 
 def _image(value: dict[str, object]) -> str:

@@ -8,26 +8,21 @@ import re
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, Literal
 
-import numpy as np
 import pydantic
 
 from miner.core.errors import Refused
 from miner.core.names import base, plain
 from miner.core.settings import Files
-from miner.core.store import Store
 from miner.corpora.config import TERMS, PicturesConfig, corpus_name
 from miner.corpora.corpus_folder import Folder, corpus_folder
-from miner.corpora.images import check
-from miner.corpora.locations import Locations
+from miner.corpora.in_files import InFiles
 from miner.corpora.part import CorpusPart, Listing
 from miner.corpora.records import csv_records
-from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
+from miner.corpora.rows import Entry, Place, Row, clean, hash64
 from miner.corpora.tables import (
     ByteRanges,
     find_tables,
     open_sheet,
-    pictures_of,
-    table_fingerprints,
 )
 
 MAGNIFICATION = {0: "low", 1: "medium", 2: "high"}
@@ -75,7 +70,7 @@ class QuiltConfig(PicturesConfig):
         return self
 
 
-class Quilt(Reader):
+class Quilt(InFiles):
     """Reader of `quilt_1M_lookup.csv`; see `miner.corpora.rows.Reader`.
 
     Raises:
@@ -85,27 +80,16 @@ class Quilt(Reader):
     def __init__(self, config: QuiltConfig):
         self.config = config
         name = corpus_name(config)
-        self.folder, file = corpus_folder(config.path, name)
-        self.tables = find_tables(
-            self.folder, file, ("quilt_1M_lookup.csv", "*lookup*.csv"), "quilt_1M_lookup.csv"
-        )
+        folder, file = corpus_folder(config.path, name)
+        patterns = ("quilt_1M_lookup.csv", "*lookup*.csv")
+        tables = find_tables(folder, file, patterns, patterns[0])
+        super().__init__(folder, tables, config, ("images", "quilt_1m", "quilt_1M", ""))
         wanted = ("caption", "image_path")
         self.sheets = [open_sheet(self.folder, t, wanted, "QUILT-1M") for t in self.tables]
-        self.images = Locations(
-            self.folder,
-            config.image_paths,
-            ("images", "quilt_1m", "quilt_1M", ""),
-            f"corpora.{name}.image_paths",
-            f"plan/{name}",
-        )
         self._ranges = ByteRanges(self.folder, self.tables)
         self._impurities = (
             read_impurities(self.folder, config, f"corpora.{name}") if config.cleaner_path else {}
         )
-
-    def fingerprint(self) -> list[Any]:
-        """Of the tables."""
-        return table_fingerprints(self.folder, self.tables)
 
     def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
         """Rows of a table; captions of a picture belong together."""
@@ -122,18 +106,6 @@ class Quilt(Reader):
         """Parse rows of the CSV."""
         records = self._ranges.csv(places, [sheet.delimiter for sheet in self.sheets])
         return [self._row(p, record) for p, record in zip(places, records, strict=True)]
-
-    def prepare(self, store: Store) -> None:
-        """Index zips."""
-        self.images.prepare(store)
-
-    def lacking(self, images: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        """Those without a file of their name."""
-        return self.images.lacking(images)
-
-    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
-        """Read and check pictures."""
-        return pictures_of(rows, self.images, store, lambda d: check(d, self.config.max_pixels))
 
     def _row(self, place: Place, cells: list[str] | str) -> Row:
         row = Row(place.row)

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-import numpy as np
-
 from miner.core.errors import Refused
 from miner.core.names import plain
-from miner.core.store import Store
 from miner.corpora.config import PicturesConfig, corpus_name
 from miner.corpora.corpus_folder import corpus_folder
-from miner.corpora.images import check
-from miner.corpora.locations import Locations
+from miner.corpora.in_files import InFiles
 from miner.corpora.parquet import (
     listed_schema,
     parquet_columns,
@@ -23,7 +19,7 @@ from miner.corpora.parquet import (
 )
 from miner.corpora.part import CAPTION, IMAGE, CorpusPart, Listing, first_of
 from miner.corpora.records import Record, csv_records
-from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64, scalars
+from miner.corpora.rows import Entry, Place, Row, clean, hash64, scalars
 from miner.corpora.tables import (
     ByteRanges,
     Sheet,
@@ -31,8 +27,6 @@ from miner.corpora.tables import (
     find_tables,
     list_records,
     open_sheet,
-    pictures_of,
-    table_fingerprints,
     text_table,
 )
 
@@ -54,7 +48,7 @@ class TableConfig(PicturesConfig):
     group: str = ""
 
 
-class Table(Reader):
+class Table(InFiles):
     """Reader of a table; see `miner.corpora.rows.Reader`.
 
     Raises:
@@ -63,9 +57,9 @@ class Table(Reader):
 
     def __init__(self, config: TableConfig):
         self.config = config
-        name = corpus_name(config)
-        self.folder, file = corpus_folder(config.path, name)
-        self.tables = find_tables(self.folder, file, PATTERNS, "one of " + ", ".join(PATTERNS))
+        folder, file = corpus_folder(config.path, corpus_name(config))
+        tables = find_tables(folder, file, PATTERNS, "one of " + ", ".join(PATTERNS))
+        super().__init__(folder, tables, config, relative=True)
         self.suffix = self.tables[0].rpartition(".")[2].lower()
         if f"*.{self.suffix}" not in PATTERNS:
             text_table(self.folder, self.tables[0])
@@ -80,19 +74,7 @@ class Table(Reader):
             elif self.suffix == "parquet":
                 names = parquet_columns(self.folder, table)
                 checked(self.folder, table, names, wanted, "table")
-        self.images = Locations(
-            self.folder,
-            config.image_paths,
-            ("images", ""),
-            f"corpora.{name}.image_paths",
-            f"plan/{name}",
-            relative=True,
-        )
         self._ranges = ByteRanges(self.folder, self.tables)
-
-    def fingerprint(self) -> list[Any]:
-        """Of the tables."""
-        return table_fingerprints(self.folder, self.tables)
 
     def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
         """Rows of a table; captions of a picture belong together.
@@ -157,18 +139,6 @@ class Table(Reader):
         if bad_image or bad_caption:
             row.fail("unreadable", "bad_utf8")
         return row
-
-    def prepare(self, store: Store) -> None:
-        """Index zips."""
-        self.images.prepare(store)
-
-    def lacking(self, images: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        """Those without a file of their name."""
-        return self.images.lacking(images)
-
-    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
-        """Read and check pictures."""
-        return pictures_of(rows, self.images, store, lambda d: check(d, self.config.max_pixels))
 
 
 def _detect(listing: Listing) -> dict[str, Any] | None:

@@ -6,16 +6,14 @@ import dataclasses
 import fnmatch
 import io
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from miner.core.errors import Refused
-from miner.core.store import Store
 from miner.corpora.corpus_folder import Folder
 from miner.corpora.json_list import NotAList, json_table, load_json
-from miner.corpora.locations import Locations
 from miner.corpora.records import Record, csv_header, csv_records
-from miner.corpora.rows import Picture, Place, Row
+from miner.corpora.rows import Place
 
 # Gaps between wanted byte ranges smaller than this are read along.
 _GAP_BYTES = 1 << 16
@@ -264,20 +262,3 @@ class ByteRanges:
                 yield "malformed_json"
             else:
                 yield value if isinstance(value, dict) else "no_json_object"
-
-
-def pictures_of(
-    rows: list[Row],
-    images: Locations,
-    store: Store,
-    check: Callable[[bytes], Picture],
-) -> dict[str, Picture]:
-    """Read and check the pictures of the rows that are in play, each once."""
-    found = images.read((r.image for r in rows), store)
-    result = {}
-    for name, data in found.items():
-        if isinstance(data, str):
-            result[name] = Picture(status="unreadable", reason=data)
-        else:
-            result[name] = check(data)
-    return result

@@ -12,11 +12,8 @@ import pickle
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-import numpy as np
-
 from miner.core.errors import Refused
 from miner.core.names import plain
-from miner.core.store import Store
 from miner.corpora.config import PicturesConfig, corpus_name
 from miner.corpora.corpus_folder import corpus_folder
 from miner.corpora.dialogues import (
@@ -29,13 +26,12 @@ from miner.corpora.dialogues import (
     turned,
 )
 from miner.corpora.hf import Hf, HfConfig
-from miner.corpora.images import check
-from miner.corpora.locations import Locations
-from miner.corpora.parquet import listed_schema, parquet_rows, pictures_in
+from miner.corpora.in_files import InFiles
+from miner.corpora.parquet import listed_schema, pictures_in
 from miner.corpora.part import CorpusPart, Listing, first_of
-from miner.corpora.rows import Entry, Picture, Place, Reader, Row, hash64
+from miner.corpora.rows import Entry, Place, Reader, Row, hash64
 from miner.corpora.table import Table, TableConfig
-from miner.corpora.tables import columns_of, pictures_of, table_fingerprints
+from miner.corpora.tables import columns_of
 
 PICKLES = "_qa.pkl"
 
@@ -98,45 +94,20 @@ class HfTurns(Hf):
         shared |= {"kind": "hf", "name": corpus_name(config), "image": image, "caption": text}
         super().__init__(HfConfig.model_validate(shared))
 
-    def rows(self, places: list[Place]) -> list[Row]:
-        """Read rows; each holds its picture's bytes."""
-        if self._dataset is not None:
-            values: list[Any] = [self._dataset[p.offset] for p in places]
-        else:
-            values = parquet_rows(self.folder, self.tables, places)
-        rows = []
-        for place, value in zip(places, values, strict=True):
-            row = Row(place.row)
-            rows.append(row)
-            if isinstance(value, str):
-                row.fail("unreadable", value)
-                continue
-            name, row.where = self._image(value)
-            turned(row, {k: v for k, v in value.items() if k != self.config.image}, name)
-            if row.where is None:
-                row.fail("unreadable", "missing_image")
-        return rows
+    def _read(self, row: Row, value: Mapping[str, Any]) -> None:
+        """Take the turns and the side columns of a record."""
+        turned(row, {k: v for k, v in value.items() if k != self.config.image}, row.image)
 
 
-class PickledTurns(Reader):
+class PickledTurns(InFiles):
     """Reader of PathVQA as published: `qas/{split}/{split}_qa.pkl` and `images/{split}/`.
 
     Pickles are read without running what they name: those that name anything are refused.
     """
 
     def __init__(self, config: TurnsConfig, tables: tuple[str, ...]):
-        self.config = config
-        name = corpus_name(config)
-        self.folder, _ = corpus_folder(config.path, name)
-        self.tables = tables
-        self.images = Locations(
-            self.folder,
-            config.image_paths,
-            ("images", ""),
-            f"corpora.{name}.image_paths",
-            f"plan/{name}",
-            relative=True,
-        )
+        folder, _ = corpus_folder(config.path, corpus_name(config))
+        super().__init__(folder, tables, config, relative=True)
         self._records = functools.cache(self._load)
 
     def _load(self, table: int) -> list[Any]:
@@ -150,10 +121,6 @@ class PickledTurns(Reader):
         if not isinstance(found, list):
             raise Refused(f"{self.folder.field}: {self.folder.path(name)}: expected a list")
         return found
-
-    def fingerprint(self) -> list[Any]:
-        """Of the pickles."""
-        return table_fingerprints(self.folder, self.tables)
 
     def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
         """Records by their number; those of a picture belong together."""
@@ -172,18 +139,6 @@ class PickledTurns(Reader):
             else:
                 rows.append(row.fail("unreadable", "no_image"))
         return rows
-
-    def prepare(self, store: Store) -> None:
-        """Index zips."""
-        self.images.prepare(store)
-
-    def lacking(self, images: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        """Those without a file of their name."""
-        return self.images.lacking(images)
-
-    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
-        """Read and check pictures."""
-        return pictures_of(rows, self.images, store, lambda d: check(d, self.config.max_pixels))
 
 
 class _Plain(pickle.Unpickler):

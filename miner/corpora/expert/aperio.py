@@ -14,15 +14,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from miner.core.errors import Refused
 from miner.core.pixels import encode
 from miner.corpora.corpus_folder import Folder
 from miner.corpora.expert.outlines import drawn
-from miner.corpora.expert.stems import joined, picture_and_size, pictures_in, stem_of
+from miner.corpora.expert.stems import Paired, picture_and_size, pictures_in, stem_of
 from miner.corpora.expert.tile import (
     BadTile,
     Item,
-    Layout,
     Outlined,
     Term,
     Tile,
@@ -40,22 +38,16 @@ CLASSES: Mapping[str, Term] = {
 AMBIGUOUS = "ambiguous"
 
 
-class _Aperio(Layout):
-    """Pictures beside XML of the same stem.
+class _Aperio(Paired):
+    """Pictures beside XML of the same stem."""
 
-    Raises:
-        Refused: there is no XML.
-    """
+    expected = "pictures, and XML of outlines"
 
-    def __init__(self, folder: Folder):
-        self.folder = folder
-        self.problems: list[str] = []
-        names = sorted(folder.walk())
-        outlines = {stem_of(n): n for n in names if n.lower().endswith(".xml")}
-        if not outlines:
-            raise Refused(f"{folder.field}: {folder.url}: no XML of outlines in it")
-        slides = {stem_of(n): n for n in names if n.lower().endswith(".svs")}
-        self.items = joined(slides | pictures_in(names), outlines, self.problems)
+    def files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """See `Paired.files`; a slide of which there is a picture, too, is not opened."""
+        outlines = {stem_of(n): n for n in self.names if n.lower().endswith(".xml")}
+        slides = {stem_of(n): n for n in self.names if n.lower().endswith(".svs")}
+        return slides | pictures_in(self.names), outlines
 
     def _polygons(self, item: Item) -> list[tuple[str, np.ndarray]]:
         """Class, "" where none is told, and points of every outline."""

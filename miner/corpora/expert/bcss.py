@@ -14,10 +14,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from miner.core.errors import Refused
 from miner.corpora.corpus_folder import Folder
-from miner.corpora.expert.stems import joined, picture_and_size, pictures_in, read_codes
-from miner.corpora.expert.tile import Item, Layout, Term, Tile, by_code
+from miner.corpora.expert.stems import Paired, picture_and_size, pictures_in, read_codes
+from miner.corpora.expert.tile import Item, Term, Tile, by_code
 
 TERMS: Mapping[str, Term] = {
     "tumor": Term("tumor", "tumor"),
@@ -67,28 +66,22 @@ _MPP = re.compile(r"MPP-(\d+\.\d+)")
 _MPP_OF_NONE = 0.25
 
 
-class BCSS(Layout):
-    """Regions of breast carcinomas.
+class BCSS(Paired):
+    """Regions of breast carcinomas."""
 
-    Raises:
-        Refused: there are no pictures beside `masks/`.
-    """
+    expected = "masks/ and rgbs_colorNormalized/ of BCSS"
 
     def __init__(self, folder: Folder):
-        self.folder = folder
-        self.problems: list[str] = []
-        names = sorted(folder.walk())
-        masks = pictures_in(names, "masks")
-        pictures = pictures_in(names, "rgbs_colornormalized", "rgbs", "images")
-        if not masks or not pictures:
-            raise Refused(
-                f"{folder.field}: {folder.url}: expected masks/ and rgbs_colorNormalized/ of BCSS"
-            )
-        self.codes = self._codes(names)
-        self.items = joined(pictures, masks, self.problems)
+        super().__init__(folder)
+        self.codes = self._codes()
 
-    def _codes(self, names: list[str]) -> Mapping[str, int]:
-        table = next((n for n in names if n.endswith(TABLE)), None)
+    def files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """See `Paired.files`."""
+        pictures = pictures_in(self.names, "rgbs_colornormalized", "rgbs", "images")
+        return pictures, pictures_in(self.names, "masks")
+
+    def _codes(self) -> Mapping[str, int]:
+        table = next((n for n in self.names if n.endswith(TABLE)), None)
         if table is None:
             return CODES
         try:

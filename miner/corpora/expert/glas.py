@@ -10,41 +10,37 @@ from __future__ import annotations
 import csv
 import io
 
-from miner.core.errors import Refused
 from miner.corpora.corpus_folder import Folder
-from miner.corpora.expert.stems import joined, picture_and_size, read_codes, stem_of
-from miner.corpora.expert.tile import Item, Layout, Outlined, Tile, noted, ranked, split_ids
+from miner.corpora.expert.stems import Paired, picture_and_size, read_codes, stem_of
+from miner.corpora.expert.tile import Item, Outlined, Tile, noted, ranked, split_ids
 
 MPP = 0.62
 TABLE = "grade.csv"
 _MASK = "_anno"
 
 
-class GlaS(Layout):
-    """Glands of the colon.
+class GlaS(Paired):
+    """Glands of the colon."""
 
-    Raises:
-        Refused: there is no `*_anno.bmp`.
-    """
+    expected = "*.bmp and *_anno.bmp of GlaS"
 
     def __init__(self, folder: Folder):
-        self.folder = folder
-        self.problems: list[str] = []
-        names = sorted(n for n in folder.walk())
-        bitmaps = {stem_of(n): n for n in names if n.lower().endswith(".bmp")}
-        masks = {s[: -len(_MASK)]: n for s, n in bitmaps.items() if s.endswith(_MASK)}
-        pictures = {s: n for s, n in bitmaps.items() if not s.endswith(_MASK)}
-        if not masks:
-            raise Refused(f"{folder.field}: {folder.url}: no *_anno.bmp of GlaS in it")
-        self.grades = self._grades(names)
+        super().__init__(folder)
+        self.grades = self._grades()
         self.items = [
             item._replace(group=self.grades.get(item.name, {}).get("patient ID") or item.name)
-            for item in joined(pictures, masks, self.problems)
+            for item in self.items
         ]
 
-    def _grades(self, names: list[str]) -> dict[str, dict[str, str]]:
+    def files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """See `Paired.files`."""
+        bitmaps = {stem_of(n): n for n in self.names if n.lower().endswith(".bmp")}
+        masks = {s[: -len(_MASK)]: n for s, n in bitmaps.items() if s.endswith(_MASK)}
+        return {s: n for s, n in bitmaps.items() if not s.endswith(_MASK)}, masks
+
+    def _grades(self) -> dict[str, dict[str, str]]:
         """Cells of the table by name of the picture."""
-        table = next((n for n in names if n.lower().endswith(TABLE)), None)
+        table = next((n for n in self.names if n.lower().endswith(TABLE)), None)
         if table is None:
             self.problems.append("no Grade.csv: patients and grades unknown")
             return {}

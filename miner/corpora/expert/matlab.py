@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import scipy.io
 
-from miner.core.errors import Refused, lacks_memory
+from miner.core.errors import lacks_memory
 from miner.corpora.corpus_folder import Folder
-from miner.corpora.expert.stems import joined, picture_and_size, pictures_in, stem_of
+from miner.corpora.expert.stems import Paired, picture_and_size, pictures_in, stem_of
 from miner.corpora.expert.tile import (
     BadTile,
     Item,
-    Layout,
     Outlined,
     Term,
     Tile,
@@ -54,25 +53,18 @@ CONSEP: Mapping[int, Term] = {
 _V73 = b"MATLAB 7.3"
 
 
-class _Matlab(Layout):
-    """Pictures beside MATLAB files of the same stem.
+class _Matlab(Paired):
+    """Pictures beside MATLAB files of the same stem."""
 
-    Raises:
-        Refused: there is no such file.
-    """
-
+    expected = "pictures, and .mat files of their stems"
     terms: Mapping[int, Term]
     mpp: float
 
-    def __init__(self, folder: Folder):
-        self.folder = folder
-        self.problems: list[str] = []
-        names = sorted(folder.walk())
-        maps = {stem_of(n): n for n in names if n.endswith(".mat")}
-        if not maps:
-            raise Refused(f"{folder.field}: {folder.url}: no .mat file in it")
-        overlays = [n for n in names if "overlay" not in n.lower()]
-        self.items = joined(pictures_in(overlays), maps, self.problems)
+    def files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """See `Paired.files`; CoNSeP's overlays are pictures of no tissue."""
+        overlays = [n for n in self.names if "overlay" not in n.lower()]
+        maps = {stem_of(n): n for n in self.names if n.endswith(".mat")}
+        return pictures_in(overlays), maps
 
     def read(self, item: Item) -> Tile:
         """A picture; see `Layout.read`."""

@@ -14,14 +14,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from miner.core.errors import Refused
-from miner.corpora.corpus_folder import Folder
 from miner.corpora.expert.outlines import drawn
-from miner.corpora.expert.stems import joined, picture_and_size, pictures_in, stem_of
+from miner.corpora.expert.stems import Paired, picture_and_size, pictures_in, tables_in
 from miner.corpora.expert.tile import (
     BadTile,
     Item,
-    Layout,
     Outlined,
     Term,
     Tile,
@@ -49,22 +46,14 @@ TERMS: Mapping[str, Term] = {
 MOST_BOXES = 0.1
 
 
-class NuCLS(Layout):
-    """Fields of view with boxes and outlines.
+class NuCLS(Paired):
+    """Fields of view with boxes and outlines."""
 
-    Raises:
-        Refused: there is no `rgb/` or no `csv/`.
-    """
+    expected = "rgb/ and csv/ of NuCLS"
 
-    def __init__(self, folder: Folder):
-        self.folder = folder
-        self.problems: list[str] = []
-        names = sorted(folder.walk())
-        tables = {stem_of(n): n for n in names if n.endswith(".csv") and "csv/" in n}
-        pictures = pictures_in(names, "rgb")
-        if not tables or not pictures:
-            raise Refused(f"{folder.field}: {folder.url}: expected rgb/ and csv/ of NuCLS")
-        self.items = joined(pictures, tables, self.problems)
+    def files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """See `Paired.files`."""
+        return pictures_in(self.names, "rgb"), tables_in(self.names)
 
     def read(self, item: Item) -> Tile:
         """A field; see `Layout.read`."""

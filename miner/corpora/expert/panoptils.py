@@ -13,21 +13,19 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from miner.core.errors import Refused
 from miner.corpora.corpus_folder import Folder
 from miner.corpora.expert.nucls import polygons_of
 from miner.corpora.expert.outlines import drawn
 from miner.corpora.expert.stems import (
-    joined,
+    Paired,
     picture_and_size,
     pictures_in,
     read_channels,
-    stem_of,
+    tables_in,
 )
 from miner.corpora.expert.tile import (
     BadTile,
     Item,
-    Layout,
     Outlined,
     Term,
     Tile,
@@ -58,22 +56,18 @@ EXCLUDED = 0
 BACKGROUND = 9
 
 
-class PanopTILs(Layout):
-    """Regions and nuclei.
+class PanopTILs(Paired):
+    """Regions and nuclei."""
 
-    Raises:
-        Refused: there is no `rgbs/` or no `masks/`.
-    """
+    expected = "rgbs/ and masks/ of PanopTILs"
 
     def __init__(self, folder: Folder):
-        self.folder = folder
-        self.problems: list[str] = []
-        names = sorted(folder.walk())
-        masks, pictures = pictures_in(names, "masks"), pictures_in(names, "rgbs")
-        if not masks or not pictures:
-            raise Refused(f"{folder.field}: {folder.url}: expected rgbs/ and masks/ of PanopTILs")
-        self.tables = {stem_of(n): n for n in names if n.endswith(".csv") and "csv/" in n}
-        self.items = joined(pictures, masks, self.problems)
+        super().__init__(folder)
+        self.tables = tables_in(self.names)
+
+    def files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """See `Paired.files`."""
+        return pictures_in(self.names, "rgbs"), pictures_in(self.names, "masks")
 
     def read(self, item: Item) -> Tile:
         """A region; see `Layout.read`."""

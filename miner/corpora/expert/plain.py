@@ -16,10 +16,9 @@ import numpy as np
 
 from miner.core.errors import Refused
 from miner.corpora.corpus_folder import Folder
-from miner.corpora.expert.stems import joined, picture_and_size, pictures_in, read_codes
+from miner.corpora.expert.stems import Paired, picture_and_size, pictures_in, read_codes
 from miner.corpora.expert.tile import (
     Item,
-    Layout,
     Term,
     Tile,
     by_class,
@@ -34,32 +33,31 @@ TABLE, PICTURES = "classes.csv", "pictures.csv"
 _OWN = frozenset({"image", "mpp", "organ", "stain", "group", "caption"})
 
 
-class Plain(Layout):
+class Plain(Paired):
     """Pictures with label maps.
 
     Raises:
         Refused: `images/`, `labels/` or `classes.csv` is missing or says nothing.
     """
 
+    expected = f"images/, labels/ and {TABLE}, or a layout that is read"
+
     def __init__(self, folder: Folder):
-        self.folder = folder
-        self.problems: list[str] = []
-        names = sorted(folder.walk())
-        pictures, masks = pictures_in(names, "images"), pictures_in(names, "labels")
-        if not pictures or not masks or TABLE not in names:
-            raise Refused(
-                f"{folder.field}: {folder.url}: expected images/, labels/ and {TABLE}, or a layout "
-                "that is read"
-            )
+        super().__init__(folder)
         self._read_classes()
-        self.facts = {row["image"]: row for row in self._rows(PICTURES, ("image",), names)}
+        self.facts = {row["image"]: row for row in self._rows(PICTURES, ("image",))}
         self.items = [
             item._replace(group=self.facts.get(item.name, {}).get("group") or item.group)
-            for item in joined(pictures, masks, self.problems)
+            for item in self.items
         ]
 
-    def _rows(self, table: str, wanted: tuple[str, ...], names: list[str]) -> list[dict[str, str]]:
-        if table not in names:
+    def files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """See `Paired.files`; without a table of classes no label map says anything."""
+        masks = pictures_in(self.names, "labels") if TABLE in self.names else {}
+        return pictures_in(self.names, "images"), masks
+
+    def _rows(self, table: str, wanted: tuple[str, ...]) -> list[dict[str, str]]:
+        if table not in self.names:
             return []
         where = f"{self.folder.field}: {self.folder.path(table)}"
         try:
@@ -72,7 +70,7 @@ class Plain(Layout):
         return [{k: (v or "").strip() for k, v in row.items() if k} for row in rows]
 
     def _read_classes(self) -> None:
-        rows = self._rows(TABLE, ("id", "class"), [TABLE])
+        rows = self._rows(TABLE, ("id", "class"))
         names = list(dict.fromkeys(row["class"] for row in rows))
         concept = {row["class"]: row.get("concept") or row["class"] for row in rows}
         self.terms = {i: Term(_concept(concept[name]), name) for i, name in enumerate(names, 1)}

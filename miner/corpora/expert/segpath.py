@@ -11,11 +11,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from miner.core.errors import Refused
 from miner.core.names import plain
-from miner.corpora.corpus_folder import Folder
-from miner.corpora.expert.stems import joined, picture_and_size, read_codes, stem_of
-from miner.corpora.expert.tile import BadTile, Item, Layout, Outlined, Term, Tile
+from miner.corpora.expert.stems import Paired, picture_and_size, read_codes, stem_of
+from miner.corpora.expert.tile import BadTile, Item, Outlined, Term, Tile
 
 MPP = 0.22
 MARKED: Mapping[str, Term] = {
@@ -31,22 +29,16 @@ MARKED: Mapping[str, Term] = {
 _PICTURE, _MASK = "_HE.png", "_mask.png"
 
 
-class SegPath(Layout):
-    """Pictures with what an antibody marks.
+class SegPath(Paired):
+    """Pictures with what an antibody marks."""
 
-    Raises:
-        Refused: there is no `*_HE.png`.
-    """
+    expected = "*_HE.png and *_mask.png of SegPath"
 
-    def __init__(self, folder: Folder):
-        self.folder = folder
-        self.problems: list[str] = []
-        names = sorted(folder.walk())
-        pictures = {stem_of(n)[: -len("_HE")]: n for n in names if n.endswith(_PICTURE)}
-        masks = {stem_of(n)[: -len("_mask")]: n for n in names if n.endswith(_MASK)}
-        if not pictures:
-            raise Refused(f"{folder.field}: {folder.url}: no *_HE.png of SegPath in it")
-        self.items = joined(pictures, masks, self.problems)
+    def files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """See `Paired.files`."""
+        pictures = {stem_of(n)[: -len("_HE")]: n for n in self.names if n.endswith(_PICTURE)}
+        masks = {stem_of(n)[: -len("_mask")]: n for n in self.names if n.endswith(_MASK)}
+        return pictures, masks
 
     def read(self, item: Item) -> Tile:
         """A picture; see `Layout.read`."""

@@ -1,16 +1,19 @@
-"""Pictures and label maps in files of one stem: what most layouts are made of."""
+"""Pictures beside annotations in files of one stem: what most layouts are made of."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
+from miner.core.errors import Refused
 from miner.core.names import PICTURES, plain
 from miner.core.pixels import BadPicture, opened
 from miner.corpora.corpus_folder import Folder
-from miner.corpora.expert.tile import BadTile, Item, read_file
+from miner.corpora.expert.tile import BadTile, Item, Layout, read_file
 
 _TCGA = re.compile(r"TCGA-\w\w-\w{4}")
 
@@ -44,17 +47,46 @@ def pictures_in(names: Iterable[str], *folders: str) -> dict[str, str]:
     return found
 
 
-def joined(pictures: dict[str, str], masks: dict[str, str], problems: list[str]) -> Sequence[Item]:
-    """Pictures with their annotation, by stem; `where` is (picture, annotation or None).
+def tables_in(names: Iterable[str]) -> dict[str, str]:
+    """Names of CSV files by stem, of those in a folder that is called `csv`."""
+    return {stem_of(n): n for n in names if n.endswith(".csv") and "csv/" in n}
 
-    Annotations without a picture are problems.
+
+class Paired(Layout):
+    """A set of pictures, each with an annotation in a file of the same stem.
+
+    `where` of an item is (picture, annotation or None); an annotation without a picture is a
+    problem.
+
+    Attributes:
+        expected: what must lie in the folder, for the line that refuses it.
+        names: of all files, sorted.
+
+    Raises:
+        Refused: there are no annotations, or no pictures.
     """
-    alone = sorted(set(masks) - set(pictures))
-    if alone:
-        problems.append(f"{len(alone)} annotations without a picture, such as {masks[alone[0]]}")
-    return [
-        Item(stem, patient_of(stem), (pictures[stem], masks.get(stem))) for stem in sorted(pictures)
-    ]
+
+    expected: ClassVar[str]
+
+    def __init__(self, folder: Folder):
+        self.folder = folder
+        self.problems: list[str] = []
+        self.names = sorted(folder.walk())
+        pictures, annotations = self.files()
+        if not pictures or not annotations:
+            raise Refused(f"{folder.field}: {folder.url}: expected {self.expected}")
+        alone = sorted(set(annotations) - set(pictures))
+        if alone:
+            first = annotations[alone[0]]
+            self.problems.append(f"{len(alone)} annotations without a picture, such as {first}")
+        self.items: Sequence[Item] = [
+            Item(stem, patient_of(stem), (pictures[stem], annotations.get(stem)))
+            for stem in sorted(pictures)
+        ]
+
+    @abstractmethod
+    def files(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Pictures and annotations, each by stem."""
 
 
 def picture_and_size(folder: Folder, name: str) -> tuple[bytes, tuple[int, int]]:

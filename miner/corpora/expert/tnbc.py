@@ -11,37 +11,33 @@ import re
 import cv2
 import numpy as np
 
-from miner.core.errors import Refused
 from miner.core.names import plain
 from miner.corpora.corpus_folder import Folder
-from miner.corpora.expert.stems import joined, picture_and_size, read_codes, stem_of
-from miner.corpora.expert.tile import Item, Layout, Outlined, Tile
+from miner.corpora.expert.stems import Paired, picture_and_size, read_codes, stem_of
+from miner.corpora.expert.tile import Item, Outlined, Tile
 
 MPP = 0.25
 _SLIDE = re.compile(r"(?:^|/)Slide_(\w+)/[^/]+\.png$", re.IGNORECASE)
 _TRUTH = re.compile(r"(?:^|/)GT_(\w+)/[^/]+\.png$", re.IGNORECASE)
 
 
-class TNBC(Layout):
-    """Nuclei.
+class TNBC(Paired):
+    """Nuclei."""
 
-    Raises:
-        Refused: there is no `Slide_XX/` or no `GT_XX/`.
-    """
+    expected = "Slide_XX/ and GT_XX/ of TNBC"
 
     def __init__(self, folder: Folder):
-        self.folder = folder
-        self.problems: list[str] = []
-        names = sorted(folder.walk())
-        pictures = {stem_of(n): n for n in names if _SLIDE.search(plain(n))}
-        masks = {stem_of(n): n for n in names if _TRUTH.search(plain(n))}
-        if not pictures or not masks:
-            raise Refused(f"{folder.field}: {folder.url}: expected Slide_XX/ and GT_XX/ of TNBC")
+        super().__init__(folder)
         self.items = [
             item._replace(group=f"slide-{found.group(1)}" if found else item.name)
-            for item in joined(pictures, masks, self.problems)
+            for item in self.items
             for found in [_SLIDE.search(plain(item.where[0]))]
         ]
+
+    def files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """See `Paired.files`."""
+        pictures = {stem_of(n): n for n in self.names if _SLIDE.search(plain(n))}
+        return pictures, {stem_of(n): n for n in self.names if _TRUTH.search(plain(n))}
 
     def read(self, item: Item) -> Tile:
         """A picture; see `Layout.read`."""
