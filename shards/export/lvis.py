@@ -21,7 +21,8 @@ def lvis(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
     """LVIS: `annotations/lvis_{split}.json`, `images/{split}/`; a category is a concept.
 
     What is denied and not found is in `neg_category_ids`; what is named without a mask, in doubt,
-    or perhaps not all there in `not_exhaustive_category_ids`. Of the rest LVIS judges nothing.
+    or perhaps not all there in `not_exhaustive_category_ids`. Of the rest LVIS judges nothing. What
+    is found where a mask did not stand up is of such a category, and is forgiven without an area.
     """
     files: dict[str, CocoFile] = {}
     categories: dict[str, int] = {}

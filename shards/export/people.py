@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,12 +11,12 @@ from pycocotools import mask as coco_masks
 
 from shards.export.folder import Folder, Sample
 from shards.export.lvis import asked
-from shards.export.masks import box_of, region_mask, region_polygons
+from shards.export.masks import box_of, region_mask, region_polygons, uncompressed
 from shards.export.options import Options, exporters
 from shards.export.phrases import phrases
 from shards.export.portable import pixels
 from shards.export.spool import CocoFile
-from shards.sample import Region
+from shards.sample import IgnoredMask, Region
 
 # BiomedParse's classes by index; the loader takes the index as it is.
 BIOMEDPARSE_CLASSES = (
@@ -48,7 +49,9 @@ COCO_ADVICE = (
 def coco(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
     """COCO: `annotations/instances_{split}.json`, `images/{split}/`; single objects where known.
 
-    Pictures have `neg_category_ids` and `not_exhaustive_category_ids` as in LVIS.
+    Pictures have `neg_category_ids` and `not_exhaustive_category_ids` as in LVIS. Masks that did
+    not stand up (`shards.keep_ignored`) are crowds: `iscrowd` and `ignore` are 1, and COCO's
+    evaluation counts nothing in them.
     """
     files: dict[str, CocoFile] = {}
     categories: dict[str, int] = {}
@@ -80,10 +83,29 @@ def coco(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
                 if region["score"] is not None:
                     annotation["score"] = region["score"]
                 files[split].annotation(annotation)
+        for one in sample.value.get("ignored", ()):
+            numbers[split] = number = numbers.get(split, 0) + 1
+            category = categories.setdefault(one["concept"], len(categories) + 1)
+            files[split].annotation(_crowd(one, number, image_id, category))
     names = [{"id": i, "name": n, "supercategory": "histology"} for n, i in categories.items()]
     for file in files.values():
         file.finish(names)
     folder.say(COCO_ADVICE)
+
+
+def _crowd(ignored: IgnoredMask, number: int, image_id: int, category: int) -> dict[str, Any]:
+    """An area of which nothing is known, as COCO writes what it does not judge."""
+    x1, y1, x2, y2 = box_of(ignored["rle"])
+    return {
+        "id": number,
+        "image_id": image_id,
+        "category_id": category,
+        "segmentation": uncompressed(ignored["rle"]),
+        "area": int(coco_masks.area(dict(ignored["rle"]))),
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "iscrowd": 1,
+        "ignore": 1,
+    }
 
 
 def biomedparse(samples: Iterable[Sample], folder: Folder, options: Options) -> None:

@@ -62,22 +62,42 @@ def reasonseg(samples: Iterable[Sample], folder: Folder, options: Options) -> No
 
     All texts of a file share its one mask. Masks are rectangles of equal runs, since the loader
     draws polygons through pixel centres with their outline: with inclusive corners they are exact.
+    Masks that did not stand up (`shards.keep_ignored`) are shapes called `ignore`, where they are
+    not the target: LISA makes 255 of them, and neither learns nor judges there.
     """
+    ignoring = False
     for sample in samples:
         found = by_region(sample, folder)
         if not found:
             folder.lose(sample.key, None, "no phrase is left", "dropped")
             continue
         picture = jpeg(sample, folder, options)
+        unknown = _unknown(sample)
+        ignoring |= bool(unknown.any())
         for number, (region, texts) in enumerate(found):
             name = f"reason_seg/ReasonSeg/{sample.split}/{sample.key}-{number}"
+            target = region_mask(region["rle"])
             shapes = [
-                {"label": "target", "shape_type": "polygon", "points": corners}
-                for corners in rectangles(region_mask(region["rle"]))
+                {"label": label, "shape_type": "polygon", "points": corners}
+                for label, mask in (("target", target), ("ignore", unknown & ~target))
+                for corners in rectangles(mask)
             ]
             folder.put(f"{name}.jpg", picture)
             folder.put_json(f"{name}.json", {"shapes": shapes, "text": texts, "is_sentence": False})
     folder.put_json("reason_seg/ReasonSeg/explanatory/train.json", [])
+    if ignoring:
+        folder.say(
+            "reasonseg: shapes called ignore are holes for LISA; Seg-Zero's create_reasonseg_hf.py "
+            "takes them for the target: mine without shards.keep_ignored for it"
+        )
+
+
+def _unknown(sample: Sample) -> np.ndarray:
+    """Where masks lie that did not stand up, bool (H, W)."""
+    found = np.zeros((sample.value["height"], sample.value["width"]), bool)
+    for one in sample.value.get("ignored", ()):
+        found |= region_mask(one["rle"])
+    return found
 
 
 def rectangles(mask: np.ndarray) -> list[list[list[int]]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from miner.core.errors import Refused
-from miner.core.parts import Part, find, kinds
+from miner.core.parts import BUILT_IN, Part, find, kinds
 from miner.core.settings import PartSettings
 from miner.core.store import Store
 from shards.export.folder import ExportedSample, Folder, Place, Sample
@@ -18,6 +18,9 @@ from shards.export.portable import portable
 from shards.index import read_manifest
 from shards.stored import stored
 from shards.tar import BLOCK, padding
+
+# Dialects that have a place for masks that did not stand up, or need none.
+HOLD_IGNORED = frozenset({"coco", "reasonseg", "lvis", "energon"})
 
 # What people call the consumer, where the dialect has another name.
 CALLED = {
@@ -105,7 +108,8 @@ def export(
     write = dialect(to).build(options, 1)
     with Folder(out) as folder:
         done = Exported(losses=folder.losses, notes=folder.notes)
-        write(_counted(portable(source, folder), folder, done), folder)
+        loses = to in BUILT_IN["exporters"] and to not in HOLD_IGNORED
+        write(_counted(portable(source, folder), folder, done, loses), folder)
         if folder.generated:
             folder.say(
                 f"the texts of {folder.generated:,} samples are generated, from the character on "
@@ -114,10 +118,22 @@ def export(
     return done
 
 
-def _counted(source: Iterable[Sample], folder: Folder, done: Exported) -> Iterator[Sample]:
-    """Count samples on their way; a dialect puts a sample's picture before it takes the next."""
+def _counted(
+    source: Iterable[Sample], folder: Folder, done: Exported, loses: bool
+) -> Iterator[Sample]:
+    """Count samples on their way; a dialect puts a sample's picture before it takes the next.
+
+    Args:
+        source: the samples.
+        folder: of the export.
+        done: what is counted.
+        loses: whether the dialect has no place for ignored areas.
+    """
     for sample in source:
         before = folder.files
+        for one in sample.value.get("ignored", ()) if loses else ():
+            why = "areas of which nothing should be learned have no place in it"
+            folder.lose(sample.key, one["concept"], why, "dropped")
         start = sample.value.get("generated_from")
         if start is not None and sample.value["caption"]:
             folder.mark(sample.key, start)

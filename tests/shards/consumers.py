@@ -393,14 +393,25 @@ def reasonseg(folder: Path) -> Iterator[Seen]:
     for path in sorted(folder.glob("*.jpg")):
         entry = json.loads(path.with_suffix(".json").read_text())
         assert entry["is_sentence"] is False
-        mask = np.zeros(cv2.imread(str(path)).shape[:2], np.uint8)
-        for shape in entry["shapes"]:
-            assert "ignore" not in shape["label"].lower()
-            points = np.array([shape["points"]], np.int32)
-            cv2.polylines(mask, points, True, 1, 1)
-            cv2.fillPoly(mask, points, 1)
+        mask = reasonseg_mask(entry, cv2.imread(str(path)).shape[:2])
         for text in entry["text"]:
-            yield path.stem.rsplit("-", 1)[0], text, mask > 0
+            yield path.stem.rsplit("-", 1)[0], text, mask == 1
+
+
+def reasonseg_mask(entry: dict[str, Any], size: tuple[int, ...]) -> np.ndarray:
+    """1 for the target, 255 where nothing is learned; larger shapes lie below smaller ones."""
+    mask = np.zeros(size, np.uint8)
+    drawn = [(np.array([s["points"]], np.int32), s["label"].lower()) for s in entry["shapes"]]
+    alone = [np.zeros(size, np.uint8) for _ in drawn]
+    for (points, _), one in zip(drawn, alone, strict=True):
+        cv2.polylines(one, points, True, 1, 1)
+        cv2.fillPoly(one, points, 1)
+    for i in sorted(range(len(drawn)), key=lambda i: -int(alone[i].sum())):
+        points, label = drawn[i]
+        value = 255 if "ignore" in label else 1
+        cv2.polylines(mask, points, True, value, 1)
+        cv2.fillPoly(mask, points, value)
+    return mask
 
 
 def segzero(folder: Path) -> Iterator[tuple[str, str, list]]:

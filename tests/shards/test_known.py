@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from pycocotools import mask as coco
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
+from miner.core.masks import encode
 from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.run import export
@@ -149,6 +155,57 @@ def test_coco_and_lvis_name_the_absent(
     assert open_ == {"gland", "stroma", "keratin", "mucin", "nerve", "hepatocyte"}
     annotated = {names[a["category_id"]] for a in data["annotations"]}
     assert annotated == {"gland", "stroma"}
+
+
+def with_ignored(one: Sample) -> tuple[Sample, np.ndarray]:
+    """The sample with a mask of mucin that did not stand up, which also covers some of a gland."""
+    gland = next(r for r in one.value["regions"] if r["concept"] == "gland")
+    mask = coco.decode(gland["instances"][0]).astype(bool)
+    mask[:5, :7] = True
+    rle = {"size": list(mask.shape), "counts": encode(mask)}
+    row = {"concept": "mucin", "rle": rle, "reason": "low_score", "score": 0.2}
+    return dataclasses.replace(one, value={**one.value, "ignored": [row]}), mask
+
+
+def test_what_did_not_stand_up_is_a_crowd_for_coco(one: Sample, tmp_path: Path) -> None:
+    held, mask = with_ignored(one)
+    export([held], "coco", tmp_path / "x", Options())
+    api = COCO(str(tmp_path / "x/annotations/instances_train.json"))
+    (crowd,) = api.loadAnns(api.getAnnIds(iscrowd=True))
+    assert (api.annToMask(crowd) == mask).all()
+    assert api.loadCats(crowd["category_id"])[0]["name"] == "mucin"
+    assert (crowd["ignore"], crowd["area"]) == (1, int(mask.sum()))
+    # By COCO's own evaluation what is found there is neither right nor wrong.
+    box = crowd["bbox"]
+    found = {"image_id": 1, "category_id": crowd["category_id"], "score": 0.9, "bbox": box}
+    judge = COCOeval(api, api.loadRes([{**found, "segmentation": crowd["segmentation"]}]), "segm")
+    judge.evaluate()
+    ignored = [
+        e["dtIgnore"] for e in judge.evalImgs if e and e["category_id"] == crowd["category_id"]
+    ]
+    assert ignored
+    assert all(one.all() for one in ignored)
+
+
+def test_what_did_not_stand_up_is_a_hole_for_lisa(one: Sample, tmp_path: Path) -> None:
+    held, mask = with_ignored(one)
+    done = export([held], "reasonseg", tmp_path / "x", Options())
+    assert any("create_reasonseg_hf" in note for note in done.notes)
+    folder = tmp_path / "x/reason_seg/ReasonSeg/train"
+    for number, region in enumerate(held.value["regions"]):
+        entry = json.loads((folder / f"{held.key}-{number}.json").read_text())
+        seen = consumers.reasonseg_mask(entry, mask.shape)
+        target = coco.decode(region["rle"]).astype(bool)
+        np.testing.assert_array_equal(seen == 1, target)
+        np.testing.assert_array_equal(seen == 255, mask & ~target)
+
+
+def test_other_dialects_say_that_they_lose_it(one: Sample, tmp_path: Path) -> None:
+    held, _ = with_ignored(one)
+    for dialect, lost in (("granDf", True), ("lvis", False), ("coco", False)):
+        export([held], dialect, tmp_path / dialect, Options())
+        rows = map(json.loads, (tmp_path / dialect / "LOSSES.jsonl").read_text().splitlines())
+        assert any("nothing should be learned" in row["why"] for row in rows) == lost
 
 
 def test_points_that_count_are_told_of_what_is_all_there(one: Sample, tmp_path: Path) -> None:
