@@ -40,11 +40,12 @@ class Embed(Stage):
         found: list[tuple[np.ndarray, bytes, str] | tuple[None, None, None]] = []
         for row in unit.images.select(["image_id", "data"]).to_pylist():
             beacon.at(row["image_id"])
-            if row["data"] is None:
+            try:
+                image = decode(row["data"] or b"")
+            except ValueError:
                 found.append((None, None, None))
-            else:
-                image = decode(row["data"])
-                found.append((self.embed(image), thumbnail(image).tobytes(), pixel_hash(image)))
+                continue
+            found.append((self.embed(image), thumbnail(image).tobytes(), pixel_hash(image)))
         vectors, thumbs, hashes = zip(*found, strict=True) if found else ((), (), ())
         columns = {
             "embedding": pa.array(vectors, pa.list_(pa.float32())),

@@ -39,7 +39,7 @@ def load_config(
     if out is not None:
         value["out"] = out
     if workers is not None:
-        value.setdefault("runner", {})["workers"] = workers
+        apply_set(value, f"runner.workers={workers}")
     return check_config(value, path)
 
 

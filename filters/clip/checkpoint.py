@@ -22,6 +22,7 @@ from filters.clip.towers import (
     Towers,
 )
 from miner.core.errors import Refused
+from miner.core.tensors import read_tensors
 
 FIELD = "filters.clip.model"
 CLIP_VOCABULARY = 49408
@@ -132,18 +133,21 @@ def load_towers(folder: Path, device: str = "cpu") -> tuple[Towers, Preprocess]:
             f"{where}/config.json does not exist; `miner models convert` makes such a folder of "
             "an open_clip checkpoint"
         )
-    config = json.loads(path.read_text(encoding="utf-8"))
+    config = _settings(path, where)
     kind = config.get("model_type")
     loaders = {"clip": _clip, "siglip": _siglip, "conch": _conch, "biomedclip": _biomed}
     if kind not in loaders:
         raise Refused(f"{where}/config.json: model_type {kind!r} is none of {', '.join(loaders)}")
     if not any((folder / name).is_file() for name in WEIGHTS):
         raise Refused(f"{where}: none of {', '.join(WEIGHTS)} exists")
+    from safetensors import SafetensorError
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # a line per worker in a log that is read by people
     try:
         towers, side_px = loaders[kind](folder, config, device)
+    except SafetensorError as error:  # of transformers' own loading
+        raise Refused(f"{where}: damaged weights: {str(error).splitlines()[0]}") from None
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise Refused(f"{where}: {str(error).strip().splitlines()[0]}") from error
     names = ("preprocessor_config.json", "open_clip_config.json")
@@ -153,6 +157,16 @@ def load_towers(folder: Path, device: str = "cpu") -> tuple[Towers, Preprocess]:
         if (folder / name).is_file()
     }
     return towers, from_files(files, side_px, where)
+
+
+def _settings(path: Path, where: str) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"{where}/{path.name}: not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise Refused(f"{where}/{path.name}: not an object of JSON")
+    return found
 
 
 def _clip(folder: Path, config: dict[str, Any], device: str) -> tuple[Towers, int]:
@@ -183,7 +197,6 @@ def _siglip(folder: Path, config: dict[str, Any], device: str) -> tuple[Towers, 
 
 
 def _conch(folder: Path, config: dict[str, Any], device: str) -> tuple[Towers, int]:
-    from safetensors.torch import load_file
     from transformers import PreTrainedTokenizerFast
 
     shape = openclip.TrunkShape(**config["trunk"])
@@ -191,7 +204,7 @@ def _conch(folder: Path, config: dict[str, Any], device: str) -> tuple[Towers, i
         shape, config["dim"], config["pooler_heads"], config["pooler_queries"]
     )
     model = openclip.Conch(visual, openclip.ConchText(**config["text"]))
-    model.load_state_dict(load_file(folder / "model.safetensors"))
+    model.load_state_dict(read_tensors(folder / "model.safetensors"))
     fast = PreTrainedTokenizerFast(
         tokenizer_file=str(folder / "tokenizer.json"),
         bos_token="<start_of_text>",
@@ -214,7 +227,6 @@ def _conch(folder: Path, config: dict[str, Any], device: str) -> tuple[Towers, i
 
 
 def _biomed(folder: Path, config: dict[str, Any], device: str) -> tuple[Towers, int]:
-    from safetensors.torch import load_file
     from transformers import BertConfig, BertModel
 
     shape = openclip.TrunkShape(**config["trunk"])
@@ -223,7 +235,7 @@ def _biomed(folder: Path, config: dict[str, Any], device: str) -> tuple[Towers, 
         bert, config["bert"]["hidden_size"], config["text_hidden"], config["dim"]
     )
     model = openclip.BiomedClip(openclip.BiomedVisual(shape, config["dim"]), text)
-    model.load_state_dict(load_file(folder / "model.safetensors"))
+    model.load_state_dict(read_tensors(folder / "model.safetensors"))
     tokenize = _tokenizer(
         folder, device, min(MAX_TOKENS, config["bert"]["max_position_embeddings"])
     )

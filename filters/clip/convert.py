@@ -8,17 +8,16 @@ are read with `weights_only`, so nothing in them is executed.
 from __future__ import annotations
 
 import json
-import pickle
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from filters.clip.preprocess import INTERPOLATION
 from miner.core.errors import Refused
+from miner.core.tensors import read_tensors
 
 HEAD_WIDTH = 64  # of every published ViT of these families
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -44,16 +43,7 @@ def read_state(path: Path) -> State:
     """
     if not path.is_file():
         raise Refused(f"{path}: no such file")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            found: Any = load_file(path)
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise Refused(f"{path}: not a checkpoint of plain tensors: {line}") from None
+    found: Any = read_tensors(path)
     for wrapper in ("state_dict", "model"):
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]

@@ -4,16 +4,22 @@ import errno
 
 from miner.core.shown import shown
 
+_LONGEST = 2000
+
 
 class Refused(Exception):
     """Something the user must change: a wrong path, an unknown key, a missing model.
 
     The message is one line that names file and field. The command line prints it without a
-    traceback and exits with 2. Addresses in it lose their passwords and keys.
+    traceback and exits with 2. Addresses in it lose their passwords and keys; what is longer than
+    anybody reads, since a value in it is, loses its middle.
     """
 
     def __init__(self, message: object = ""):
-        super().__init__(shown(str(message)))
+        line = shown(str(message))
+        if len(line) > _LONGEST:
+            line = f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"
+        super().__init__(line)
 
 
 # What the machine refuses, not the program.

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pydantic
-import yaml
 
 from miner.core.chosen import In
 from miner.core.errors import Refused
 from miner.core.parts import find
+from miner.core.plain_yaml import BadYaml, load_yaml
 from miner.core.rooms import CONFIGS
 from miner.core.settings import Settings
 
@@ -30,13 +30,13 @@ def read_yaml(path: str) -> dict[str, Any]:
     file = Path(path)
     source = file if file.exists() else CONFIGS / file.name
     try:
-        value = yaml.safe_load(source.read_text(encoding="utf-8"))
+        value = load_yaml(source.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise Refused(f"{path}: no such configuration file") from None
     except IsADirectoryError:
         raise Refused(f"{path}: is a folder, not a configuration file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Refused(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except (BadYaml, UnicodeDecodeError) as error:
+        raise Refused(f"{path}: not YAML: {error}") from None
     if not isinstance(value, dict):
         raise Refused(f"{path}: expected a mapping of settings, found {type(value).__name__}")
     return value
@@ -62,9 +62,9 @@ def apply_set(value: dict[str, Any], change: str) -> None:
         if not isinstance(at, dict | list):
             raise Refused(f"--set {change}: {part} is not a section")
     try:
-        new = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise Refused(f"--set {change}: the value is not YAML") from None
+        new = load_yaml(text)
+    except BadYaml as error:
+        raise Refused(f"--set {change}: the value is not YAML: {error}") from None
     if isinstance(at, list):
         at[_index(at, last, change)] = new
     else:
@@ -106,6 +106,8 @@ def _explain(error: pydantic.ValidationError, model: type[Settings]) -> str:
         return f"{where}: unknown setting; {hint}{more}"
     given = first["input"]
     got = f", got {given!r}" if isinstance(given, bool | int | float) else ""
+    if isinstance(given, bool) and first["type"] == "string_type":
+        got = f", got {given!r}: what YAML reads as true or false needs quotes"
     return f"{where}: {first['msg']}{got}{more}"
 
 

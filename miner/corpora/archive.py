@@ -52,25 +52,34 @@ def build_index(folder: Folder, field: str) -> np.ndarray:
     Raises:
         Refused: it is no whole zip.
     """
+    members = members_in(folder, field)
+    index = np.zeros(len(members), INDEX)
+    for at, (info, name) in enumerate(members):
+        index[at] = (
+            hash64(base(name)),
+            info.header_offset,
+            info.compress_size,
+            info.file_size,
+            info.CRC,
+            info.compress_type,
+            info.flag_bits,
+        )
+    return np.sort(index, order=["name", "header"])
+
+
+def members_in(folder: Folder, field: str) -> list[tuple[zipfile.ZipInfo, str]]:
+    """Files in a zip and their names; see `members_of`.
+
+    Raises:
+        Refused: it is no whole zip.
+    """
     try:
         with folder.open() as file, zipfile.ZipFile(file) as archive:
-            members = dict(members_of(archive))
-            index = np.zeros(len(members), INDEX)
-            for at, (info, name) in enumerate(members.items()):
-                index[at] = (
-                    hash64(base(name)),
-                    info.header_offset,
-                    info.compress_size,
-                    info.file_size,
-                    info.CRC,
-                    info.compress_type,
-                    info.flag_bits,
-                )
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+            return list(members_of(archive))
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, ValueError) as error:
         raise Refused(
             f"{field}: {folder.url}: not a whole zip ({error}); was its download cut short?"
         ) from None
-    return np.sort(index, order=["name", "header"])
 
 
 def members_of(archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -98,8 +97,7 @@ class Locations:
             if self.relative:
                 yield from folder.walk()
         for place in self.zips:
-            with place.open() as file, zipfile.ZipFile(file) as members:
-                yield from (base(name) for _, name in archive.members_of(members))
+            yield from (base(name) for _, name in archive.members_in(place, self.field))
 
     def lacking(self, images: np.ndarray, named: Callable[[str], int] = hash64) -> np.ndarray:
         """Which pictures no file is there for.

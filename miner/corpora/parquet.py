@@ -55,7 +55,7 @@ def listed_schema(listing: Listing) -> pa.Schema:
     try:
         with listing.folder.open(found[0]) as file:
             return pq.ParquetFile(file).schema_arrow
-    except pa.ArrowException:
+    except _DAMAGE:
         return pa.schema([])
 
 

@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
 from fsspec.utils import glob_translate
 
 from miner.core.errors import Refused
+from miner.core.plain_yaml import BadYaml, load_yaml
 from miner.corpora.corpus_folder import Folder
 
 KEYWORDS = {
@@ -94,8 +94,8 @@ def _card(folder: Folder) -> dict[str, list[str]] | None:
     try:
         text = folder.read("README.md").decode("utf-8", "replace")
         front = _FRONT.match(text.replace("\r\n", "\n"))
-        card = yaml.safe_load(front.group(1)) if front else {}
-    except (OSError, yaml.YAMLError):
+        card = load_yaml(front.group(1)) if front else {}
+    except (OSError, BadYaml):
         return None
     stated = card.get("configs") if isinstance(card, dict) else None
     configs = [c for c in stated or () if isinstance(c, dict) and "data_files" in c]

@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 import pydantic
-import yaml
 
 from miner.core.errors import Refused
 from miner.core.parts import Part
+from miner.core.plain_yaml import load_yaml
 from miner.core.settings import MODEL, Files, files_at
 from ner.concepts import concepts
 from segmenters.biomedparse.config import Sizes
@@ -163,10 +163,10 @@ def _sizes(path: str) -> Sizes | None:
     if not path:
         return None
     try:
-        return Sizes(**yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+        return Sizes(**load_yaml(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise Refused(f"biomedparse.sizes: {path} is not there") from None
-    except (TypeError, yaml.YAMLError, pydantic.ValidationError) as error:
+    except (TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise Refused(f"biomedparse.sizes: {path} has no valid sizes ({reason})") from None
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from miner.core.errors import Refused
+from miner.core.tensors import read_tensors
 from segmenters.biomedparse.config import Sizes
 from segmenters.biomedparse.model import Network
 
@@ -68,30 +67,6 @@ def checksum(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Map a checkpoint into memory without executing anything in it.
-
-    Tensors stay on disk until they are used, so no second copy is made.
-
-    Raises:
-        Refused: truncated, no torch file, or a pickle that would run code.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError:
-        raise Refused(
-            f"{path}: refused, it holds more than tensors and would execute code when loaded"
-        ) from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Refused(
-            f"{path}: no readable checkpoint, the file is truncated or of another format ({reason})"
-        ) from None
-    if not isinstance(content, dict):
-        raise Refused(f"{path}: no checkpoint, it holds a {type(content).__name__}")
-    return content
-
-
 def open_checkpoint(
     path: str | os.PathLike[str], sizes: Sizes | None = None
 ) -> tuple[dict[str, Tensor], Sizes]:
@@ -103,7 +78,7 @@ def open_checkpoint(
     Raises:
         Refused: unreadable, or v2's.
     """
-    content = read(path)
+    content = read_tensors(path, mmap=True)  # no second copy is made
     if sizes is None:
         if "sizes" in content:
             sizes = Sizes(**content["sizes"])

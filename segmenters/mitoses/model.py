@@ -12,7 +12,7 @@ from torch import nn
 from miner.core.bfloat16 import autocast
 from segmenters.mitoses import FIGURES
 from segmenters.regions.model import STAGES, Encoder
-from segmenters.unet.weights import FOLDER, fold
+from segmenters.unet.weights import FOLDER, filled, fold
 
 FILE = FOLDER / "mitoses.pt"
 KINDS = ("other", *FIGURES)
@@ -49,11 +49,11 @@ def load(path: pathlib.Path = FILE) -> FigureNet:
 
     Args:
         path: the file.
+
+    Raises:
+        Refused: the file is damaged, or does not hold the weights of this network.
     """
-    model = FigureNet()
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
-    return fold(model)
+    return fold(filled(FigureNet(), path))
 
 
 def crop(image: np.ndarray, y: float, x: float, factor: float) -> np.ndarray:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pathlib
 
-import torch
-
 from segmenters.regions.model import RegionNet
 from segmenters.regions.outputs import RegionHead
-from segmenters.unet.weights import FOLDER, fold, save
+from segmenters.unet.weights import FOLDER, filled, fold, save
 
 FILE = FOLDER / "regions.pt"
 
@@ -22,12 +20,6 @@ def load(path: pathlib.Path = FILE) -> RegionNet:
         path: the file.
 
     Raises:
-        ValueError: the file does not hold the weights of this network.
+        Refused: the file is damaged, or does not hold the weights of this network.
     """
-    model = RegionNet(RegionHead.outputs)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    missing = model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
-    lost = [k for k in missing.missing_keys if not k.endswith("num_batches_tracked")]
-    if lost or missing.unexpected_keys:
-        raise ValueError(f"{path}: not the weights of this network: {lost[:3]}")
-    return fold(model)
+    return fold(filled(RegionNet(RegionHead.outputs), path))

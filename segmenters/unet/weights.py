@@ -9,6 +9,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from miner.core.errors import Refused
+from miner.core.tensors import read_tensors
 from segmenters.unet.model import Unet
 from segmenters.unet.outputs import HEADS
 
@@ -37,14 +39,29 @@ def load(net: str, path: pathlib.Path | None = None) -> Unet:
     Args:
         net: one of `HEADS`.
         path: the file, the shipped one when None.
+
+    Raises:
+        Refused: the file is damaged, or does not hold the weights of this network.
     """
-    model = Unet(HEADS[net].outputs, HEADS[net].widths)
-    state = torch.load(path or FOLDER / f"{net}.pt", map_location="cpu", weights_only=True)
-    missing = model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
+    return fold(filled(Unet(HEADS[net].outputs, HEADS[net].widths), path or FOLDER / f"{net}.pt"))
+
+
+def filled(model: Net, path: pathlib.Path) -> Net:
+    """The network with the weights of a file, single precision.
+
+    Raises:
+        Refused: the file is damaged, or does not hold the weights of this network.
+    """
+    state = read_tensors(path)
+    try:
+        missing = model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
+    except (AttributeError, RuntimeError):
+        raise Refused(f"{path}: not the weights of this network, or damaged") from None
     lost = [k for k in missing.missing_keys if not k.endswith("num_batches_tracked")]
     if lost or missing.unexpected_keys:
-        raise ValueError(f"{path or net}: not the weights of this network: {lost[:3]}")
-    return fold(model)
+        odd = ", ".join([*lost, *missing.unexpected_keys][:3])
+        raise Refused(f"{path}: not the weights of this network: {odd}")
+    return model
 
 
 def fold(model: Net) -> Net:
