@@ -246,7 +246,7 @@ def _tars(rows: _Rows, config: Config) -> list[dict[str, Any]]:
     sizes before anything is written.
     """
     tars: list[dict[str, Any]] = []
-    for split in config.shards.splits:
+    for split in sorted(config.shards.splits):  # in whichever order a file lists them
         mine = np.flatnonzero(rows.split == split)
         number, held = 0, 0
         for row, size in zip(mine.tolist(), rows.size[mine].tolist(), strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,8 +29,9 @@ def read_tensors(path: str | os.PathLike[str], mmap: bool = False) -> Mapping[An
             from safetensors.torch import load_file
 
             return load_file(where)
+        check_sums(where)
         found = torch.load(where, map_location="cpu", weights_only=True, mmap=mmap)
-    except MemoryError:
+    except (MemoryError, Refused):
         raise
     except pickle.UnpicklingError:
         raise Refused(
@@ -45,3 +47,17 @@ def read_tensors(path: str | os.PathLike[str], mmap: bool = False) -> Mapping[An
     if not isinstance(found, Mapping):
         raise Refused(f"{where}: no checkpoint, it holds a {type(found).__name__}")
     return found
+
+
+def check_sums(path: str) -> None:
+    """Compare the sums that `torch.save` wrote beside the tensors, which `torch.load` does not.
+
+    Raises:
+        Refused: a tensor is not what was saved.
+        zipfile.BadZipFile: a zip that ends too early.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()
+        if damaged:
+            raise Refused(f"{path}: damaged: {damaged} is not what was saved (CRC-32 differs)")

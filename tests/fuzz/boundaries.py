@@ -2,6 +2,7 @@
 
 A boundary is a class: built once in a process with a folder of its own, then called with a random
 generator per input. A `Refused` of one line is a good end; what else is raised is a finding.
+`share` is its part of the inputs; whole runs are counted by themselves.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from PIL import Image
 
 from miner.core.errors import Refused
 from tests.fuzz.mutate import WORDS, damaged, odd, text, warped
+from tests.fuzz.runs import Runs
 
 SIZES = ((40, 30), (1, 1), (3, 200), (64, 64))
 
@@ -376,30 +378,43 @@ class Models:
     share = 4
 
     def __init__(self, folder: Path):
-        from filters.clip import embedded
+        from filters.clip.convert import read_state
+        from filters.clip.embedded import WEIGHTS
         from filters.decision import EMBEDDED, load_decision
         from filters.references import EMBEDDED as REFERENCES
         from filters.references import load_references
-        from segmenters.unet.weights import FOLDER, load
+        from segmenters.mitoses import model as mitoses
+        from segmenters.regions import weights as regions
+        from segmenters.unet import weights as unet
 
         self.folder = folder
-        read: dict[str, tuple[Path, Callable[[Path], Any]]] = {
-            "decision": (Path(str(EMBEDDED)), load_decision),
-            "references": (Path(str(REFERENCES)), load_references),
-            "weights": (FOLDER / "nuclei.pt", lambda path: load("nuclei", path)),
-        }
-        del embedded
-        self.kinds = [(path.read_bytes(), path.suffix, read_) for path, read_ in read.values()]
+        read: list[tuple[Any, Callable[[Path], Any]]] = [
+            (EMBEDDED, load_decision),
+            (REFERENCES, load_references),
+            (WEIGHTS, read_state),
+            (unet.FOLDER / "nuclei.pt", lambda path: unet.load("nuclei", path)),
+            (regions.FILE, regions.load),
+            (mitoses.FILE, mitoses.load),
+        ]
+        self.kinds = [(p.read_bytes(), Path(str(p)).suffix, load) for p, load in read]
+        self.sound: dict[int, Any] = {}
 
     def __call__(self, rng: random.Random) -> None:
         """Load a damaged file."""
-        data, suffix, load = rng.choice(self.kinds)
+        which = rng.randrange(len(self.kinds))
+        data, suffix, load = self.kinds[which]
         path = self.folder / f"m{suffix}"
+        if which not in self.sound:
+            path.write_bytes(data)
+            self.sound[which] = load(path)
         if suffix == ".json" and rng.random() < 0.6:
             path.write_text(json.dumps(warped(json.loads(data), rng)))
         else:
             path.write_bytes(damaged(data, rng))
-        load(path)
+        found = load(path)
+        if suffix == ".pt":  # with sums of their own
+            before, after = self.sound[which].state_dict(), found.state_dict()
+            assert all((before[name] == after[name]).all() for name in before)
 
 
 class Judged:
@@ -699,7 +714,7 @@ BOUNDARIES = {
     one.__name__.lower(): one
     for one in (
         Readers, Rows, Pictures, Masks, MaskFiles, Captions, Answers, Configurations, Models,
-        Judged, Fingerprints, State, Inspected, Stages,
+        Judged, Fingerprints, State, Inspected, Stages, Runs,
     )
 }  # fmt: skip
 

@@ -33,19 +33,26 @@ Fate = tuple[Any, ...]
 class Runs:
     """Whole runs; a third each with a damaged corpus, configuration and OUT."""
 
+    share = 0
+
     def __init__(self, folder: Path):
         self.folder = folder
         write_corpora(folder / "corpora")
         self.kinds = {p.name: p.name.split("-")[0] for p in sorted((folder / "corpora").iterdir())}
-        self.fates = {
-            name: self._mine(self._settings(name), folder / "sound" / name) for name in self.kinds
-        }
+        self.fates: dict[str, dict[Fate, Fate]] = {}
 
     def __call__(self, rng: random.Random) -> None:
         """Damage something and mine."""
         for name in ("work", "out"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         rng.choice((self._corpus, self._configuration, self._out))(rng)
+
+    def _sound(self, name: str) -> Path:
+        """OUT of the corpus as it is."""
+        out = self.folder / "sound" / name
+        if name not in self.fates:
+            self.fates[name] = self._mine(self._settings(name), out)
+        return out
 
     def _settings(self, name: str, corpus: Path | None = None) -> dict[str, Any]:
         path = corpus or self.folder / "corpora" / name
@@ -59,6 +66,7 @@ class Runs:
     def _corpus(self, rng: random.Random) -> None:
         """A file of the corpus is damaged, or a caption is odd."""
         name = rng.choice(sorted(self.kinds))
+        self._sound(name)
         work = self.folder / "work"
         shutil.copytree(self.folder / "corpora" / name, work)
         file = rng.choice(sorted(p for p in work.rglob("*") if p.is_file()))
@@ -92,7 +100,7 @@ class Runs:
         from miner.run import write_report
 
         name = rng.choice(sorted(self.kinds))
-        sound, out = self.folder / "sound" / name, self.folder / "out"
+        sound, out = self._sound(name), self.folder / "out"
         shutil.copytree(sound, out)
         for gone in rng.choice(((), ("finished.json",), ("shards/manifest.json", "finished.json"))):
             (out / gone).unlink()
@@ -158,6 +166,7 @@ def _faults(store: Any) -> list[Any]:
 
 def fates(store: Any) -> dict[Fate, Fate]:
     """What became of every row: state, reason and what is published of it."""
+    from miner.commits import marks
     from miner.core.layout import RUN
     from miner.core.unit import STATUSES
 
@@ -168,12 +177,15 @@ def fates(store: Any) -> dict[Fate, Fate]:
                 if member.name.endswith(".json"):
                     sample = json.load(tar.extractfile(member))  # type: ignore[arg-type]
                     regions = [(r["concept"], r["rle"]["counts"]) for r in sample["regions"]]
-                    published[sample["sample_id"]] = regions
-    bytes_of = {
-        row["image_id"]: row["sha256"]
-        for name in (f"units/{u}/images.parquet" for u in _units(store))
-        for row in store.read_table(name, ["image_id", "sha256"]).to_pylist()
-    }
+                    published[sample["key"]] = regions
+    sums: dict[str, str] = {}
+    inputs: dict[str, Fate] = {}
+    for unit_id in marks(store):
+        images = store.read_table(f"units/{unit_id}/images.parquet", ["image_id", "sha256"])
+        sums |= {row["image_id"]: row["sha256"] for row in images.to_pylist()}
+        names = ["sample_id", "image", "image_id", "caption"]
+        for row in store.read_table(f"units/{unit_id}/samples.parquet", names).to_pylist():
+            inputs[row["sample_id"]] = row["image"], row["caption"], sums[row["image_id"]]
     rows = [
         row
         for name in store.names("ledger/samples", ".parquet")
@@ -186,15 +198,9 @@ def fates(store: Any) -> dict[Fate, Fate]:
         assert row["status"] in STATUSES
         assert row["status"] == "written" or row["reason"], row
         assert (row["status"] == "written") == (row["sample_id"] in published)
-        key = row["image"], row["caption"], bytes_of.get(row["image_id"])
-        found[key] = row["status"], row["reason"], published.get(row["sample_id"])
+        key = row["sample_id"]
+        found[inputs[key]] = row["status"], row["reason"], published.get(key)
     return found
-
-
-def _units(store: Any) -> list[str]:
-    from miner.commits import marks
-
-    return list(marks(store))
 
 
 def digests(out: Path) -> dict[str, str]:

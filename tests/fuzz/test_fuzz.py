@@ -16,7 +16,8 @@ SLICE = {
     "answers": 300, "configurations": 60, "fingerprints": 20, "inspected": 12,
     "judged": 200, "maskfiles": 40, "masks": 120, "pictures": 120, "readers": 15, "rows": 25,
 }  # fmt: skip
-WHOLE = {"captions": 25, "models": 8, "stages": 6, "state": 20}
+LOADED = {"captions": 25, "models": 8, "runs": 6, "stages": 6}
+SLOW = {"state": 20}
 
 
 @pytest.mark.parametrize("name", SLICE)
@@ -24,11 +25,18 @@ def test_hostile_input_ends_as_it_should(tmp_path, name):
     _try(tmp_path, name, SLICE[name])
 
 
+@pytest.mark.whole
+@pytest.mark.parametrize("name", LOADED)
+def test_hostile_input_ends_as_it_should_where_models_load(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    _try(tmp_path, name, LOADED[name])
+
+
 @pytest.mark.slow
 @pytest.mark.whole
-@pytest.mark.parametrize("name", WHOLE)
-def test_hostile_input_ends_as_it_should_where_models_load(tmp_path, name):
-    _try(tmp_path, name, WHOLE[name])
+@pytest.mark.parametrize("name", SLOW)
+def test_hostile_input_ends_as_it_should_where_a_run_is_made(tmp_path, name):
+    _try(tmp_path, name, SLOW[name])
 
 
 def _try(folder, name, count):
@@ -38,7 +46,7 @@ def _try(folder, name, count):
 
 
 def test_every_boundary_has_its_slice():
-    assert SLICE.keys() | WHOLE.keys() == BOUNDARIES.keys()
+    assert SLICE.keys() | LOADED.keys() | SLOW.keys() == BOUNDARIES.keys()
 
 
 def test_damage_is_felt_and_the_same_for_the_same_seed():

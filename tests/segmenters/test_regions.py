@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from miner.core.errors import Refused
 from segmenters.regions import outputs, weights
 from segmenters.regions.model import Encoder, RegionNet
 from segmenters.training import targets
@@ -102,7 +103,7 @@ def test_large_variances_survive_the_file(tmp_path):
 
 def test_weights_of_another_network_are_refused(tmp_path):
     torch.save({"x": torch.zeros(1)}, tmp_path / "w.pt")
-    with pytest.raises(ValueError, match="not the weights"):
+    with pytest.raises(Refused, match="not the weights"):
         weights.load(tmp_path / "w.pt")
 
 

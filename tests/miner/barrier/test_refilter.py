@@ -46,9 +46,9 @@ def no_report(store: Store) -> None:
     """The report has tests of its own."""
 
 
-def tars(store: Store) -> dict[str, str]:
+def shards(store: Store) -> dict[str, str]:
     folder = Path(store.url) / "shards"
-    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.glob("*.tar")}
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.iterdir()}
 
 
 def kept(store: Store) -> set[tuple[str, str]]:
@@ -61,7 +61,7 @@ def kept(store: Store) -> set[tuple[str, str]]:
 
 
 def test_other_thresholds_there_and_back(store):
-    before, bytes_before = kept(store), tars(store)
+    before, bytes_before = kept(store), shards(store)
     strict = refilter(store.url, ["filters.at_least={ks_rim: 0.7}"], no_report)
     assert kept(store) < before
     assert strict.lost == len(before) - len(kept(store))
@@ -72,7 +72,15 @@ def test_other_thresholds_there_and_back(store):
     back = refilter(store.url, ["filters.at_least={ks_rim: 0.4}"], no_report)
     assert back.gained == strict.lost
     assert kept(store) == before
-    assert tars(store) == bytes_before
+    assert shards(store) == bytes_before  # the card and its order of tars among them
+
+
+def test_the_order_in_which_a_file_lists_the_splits_changes_no_byte(store):
+    refilter(store.url, ["shards.splits={train: 0.5, test: 0.5}"], no_report)
+    before = shards(store)
+    assert {"test-000000.tar", "train-000000.tar"} <= before.keys()
+    refilter(store.url, ["shards.splits={test: 0.5, train: 0.5}"], no_report)
+    assert shards(store) == before
 
 
 def test_the_report_shows_what_changed(store):

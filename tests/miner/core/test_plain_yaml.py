@@ -62,7 +62,7 @@ def test_what_is_odd_is_refused_in_a_line(tmp_path, text, why):
 
 
 def test_a_word_that_yaml_takes_for_a_truth_is_named():
-    with pytest.raises(Refused, match="out: .*got False.* needs quotes"):
+    with pytest.raises(Refused, match=r"out: .*got False.* needs quotes"):
         load_config("quickstart.yaml", ["out=no"])
 
 
@@ -74,6 +74,6 @@ def test_workers_of_a_runner_that_is_no_section(tmp_path):
 
 
 def test_a_line_that_repeats_a_huge_value_loses_its_middle():
-    with pytest.raises(Refused, match="^--set seed.x=xxx.*is not a section$") as said:
+    with pytest.raises(Refused, match=r"^--set seed\.x=xxx.*is not a section$") as said:
         load_config("quickstart.yaml", ["seed=1", f"seed.x={'x' * 9000}"])
     assert len(str(said.value)) < 2100

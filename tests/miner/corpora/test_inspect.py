@@ -225,3 +225,20 @@ def test_plan_command(tmp_path):
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "out" / "plan" / "quilt.json").exists()
+
+
+def test_a_damaged_zip_beside_the_table_is_named(tmp_path):
+    quilt(tmp_path)
+    (tmp_path / "images.zip").write_bytes(b"PK\5\6 nothing")
+    with pytest.raises(Refused, match=r"images\.zip: not a whole zip"):
+        examine(str(tmp_path))
+
+
+def test_a_damaged_parquet_file_is_no_corpus(tmp_path):
+    file = tmp_path / "a.parquet"
+    pq.write_table(image_table([{"image": {"bytes": b"x", "path": None}, "caption": "Fat."}]), file)
+    data = file.read_bytes()
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    file.write_bytes(data[:footer] + b"\xff" * 30 + data[footer + 30 :])
+    with pytest.raises(Refused):
+        examine(str(tmp_path))
