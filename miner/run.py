@@ -8,13 +8,15 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any, Protocol
 
+from filters.config import FilterConfig
 from miner import estimate, isolation
 from miner.barrier.finish import finish, is_finished
 from miner.barrier.protect import prepare
+from miner.barrier.refilter import allowed
 from miner.barrier.swap import finish_swap
 from miner.cluster import lease
 from miner.commits import DamagedUnit, Marks, UnitMark, check_marks, forget, keep_marks
@@ -22,11 +24,12 @@ from miner.commits import marks as read_marks
 from miner.config import Config, difference
 from miner.core.contents import contents
 from miner.core.errors import Refused
-from miner.core.layout import NOTEBOOK, RUN
+from miner.core.layout import FINISHED, NOTEBOOK, RUN
 from miner.core.shown import all_masked
 from miner.core.store import Store
 from miner.corpora.config import corpus_name
-from miner.corpora.plan import Plan, UnitRef, load_rows, make_plan
+from miner.corpora.opened import mostly
+from miner.corpora.plan import Plan, UnitRef, load_rows, make_plan, try_pictures
 from miner.corpora.rows import sample_id
 from miner.crew import Crew
 from miner.timing import Times
@@ -134,6 +137,8 @@ def _run(
     if marks:
         _check_corpora(store, begun, plan)
     _try_side_files(config, plan, store)
+    if not marks:
+        _try_pictures(config, plan, store, progress)
     prepare(store, config)
     described = describe(config, plan, files)
     if marks:  # a refilter has changed the configuration since, not the units
@@ -343,10 +348,32 @@ def _check_run(
     lines = difference(begun["identity"], config.identity())
     lines += difference(begun.get("files", files), dict(files))
     if lines:
-        said = "; ".join(dict.fromkeys(lines))  # a file's content is in both
-        raise Refused(
-            f"out: {store.url} was made with another configuration: {said}; choose another --out"
-        )
+        names = [line.partition(":")[0] for line in lines]
+        told = [_retold(line, begun["config"]["filters"], config) for line in lines]
+        said = "; ".join(dict.fromkeys(told))  # a file's content is in both
+        way = "choose another --out"
+        if store.exists(FINISHED) and all(map(allowed, names)):
+            way = f"miner refilter {store.url}{_sets(lines)} gives it other verdicts, or {way}"
+        raise Refused(f"out: {store.url} was made with another configuration: {said}; {way}")
+
+
+def _sets(lines: Sequence[str]) -> str:
+    """Differences as options of the command line; what is no longer set needs none."""
+    pairs = [(line.partition(":")[0], line.rpartition(" -> ")[2]) for line in lines]
+    return "".join(f" --set {name}={new}" for name, new in pairs if new != "null")
+
+
+def _retold(line: str, before: Mapping[str, Any], config: Config) -> str:
+    """A difference in what quality was asked for, with what it was where nobody had set it."""
+    if line.partition(":")[0] not in ("filters.precision", "filters.fdr"):
+        return line
+    asked = ("precision", "fdr", "at_least", "at_most")
+    old = FilterConfig(**{name: before[name] for name in asked if before.get(name)}).target
+    said = [
+        "thresholds" if target is None else "filters.{}={}".format(*target)
+        for target in (old, config.filters.target)
+    ]
+    return " -> ".join(said)
 
 
 def _try_side_files(config: Config, plan: Plan, store: Store) -> None:
@@ -368,6 +395,17 @@ def _try_side_files(config: Config, plan: Plan, store: Store) -> None:
         except OSError as error:
             why = error.strerror or error
             raise Refused(f"corpora.{name}.side_paths: {error.filename}: {why}") from None
+
+
+def _try_pictures(config: Config, plan: Plan, store: Store, progress: Heard) -> None:
+    """Say at once of which corpus most pictures cannot be read."""
+    first: dict[str, UnitRef] = {}
+    for ref in plan.refs():
+        first.setdefault(ref.corpus, ref)
+    for corpus in config.corpora:
+        name = corpus_name(corpus)
+        if name in first and mostly(found := try_pictures(first[name], corpus, store)):
+            progress.note(f"warning: {name}: {found.said}; miner inspect {corpus.path} says more")
 
 
 def _check_corpora(store: Store, begun: Mapping[str, Any], plan: Plan) -> None:

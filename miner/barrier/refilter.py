@@ -129,10 +129,15 @@ def _refilter(
     return found[0]
 
 
+def allowed(setting: str) -> bool:
+    """Whether a setting makes verdicts and shards alone, so that no score depends on it."""
+    return any(setting == a or setting.startswith(f"{a}.") for a in ALLOWED)
+
+
 def _only_verdicts(changed: Sequence[str]) -> None:
     for line in changed:
         name = line.partition(":")[0]
-        if not any(name == a or name.startswith(f"{a}.") for a in ALLOWED):
+        if not allowed(name):
             raise Refused(
                 f"--set {name}: it changes scores, not only verdicts; "
                 "run again into another folder (miner run CONFIG --out ...)"

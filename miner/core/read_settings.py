@@ -43,7 +43,7 @@ def read_yaml(path: str) -> dict[str, Any]:
 
 
 def apply_set(value: dict[str, Any], change: str) -> None:
-    """Apply one `a.b=c` change to plain settings; c is YAML, and numbers index lists.
+    """Apply one `a.b=c` change to plain settings; c is YAML; numbers or names index lists.
 
     Raises:
         Refused: it is none, or there is no such section or index.
@@ -89,8 +89,16 @@ def check(model: type[Model], value: Any, head: str) -> Model:
 
 
 def _index(at: list[Any], part: str, change: str) -> int:
+    """Position in a list: by number, or by the name (else the kind) of an entry."""
+    called = [
+        i
+        for i, one in enumerate(at)
+        if isinstance(one, dict) and part == (one.get("name") or one.get("kind"))
+    ]
+    if len(called) == 1:
+        return called[0]
     if not part.isdigit() or int(part) >= len(at):
-        raise Refused(f"--set {change}: {part} is not an index below {len(at)}")
+        raise Refused(f"--set {change}: {part} is not an index below {len(at)}, nor one's name")
     return int(part)
 
 

@@ -43,6 +43,14 @@ class Folder:
         """Full path as the file system spells it."""
         return f"{self.root}/{name}" if name else self.root
 
+    def below(self, path: str) -> str | None:
+        """Name in the folder of an absolute path or URL below it, None for any other."""
+        homes = {self.root, self.url.rstrip("/")}
+        if self.local:
+            homes.add(os.path.realpath(self.root))
+        found = [path[len(home) + 1 :] for home in homes if home and path.startswith(f"{home}/")]
+        return min(found, key=len) if found else None
+
     def isdir(self, name: str = "") -> bool:
         """Whether `name` is a folder."""
         return self.fs.isdir(self.path(name))

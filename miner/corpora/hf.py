@@ -23,8 +23,9 @@ from miner.corpora.parquet import (
 from miner.corpora.part import CAPTION, CorpusPart, Listing, first_of
 from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64, scalars
 from miner.corpora.splits import splits_of
-from miner.corpora.tables import checked, table_fingerprints
+from miner.corpora.tables import as_spelled, checked, table_fingerprints
 
+COLUMNS = ("image", "caption")
 _MAGIC = {b"\xff\xd8": "jpg", b"\x89P": "png", b"II": "tif", b"MM": "tif", b"RI": "webp"}
 
 
@@ -74,7 +75,9 @@ class Hf(Reader):
             self._dataset = self._load()
         for table in self.tables:
             names = self._dataset.column_names if self._dataset else self._columns(table)
-            checked(self.folder, table, names, (config.image, config.caption), "hf")
+            checked(self.folder, table, names, (config.image, config.caption), "hf", COLUMNS)
+            if table == self.tables[0]:
+                self.config = config = as_spelled(config, COLUMNS, names)
 
     def _columns(self, table: str) -> list[str]:
         return parquet_columns(self.folder, table)
@@ -178,9 +181,10 @@ class Hf(Reader):
     def _file(self, path: str) -> bytes | None:
         """A picture beside the table; nothing outside of the folder is read."""
         whole = plain(path)
-        if whole.startswith("/") or "://" in whole or ".." in whole.split("/"):
+        inside = self.folder.below(whole) or whole
+        if inside.startswith("/") or "://" in inside or ".." in inside.split("/"):
             return None
-        for way in spellings(path):
+        for way in spellings(path if inside == whole else inside):
             with contextlib.suppress(OSError, ValueError):
                 return self.folder.read(way)
         return None

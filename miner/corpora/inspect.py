@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import array
+import dataclasses
 import shlex
+import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -15,12 +17,14 @@ from rich.table import Table
 from rich.text import Text
 
 from miner.core.parts import find
+from miner.core.store import Store
 from miner.core.wording import counted
 from miner.corpora.config import CorpusConfig
 from miner.corpora.detect import detect
+from miner.corpora.opened import Opened, opened
 from miner.corpora.part import CorpusPart
 from miner.corpora.plan import reader
-from miner.corpora.rows import Place, Row
+from miner.corpora.rows import Place, Reader, Row
 from ner.strata import UNKNOWN, strata_of
 
 # Rows whose captions are read for the spread, taken at even distances.
@@ -37,7 +41,8 @@ def examine(path: str) -> dict[str, Any]:
         path: folder, file or fsspec URL.
 
     Returns:
-        JSON values: corpus, path, rows, images, missing (count), missing_names (some), unreadable
+        JSON values: corpus, path, rows, images, missing (count), missing_names (some), opened
+        (pictures of a sample that were opened: how many, and why others cannot be), unreadable
         (rows of the part that cannot be read, by reason), problems, samples, license, spread,
         spread_rows, config (YAML to paste).
 
@@ -80,6 +85,7 @@ def examine(path: str) -> dict[str, Any]:
             r.image or f"row {r.row} names none"
             for r in parse(sorted(first[lacking].tolist())[:NAMES_SHOWN])
         ],
+        "opened": _opened(source, part),
         "unreadable": dict(sorted((str(k), n) for k, n in unreadable.items())),
         "problems": problems,
         "samples": [
@@ -91,6 +97,13 @@ def examine(path: str) -> dict[str, Any]:
         "spread_rows": len(part),
         "config": _yaml(config),
     }
+
+
+def _opened(source: Reader, part: list[Row]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:  # where indexes of zips go
+        store = Store(folder)
+        source.prepare(store)
+        return dataclasses.asdict(opened(source, part, store))
 
 
 def _spread(part: list[Row]) -> dict[str, dict[str, int]]:
@@ -121,6 +134,9 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(f"missing, for example: {', '.join(found['missing_names'])}")
     for problem in found["problems"]:
         console.print(f"problem: {problem}", soft_wrap=True)
+    some = Opened(**found["opened"])
+    said = some.said or f"{counted(some.pictures, 'picture')} opened, all can be read"
+    console.print(f"of a sample {said}" if some.said else said, highlight=False, soft_wrap=True)
     if found["unreadable"]:
         reasons = ", ".join(f"{reason} {n}" for reason, n in found["unreadable"].items())
         console.print(f"of {found['spread_rows']:,} rows looked at, cannot be read: {reasons}")

@@ -53,7 +53,8 @@ def json_table(
         file: JSON text in UTF-8, with or without BOM.
         start: 0, or `offset + length` of a record.
         problems: as for `json_records`.
-        columns: fields of which a line of JSON lines has at least one; empty for any.
+        columns: fields of which a line of JSON lines has at least one, whatever their case; empty
+            for any.
 
     Raises:
         NotAList: neither.
@@ -77,7 +78,8 @@ def _has(line: bytes, columns: Sequence[str]) -> bool:
         value = load_json(line.decode("utf-8", "surrogateescape"))
     except ValueError:
         return False
-    return not columns or any(column in value for column in columns)
+    there = {name.casefold() for name in value}
+    return not columns or any(column.casefold() in there for column in columns)
 
 
 def said(head: bytes) -> str:

@@ -72,7 +72,7 @@ def build_unit(
     alive = [row for row in rows if row.status is None]
     if len({row.image for row in alive}) == 1:  # readers take many at once; of one, say its name
         beacon.at(f"{name}/{alive[0].image}")
-    pictures = _pictures(reader, alive, store)
+    pictures = read_pictures(reader, alive, store)
     for row in alive:
         picture = pictures[row.image]
         if picture.status is not None:
@@ -101,7 +101,7 @@ def read_rows(reader: Reader, places: Sequence[Place]) -> list[Row]:
     return rows
 
 
-def _pictures(reader: Reader, rows: list[Row], store: Store) -> dict[str, Picture]:
+def read_pictures(reader: Reader, rows: list[Row], store: Store) -> dict[str, Picture]:
     """Pictures of rows in play; where one makes the reader fail, one by one."""
     with contextlib.suppress(*ROWS_FAULTS):
         return reader.pictures(rows, store) if rows else {}

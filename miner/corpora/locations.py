@@ -69,6 +69,14 @@ class Locations:
             archive.save_index(store, f"{self.key}/zip-{at:02d}.npy", index)
             store.write_json(mark, {"fingerprint": print_, "members": len(index)})
 
+    def own(self, name: str) -> str:
+        """A path or URL below one of the folders as a name in it; any other name stays."""
+        path = plain(name)
+        if not (path.startswith("/") or "://" in path):
+            return name
+        found = [inside for f in self.folders if (inside := f.below(path)) is not None]
+        return min(found, key=len) if found else name
+
     def nested(self) -> list[Folder]:
         """Subfolders of the folders, one deep."""
         if self._nested is None:

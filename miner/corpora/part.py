@@ -54,9 +54,10 @@ class Listing:
 
 
 def first_of(names: Iterable[str], there: Iterable[str]) -> str:
-    """The first of some names that is there, else ""."""
-    found = set(there)
-    return next((name for name in names if name in found), "")
+    """The first of some names that is there, as it is spelled there, else ""."""
+    found = {name.casefold(): name for name in there} | {name: name for name in there}
+    spelled = (found.get(name) or found.get(name.casefold()) for name in names)
+    return next((name for name in spelled if name), "")
 
 
 def _unknown(listing: Listing) -> Mapping[str, Any] | None:

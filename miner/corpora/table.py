@@ -23,6 +23,7 @@ from miner.corpora.rows import Entry, Place, Row, clean, hash64, scalars
 from miner.corpora.tables import (
     ByteRanges,
     Sheet,
+    as_spelled,
     checked,
     find_tables,
     list_records,
@@ -30,6 +31,7 @@ from miner.corpora.tables import (
     text_table,
 )
 
+COLUMNS = ("image", "caption", "group")
 PATTERNS = ("*.csv", "*.tsv", "*.jsonl", "*.ndjson", "*.json", "*.parquet")
 
 
@@ -66,14 +68,23 @@ class Table(InFiles):
             raise Refused(
                 f"{self.folder.field}: {config.path}: expected one of {', '.join(PATTERNS)}"
             )
-        wanted = [config.image, config.caption, *([config.group] if config.group else [])]
+        settings = [name for name in COLUMNS if getattr(config, name)]
+        wanted = [getattr(config, name) for name in settings]
         self._sheets: list[Sheet] = []
+        names: list[str] = []
         for table in self.tables:
             if self.suffix in ("csv", "tsv"):
-                self._sheets.append(open_sheet(self.folder, table, wanted, "table"))
+                sheet = open_sheet(self.folder, table, wanted, "table", settings)
+                self._sheets.append(sheet)
+                names = names or sheet.names
             elif self.suffix == "parquet":
-                names = parquet_columns(self.folder, table)
-                checked(self.folder, table, names, wanted, "table")
+                there = parquet_columns(self.folder, table)
+                checked(self.folder, table, there, wanted, "table", settings)
+                names = names or there
+        if not names:
+            first = next(self._records(0, 0, []), None)
+            names = [*first.value] if first and isinstance(first.value, dict) else []
+        self.config = config = as_spelled(config, settings, names)
         self._ranges = ByteRanges(self.folder, self.tables)
 
     def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
@@ -85,13 +96,16 @@ class Table(InFiles):
         name = self.tables[table]
         if self.suffix == "parquet":
             for at, value in parquet_scan(self.folder, name, [self.config.image], start):
-                image = hash64(plain(str(value.get(self.config.image))))
+                image = hash64(self._image(value))
                 yield Entry(at, 1, image, image)
             return
         for record in self._records(table, start, problems):
             value = self._value(table, record.value)
-            image = hash64(plain(str(value.get(self.config.image))))
+            image = hash64(self._image(value))
             yield Entry(record.offset, record.length, image, image)
+
+    def _image(self, value: dict[str, Any]) -> str:
+        return plain(self.images.own(str(value.get(self.config.image))))
 
     def _records(self, table: int, start: int, problems: list[str]) -> Iterator[Record]:
         name = self.tables[table]
@@ -129,7 +143,7 @@ class Table(InFiles):
             row.fail("unreadable", "wrong_number_of_fields")
         value = self._value(place.table, found)
         image, text = value.get(self.config.image), value.get(self.config.caption)
-        row.image, bad_image = clean(image if isinstance(image, str) else "")
+        row.image, bad_image = clean(self.images.own(image) if isinstance(image, str) else "")
         row.caption, bad_caption = clean(text if isinstance(text, str) else "")
         group = value.get(self.config.group) if self.config.group else None
         row.group = clean(str(group))[0] if group not in (None, "") else row.image

@@ -7,13 +7,16 @@ import fnmatch
 import io
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from miner.core.errors import Refused
+from miner.corpora.config import CorpusConfig
 from miner.corpora.corpus_folder import Folder
 from miner.corpora.json_list import NotAList, json_table, load_json
 from miner.corpora.records import Record, csv_header, csv_records
 from miner.corpora.rows import Place
+
+Config = TypeVar("Config", bound=CorpusConfig)
 
 # Gaps between wanted byte ranges smaller than this are read along.
 _GAP_BYTES = 1 << 16
@@ -59,19 +62,53 @@ def find_tables(
     raise Refused(f"{folder.field}: {folder.url}: expected {expected}, found {have}")
 
 
+def spelled(name: str, names: Sequence[str]) -> str:
+    """A column as the table spells it, where nothing but case tells them apart."""
+    alike = [n for n in names if n.casefold() == name.casefold()]
+    return alike[0] if name not in names and len(alike) == 1 else name
+
+
+def as_spelled(config: Config, settings: Sequence[str], names: Sequence[str]) -> Config:
+    """Settings whose columns are spelled as in a table.
+
+    Args:
+        config: of the corpus.
+        settings: those that name columns.
+        names: of the table's columns.
+    """
+    found = {s: spelled(getattr(config, s), names) for s in settings}
+    return config.model_copy(update=found)
+
+
 def checked(
-    folder: Folder, table: str, names: Sequence[str], wanted: Sequence[str], what: str
+    folder: Folder,
+    table: str,
+    names: Sequence[str],
+    wanted: Sequence[str],
+    what: str,
+    settings: Sequence[str] = (),
 ) -> dict[str, int]:
     """Column positions by name; of a repeated name that nobody wants, the first.
+
+    Args:
+        folder: the corpus.
+        table: name in it.
+        names: of its columns.
+        wanted: columns that must be there, whatever their case.
+        what: the corpus, for messages.
+        settings: which name the wanted columns, where settings do.
 
     Raises:
         Refused: a wanted column is not there, or there more than once.
     """
     where = f"{folder.field}: {folder.path(table)}"
-    for name in wanted:
+    for at, asked in enumerate(wanted):
+        name = spelled(asked, names)
         if name not in names:
             have = ", ".join(n or "(unnamed)" for n in names[:8]) or "none"
-            raise Refused(f"{where}: no column {name!r} ({what}); has: {have}")
+            section = folder.field.rpartition(".")[0]
+            hint = f"; name it: --set {section}.{settings[at]}=COLUMN" if settings else ""
+            raise Refused(f"{where}: no column {name!r} ({what}); has: {have}{hint}")
         if (times := list(names).count(name)) > 1:
             raise Refused(
                 f"{where}: {times} columns are called {name!r} ({what}): rename all but one"
@@ -126,7 +163,9 @@ def text_table(folder: Folder, table: str) -> None:
         raise Refused(f"{folder.field}: {folder.path(table)}: this is {found}")
 
 
-def open_sheet(folder: Folder, table: str, wanted: Sequence[str], what: str) -> Sheet:
+def open_sheet(
+    folder: Folder, table: str, wanted: Sequence[str], what: str, settings: Sequence[str] = ()
+) -> Sheet:
     """Layout of a CSV file, whatever stands between its cells.
 
     Args:
@@ -134,6 +173,7 @@ def open_sheet(folder: Folder, table: str, wanted: Sequence[str], what: str) -> 
         table: name in it.
         wanted: columns that must be there.
         what: the corpus, for messages.
+        settings: see `checked`.
 
     Raises:
         Refused: it is no text, or a wanted column is not there or is there twice.
@@ -144,19 +184,19 @@ def open_sheet(folder: Folder, table: str, wanted: Sequence[str], what: str) -> 
         for delimiter in dict.fromkeys((usual, *DELIMITERS)):
             file.seek(0)
             names, start = csv_header(file, delimiter)
-            if set(wanted) <= set(names):
+            if {spelled(name, names) for name in wanted} <= set(names):
                 break
         else:
             delimiter = usual
             file.seek(0)
             names, start = csv_header(file, delimiter)
-        columns = checked(folder, table, names, wanted, what)
+        columns = checked(folder, table, names, wanted, what, settings)
         records = itertools.islice(csv_records(file, start, delimiter), _INDEX_RECORDS)
         cells = [record.value for record in records if record.value is not None]
     # R writes row names without a name: each record then has one cell more than the header.
     if cells and all(len(c) == len(names) + 1 for c in cells) and any(c[-1] for c in cells):
         names = ["", *names]
-        columns = checked(folder, table, names, wanted, what)
+        columns = checked(folder, table, names, wanted, what, settings)
     return Sheet(columns, names, start, delimiter)
 
 

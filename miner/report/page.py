@@ -16,6 +16,7 @@ from miner.report.find import searchable
 from miner.report.masks import concept_rows, mask_counts, mask_funnel, masks_table, score_histograms
 from miner.report.outlines import COLOURS
 from miner.report.states import state_counts, state_funnel
+from miner.report.summary import unreadable_corpora
 from miner.report.words import (
     Q_VALUE,
     REASONS,
@@ -71,6 +72,7 @@ def page(found: dict[str, Any]) -> str:
     script = environment.loader.get_source(environment, "page.js")[0]
     context: dict[str, Any] = {
         **found,
+        "unreadable": unreadable_corpora(rows),
         "kept_concepts": sum(1 for row in found["concepts"] if row["written"]),
         "row_funnel": charts.funnel(gather.row_funnel(rows), "caption rows from step to step"),
         "mask_funnel": charts.funnel(

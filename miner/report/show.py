@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow.compute as pc
 from PIL import Image
 
 from filters.completeness import WHY
@@ -19,6 +20,7 @@ from miner.commits import marks as read_marks
 from miner.core.errors import Refused
 from miner.core.layout import CALIBRATION, check_out
 from miner.core.masks import decode
+from miner.core.names import base, stem
 from miner.core.pixels import decode as decode_image
 from miner.core.store import Store
 from miner.report.outlines import COLOURS, Colour, draw
@@ -49,10 +51,12 @@ class Shown:
 
 
 def find(store: Store, key: str) -> Shown:
-    """Look a sample up by its key, its sample_id or the name of its picture.
+    """Look a sample up by its key, its sample_id or its picture.
+
+    A picture's name may lack folders and suffix where it is the only one of that name.
 
     Raises:
-        Refused: no run, or no such sample.
+        Refused: no run, no such sample, or several pictures of that name.
     """
     check_out(store)
     sample, corpus = _ledger_row(store, key)
@@ -70,12 +74,26 @@ def _ledger_row(store: Store, key: str) -> tuple[Mapping[str, Any], str]:
     tables = store.names("ledger/samples", suffix=".parquet")
     if not tables:
         raise Refused(f"{store.url}: not finished yet, its verdicts come last; run again to go on")
+    alike: dict[str, tuple[str, str]] = {}
     for name in tables:
-        rows = store.read_table(name).to_pylist()
-        for row in rows:
+        found = store.read_table(name, ["sample_id", "key", "corpus", "image"])
+        for row in found.to_pylist():
             if key in (row["sample_id"], row["key"], row["image"]):
-                return row, name.rsplit("/", 1)[-1]
+                return _row(store, name, row["sample_id"])
+            if key in (base(row["image"]), stem(row["image"])):
+                alike.setdefault(f"{row['corpus']}/{row['image']}", (name, row["sample_id"]))
+    if len(alike) == 1:
+        return _row(store, *next(iter(alike.values())))
+    if alike:
+        some = ", ".join(sorted(alike)[:3])
+        raise Refused(f"{key}: {len(alike)} pictures are called so: {some}; give one's whole name")
     raise Refused(f"{key}: no such sample in {store.url}/ledger")
+
+
+def _row(store: Store, table: str, sample_id: str) -> tuple[Mapping[str, Any], str]:
+    rows = store.read_table(table)
+    (row,) = rows.filter(pc.equal(rows["sample_id"], sample_id)).to_pylist()
+    return row, table.rsplit("/", 1)[-1]
 
 
 def _gather(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -72,6 +74,22 @@ def print_summary(store: Store, console: Console) -> None:
     for name in store.names("plan", suffix=".json"):
         for problem in store.read_json(name)["problems"]:
             console.print(f"problem: {problem}", soft_wrap=True)
+    for line in unreadable_corpora(rows):
+        console.print(f"warning: {line}", style="bold red", soft_wrap=True, highlight=False)
+
+
+def unreadable_corpora(rows: Mapping[str, Any]) -> list[str]:
+    """A line for each corpus of which most rows cannot be read.
+
+    Args:
+        rows: see `gather.row_counts`.
+    """
+    bad = rows["table"].get("unreadable", [0] * len(rows["totals"]))
+    return [
+        f"{name}: {n:,} of {all_:,} rows cannot be read"
+        for name, n, all_ in zip(rows["corpora"], bad, rows["totals"], strict=False)
+        if 2 * n > all_
+    ]
 
 
 def print_status(store: Store, captions: int, console: Console, at_work: bool = False) -> None:

@@ -27,7 +27,7 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "[?| here?| in this image?]",
         "[Count|Tally] the {x} [in this image|in this field|here].",
         "[Give|Tell] me the number of {x} [in this image|in this field|that you can make out].",
-        "[Please count|I need a count of|Kindly count] the {x}[.| in this picture.]",
+        "[Please count|I need a count of|I would like a count of] the {x}[.| in this picture.]",
         "Could you count the {x}[?| in this picture?]",
     ),
     "locate": (

@@ -6,6 +6,7 @@ from miner.config import difference
 from miner.core import parts
 from miner.core.errors import Refused
 from miner.load_config import check_config, load_config
+from miner.run import _retold, _sets
 from tests.filters.scorers import PART
 
 QUILT = {"kind": "quilt", "path": "a/quilt"}
@@ -46,7 +47,7 @@ def test_precision_and_fdr_replace_what_the_file_says_and_not_each_other(tmp_pat
         ("filters.presicion=0.9", "filters.presicion: unknown setting; did you mean precision?"),
         ("shard.max_bytes=1", "shard: unknown setting; did you mean shards?"),
         ("runner.threads=many", "runner.threads: "),
-        ("corpora.7.path=x", "7 is not an index below 3"),
+        ("corpora.7.path=x", "7 is not an index below 3, nor one's name"),
         ("seed", "expected SETTING=VALUE"),
         ("filters.precision=90", "filters.precision: Input should be less than 1, got 90"),
         ("corpora.0.kind=folder", "corpora.0: no kind 'folder'; known: quilt, pathcap, "),
@@ -132,3 +133,26 @@ def test_side_files_are_part_of_what_a_run_is():
 
     assert digest(side_paths={"csv": "a/{stem}.csv"}) != digest(side_paths={"csv": "b/{stem}.csv"})
     assert digest() == digest(path="elsewhere", image_paths=["x"])
+
+
+def test_another_quality_is_told_with_what_was_asked_for_before():
+    """Nobody had set anything: the default, and no `null`."""
+    before = check_config({"corpora": [QUILT]}, "a").model_dump(mode="json")["filters"]
+    after = check_config({"corpora": [QUILT], "filters": {"fdr": 0.1}}, "b")
+    told = [_retold(f"filters.{n}: null -> 1", before, after) for n in ("precision", "fdr")]
+    assert told == ["filters.precision=0.9 -> filters.fdr=0.1"] * 2
+    raw = check_config({"corpora": [QUILT], "filters": {"at_least": {"ks_rim": 0.1}}}, "c")
+    assert _retold("filters.fdr: 0.1 -> null", after.model_dump()["filters"], raw) == (
+        "filters.fdr=0.1 -> thresholds"
+    )
+    assert _retold("seed: 0 -> 9", before, after) == "seed: 0 -> 9"
+    assert _sets(["filters.fdr: null -> 0.1", "filters.precision: 0.9 -> null"]) == (
+        " --set filters.fdr=0.1"
+    )
+
+
+def test_a_corpus_is_set_by_its_name():
+    config = load_config("quickstart.yaml", ["corpora.pathcap.assumed_mpp=0.25"])
+    assert [c.assumed_mpp for c in config.corpora] == [None, 0.25, None]
+    with pytest.raises(Refused, match="nor one's name"):
+        load_config("quickstart.yaml", ["corpora.quilt1m.assumed_mpp=0.25"])

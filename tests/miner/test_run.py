@@ -97,9 +97,7 @@ def test_outside_reader_finds_no_broken_contract(plain, corpora, shared):
 def test_a_second_run_has_nothing_to_do(plain, corpora):
     before = shard_bytes(plain)
     (plain / "report/audit.ipynb").unlink()  # as if killed while the report was written
-    began = time.monotonic()
     assert "Nothing was left to do" in mine(corpora, plain)
-    assert time.monotonic() - began < 20
     assert shard_bytes(plain) == before
     assert (plain / "report/audit.ipynb").exists()
 
@@ -131,6 +129,7 @@ def test_a_decision_counts_by_its_content_and_not_by_its_name(plain, corpora, tm
     assert refused.returncode == 2
     assert "made with another configuration: filters.decision: " in refused.stderr
     assert refused.stderr.count("filters.decision: ") == 1
+    assert f"miner refilter {out} --set filters.decision=" in refused.stderr
     assert refused.stderr.count("\n") == 1
 
 

@@ -105,6 +105,60 @@ def test_repeated_names_in_quilt_and_parquet(tmp_path):
         read_all(config("table", tmp_path / "t.parquet"), tmp_path / "out3")
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
+def test_columns_are_found_whatever_their_case(tmp_path, name):
+    write_images(tmp_path / "images", NAMES)
+    rows = [{"Image": n, "CAPTION": c} for n, c in zip(NAMES, CAPTIONS, strict=True)]
+    if name == "t.csv":
+        lines = ["Image,CAPTION", *(f'{r["Image"]},"{r["CAPTION"]}"' for r in rows)]
+        (tmp_path / name).write_text("\n".join(lines))
+    elif name == "t.jsonl":
+        (tmp_path / name).write_text("\n".join(map(json.dumps, rows)))
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+    found, meta = read(config("table", tmp_path / name), tmp_path / "out")
+    assert found == list(zip(NAMES, CAPTIONS, strict=True))
+    assert meta == [{}] * 3
+    detected = detect(str(tmp_path / name))
+    assert (detected.image, detected.caption) == ("Image", "CAPTION")
+
+
+def test_a_column_that_is_not_there_names_its_setting(tmp_path):
+    corpus = write(tmp_path, "t.csv", "Picture,caption\n0.jpg,Fat.\n")
+    with pytest.raises(
+        Refused, match=r"has: Picture, caption; name it: --set corpora\.table\.image="
+    ):
+        read_all(corpus, tmp_path / "out")
+    named = write(tmp_path, "u.csv", "Image,image,caption\n1.jpg,0.jpg,Fat.\n")
+    samples, _ = read_all(named, tmp_path / "out2")
+    assert [s["image"] for s in samples] == ["0.jpg"]  # exactly so called, of two that are alike
+
+
+@pytest.mark.parametrize("where", ["below the corpus", "below image_paths", "elsewhere"])
+def test_absolute_paths_are_read_where_pictures_may_lie(tmp_path, where):
+    home = tmp_path / ("corpus" if where == "below the corpus" else "pictures")
+    write_images(home / "images" / "deep", NAMES)
+    lines = [f'{home}/images/deep/{n},"{c}"' for n, c in zip(NAMES, CAPTIONS, strict=True)]
+    (tmp_path / "corpus").mkdir(exist_ok=True)
+    (tmp_path / "corpus/t.csv").write_text("image,caption\n" + "\n".join(lines))
+    more = {"image_paths": [str(home)]} if where == "below image_paths" else {}
+    samples, _ = read_all(config("table", tmp_path / "corpus/t.csv", **more), tmp_path / "out")
+    if where == "elsewhere":
+        assert fates(samples) == ["unreadable:bad_name"] * 3
+        return
+    assert fates(samples) == [None] * 3
+    assert not any(str(tmp_path) in json.dumps(s["image"]) for s in samples)  # no path enters
+
+
+def test_an_absolute_path_leads_nowhere_else(tmp_path):
+    write_images(tmp_path / "corpus", NAMES)
+    write_images(tmp_path, ["secret.jpg"])
+    lines = f"image,caption\n{tmp_path}/corpus/../secret.jpg,Fat.\n{tmp_path}/corpusx/0.jpg,Fat.\n"
+    (tmp_path / "corpus/t.csv").write_text(lines)
+    samples, _ = read_all(config("table", tmp_path / "corpus/t.csv"), tmp_path / "out")
+    assert fates(samples) == ["unreadable:bad_name"] * 2
+
+
 def test_cells_that_are_not_empty_do_not_fit(tmp_path):
     text = "image,caption\n0.jpg,Glands, in stroma.\n1.jpg\n2.jpg,Nuclei.,,\n"
     samples, _ = read_all(write(tmp_path, "t.csv", text), tmp_path / "out")

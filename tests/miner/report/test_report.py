@@ -20,6 +20,7 @@ from rich.console import Console
 import miner
 from miner.barrier.sampling import SamplingConfig
 from miner.commits import marks
+from miner.core.errors import Refused
 from miner.core.layout import CALIBRATION
 from miner.core.masks import encode
 from miner.core.store import Store
@@ -28,7 +29,8 @@ from miner.load_config import check_config
 from miner.report import charts, gallery, gather, masks, pick, words, write_report
 from miner.report.calibration import calibration_charts
 from miner.report.figure import SIDE_PX, closer, figure, scale_bar, trace
-from miner.report.summary import print_summary
+from miner.report.show import _ledger_row, find
+from miner.report.summary import print_summary, unreadable_corpora
 from shards import GroundedCaptions
 from tests.miner.finished import ROWS, expert_masks, finished
 
@@ -172,6 +174,32 @@ def test_masks_add_up_over_concepts(store):
     assert sum(r["kept"] for r in concepts) == gather.row_counts(store)["regions"]
     for row in concepts:
         assert row["asked"] == row["kept"] + sum(n for _, n in row["reasons"])
+
+
+def test_a_corpus_that_is_mostly_unreadable_is_said(store, page):
+    rows = gather.row_counts(store)
+    assert unreadable_corpora(rows) == []
+    assert "cannot be read</b>" not in page
+    bad = {**rows, "table": {**rows["table"], "unreadable": [1, 6, 7]}}
+    assert unreadable_corpora(bad) == ["quilt: 6 of 7 rows cannot be read"]
+
+
+def test_a_picture_is_shown_by_a_bare_name_that_only_it_has(store):
+    named = find(store, "pathcap-00000002-00ff00")
+    assert named.sample["image"] == "2.jpg"
+    with pytest.raises(Refused, match=r"2: 2 pictures are called so: pathcap/2\.jpg, quilt/2\.jpg"):
+        find(store, "2")
+    with pytest.raises(Refused, match="no such sample"):
+        find(store, "nothing")
+
+
+def test_a_bare_name_of_one_picture(tmp_path):
+    store = Store(tmp_path)
+    columns = {"sample_id": ["q-00000001-00ff00"], "key": [None], "corpus": ["q"],
+               "image": ["deep/a.b.jpg"]}  # fmt: skip
+    store.write_table("ledger/samples/q-000000.parquet", pa.table(columns))
+    for name in ("deep/a.b.jpg", "a.b.jpg", "a.b"):
+        assert _ledger_row(store, name)[0]["sample_id"] == "q-00000001-00ff00"
 
 
 def test_captions_are_escaped_and_their_phrases_marked(page):
