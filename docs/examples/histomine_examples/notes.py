@@ -6,37 +6,30 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from miner.core.store import Store
-from miner.corpora.config import CorpusConfig, corpus_name
+from miner.corpora.config import PicturesConfig, corpus_name
 from miner.corpora.corpus_folder import corpus_folder
-from miner.corpora.images import check
-from miner.corpora.locations import Locations
+from miner.corpora.in_files import InFiles
 from miner.corpora.part import CorpusPart, Listing
-from miner.corpora.rows import Entry, Picture, Place, Reader, Row, hash64
-from miner.corpora.tables import find_tables, pictures_of, table_fingerprints
+from miner.corpora.rows import Entry, Place, Row, hash64
+from miner.corpora.tables import find_tables
 
 IMG = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 
 
-class NotesConfig(CorpusConfig):
+class NotesConfig(PicturesConfig):
     """Markdown files whose pictures have captions."""
 
     kind: Literal["notes"]
 
 
-class Notes(Reader):
+class Notes(InFiles):
     """Reader of Markdown; captions of one picture belong together."""
 
     def __init__(self, config: NotesConfig, threads: int):
-        self.config, name = config, corpus_name(config)
-        self.folder, file = corpus_folder(config.path, name)
-        self.tables = find_tables(self.folder, file, ("*.md",), "*.md")
-        self.found = [IMG.findall(str(self.folder.read(t), errors="replace")) for t in self.tables]
-        self.images = Locations(self.folder, (), ("",), self.folder.field, f"plan/{name}", True)
-
-    def fingerprint(self) -> list[Any]:
-        """Names, sizes and times of the files."""
-        return table_fingerprints(self.folder, self.tables)
+        folder, file = corpus_folder(config.path, corpus_name(config))
+        tables = find_tables(folder, file, ("*.md",), "*.md")
+        super().__init__(folder, tables, config, places=("",), relative=True)
+        self.found = [IMG.findall(str(folder.read(t), errors="replace")) for t in tables]
 
     def scan(self, table: int, start: int, problems: list[str]) -> Iterator[Entry]:
         """The pictures of a file, by their number."""
@@ -46,10 +39,6 @@ class Notes(Reader):
     def rows(self, places: list[Place]) -> list[Row]:
         """Captions and names of pictures."""
         return [Row(p.row, *self.found[p.table][p.offset][::-1]) for p in places]
-
-    def pictures(self, rows: list[Row], store: Store) -> dict[str, Picture]:
-        """Read and check pictures."""
-        return pictures_of(rows, self.images, store, lambda d: check(d, self.config.max_pixels))
 
 
 def _detect(at: Listing) -> dict[str, Any] | None:
