@@ -147,8 +147,9 @@ class UnetSegmenter(Segmenter):
 def region(encoded: UnetMaps, concept: str) -> tuple[np.ndarray, np.ndarray]:
     """Probability of a region and its lead over the likeliest other, float32 (H, W) each."""
     size = encoded.shape[::-1]
-    own = cv2.resize(encoded.region_maps[concept], size, interpolation=cv2.INTER_LINEAR)
-    others = [encoded.region_maps[name] for name in CLASSES if name != concept]
+    maps = encoded.tissue_maps
+    own = cv2.resize(maps[concept], size, interpolation=cv2.INTER_LINEAR)
+    others = [maps[name] for name in CLASSES if name != concept]
     best = cv2.resize(np.maximum.reduce(others), size, interpolation=cv2.INTER_LINEAR)
     return own, own - best
 

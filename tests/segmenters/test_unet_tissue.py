@@ -4,10 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
+from segmenters.regions.outputs import CLASSES
 from segmenters.stain import regions, style
+from segmenters.stain.scale import Scale
 from segmenters.training import styles
 from segmenters.training.data import TrainingTile
 from segmenters.unet import glands
+from segmenters.unet.encoded import UnetMaps
 
 
 def noise(colour: tuple, size: int = 64, seed: int = 0) -> np.ndarray:
@@ -84,3 +87,36 @@ def test_a_hint_counts_only_where_the_network_half_believes_it():
     assert (labels[20:48, 30:60] > 0).all()
     assert not labels[48:].any()
     assert np.array_equal(labels > 0, raised > glands.THRESHOLD)
+
+
+def seen(monkeypatch, tissue: Scale, nuclei: Scale) -> tuple[UnetMaps, list[Scale]]:
+    """A picture whose tissue is stroma at the scale of .5 um and muscle at any other."""
+    asked = []
+
+    def regions_at(self: UnetMaps, settled: Scale) -> dict[str, np.ndarray]:
+        asked.append(settled)
+        there = "stroma" if settled.mpp == 0.5 else "muscle"
+        side = round(20 * settled.mpp)
+        return {name: np.full((side, side), float(name == there), np.float32) for name in CLASSES}
+
+    monkeypatch.setattr(UnetMaps, "_regions_at", regions_at)
+    found = object.__new__(UnetMaps)
+    found.scale, found.tissue_scale = nuclei, tissue
+    return found, asked
+
+
+def test_tissue_of_unknown_scale_is_looked_at_at_two(monkeypatch):
+    found, asked = seen(monkeypatch, Scale(1.0, "nuclei"), Scale(0.5, "nuclei"))
+    maps = found.tissue_maps
+    assert len(asked) == 2
+    assert maps["muscle"].shape == (20, 20)
+    assert (maps["muscle"] > maps["stroma"]).all()
+    assert (maps["stroma"] > 0.35).all()
+    assert np.allclose(sum(maps.values()), 1)
+
+
+def test_tissue_of_a_given_scale_is_looked_at_once(monkeypatch):
+    given = Scale(0.5, "given")
+    found, asked = seen(monkeypatch, given, given)
+    assert (found.tissue_maps["stroma"] == 1).all()
+    assert asked == [given]
