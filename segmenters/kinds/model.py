@@ -12,7 +12,7 @@ from torch.nn import functional
 from segmenters.regions.model import STAGES, Encoder
 from segmenters.regions.outputs import KINDS
 from segmenters.stain.style import Style, restyle, style_of
-from segmenters.unet.weights import FOLDER, fold
+from segmenters.unet.weights import FOLDER, filled, fold
 
 FILE = FOLDER / "kinds.pt"
 # um per pixel of what it is trained on, in the middle, and of what it is shown: object F1 of
@@ -84,11 +84,12 @@ def load(path: pathlib.Path = FILE) -> KindNet:
 
     Args:
         path: the file.
+
+    Raises:
+        Refused: the file is damaged, or does not hold the weights of this network.
     """
-    model = KindNet()
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
-    for kernel in fold(model).parameters():
+    model = fold(filled(KindNet(), path))
+    for kernel in model.parameters():
         if kernel.dim() == 4:  # as the pictures lie: a sixth less time
             kernel.data = kernel.data.contiguous(memory_format=torch.channels_last)
     return model
