@@ -11,22 +11,24 @@ decides. The answer depends on the set of pictures only, never on the order they
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from filters.dedupe.near import ALIKE, Candidate, candidates
-from filters.dedupe.pixels import RESEMBLES, SAME, located
-from filters.dedupe.search import Accept, representatives
-from filters.dedupe.thumbnail import detail, layout
+from filters.dedupe.near import Candidate, candidates
+from filters.dedupe.pixels import RESEMBLES, SAME, located, located_any_way
+from filters.dedupe.search import Accept, Vectors, representatives
 from miner.core.errors import Refused
 
 DECIMALS = 6
+TRIES = 8  # rows that stand for copies of a row, and are compared with it
 FEW = 100  # copies of one picture that are no reason to stop, whatever their share
 
 Rank = tuple[float, ...]
-Thumbs = Sequence[np.ndarray]  # uint8 (SIDE, SIDE) each
+Thumbs = Sequence[np.ndarray] | np.ndarray  # uint8 (SIDE, SIDE) each
 
 
 class Duplicate(NamedTuple):
@@ -45,13 +47,13 @@ class Duplicate(NamedTuple):
 
 def duplicates(
     image_ids: Sequence[str],
-    hashes: Sequence[str],
-    ranks: Sequence[Rank],
-    vectors: np.ndarray | None,
+    hashes: Sequence[Hashable] | np.ndarray,
+    ranks: Sequence[Rank] | np.ndarray,
+    vectors: Vectors | None,
     threshold: float,
     *,
-    pixel_hashes: Sequence[str] | None = None,
-    thumbs: np.ndarray | None = None,
+    pixel_hashes: Sequence[Hashable] | np.ndarray | None = None,
+    thumbs: Thumbs | None = None,
     near: Mapping[Candidate, float] | None = None,
     largest_share: float | None = None,
 ) -> dict[str, Duplicate]:
@@ -59,78 +61,87 @@ def duplicates(
 
     Args:
         image_ids: unique names.
-        hashes: hashes of the bytes, same length.
-        ranks: smaller is better.
-        vectors: embeddings, float (n, d); None: no semantic level.
+        hashes: hashes of the bytes, or numbers for them, same length.
+        ranks: of numbers; smaller is better.
+        vectors: embeddings, float (n, d), or what gives them by rows; None: no semantic level.
         threshold: smallest cosine of a semantic duplicate.
         pixel_hashes: hashes of the decoded pixels; None compares bytes.
         thumbs: uint8 (n, SIDE, SIDE), see `filters.dedupe.thumbnail`; None: no near level.
-        near: candidates by their rows, and the correlation of each (`located`), where they were
-            looked for before.
+        near: pairs that show one field by their rows, and the correlation of each, where they were
+            looked for before: see `same_field`.
         largest_share: largest share of the pictures that may be dropped, other than as exact
             copies, for one of them.
 
     Raises:
         Refused: an embedding with NaN, or one picture has more copies than `largest_share` allows.
     """
-    order = np.array(sorted(range(len(image_ids)), key=lambda i: (ranks[i], image_ids[i])), int)
-    same = hashes if pixel_hashes is None else pixel_hashes
-    first: dict[str, int] = {}
-    dropped: dict[str, Duplicate] = {}
-    rest: list[int] = []
-    copies: dict[int, list[int]] = defaultdict(list)
-    for i in order.tolist():
-        keeper = first.setdefault(same[i], i)
-        if keeper == i:
-            rest.append(i)
-        else:
-            copies[keeper].append(i)
+    if not len(image_ids):
+        return {}
+    order = _best_first(image_ids, ranks)
+    same = np.asarray(hashes if pixel_hashes is None else pixel_hashes)
+    _, first, equal = np.unique(same[order], return_index=True, return_inverse=True)
+    keeper = order[first[equal]]  # of those in order, the first that is equal
+    rest = order[keeper == order]
     stands = _decided(
         None if thumbs is None else _Picked(thumbs, rest),
-        None if vectors is None else vectors[rest],
+        None if vectors is None else _Picked(vectors, rest),
         threshold,
-        None if near is None else _among(near, rest, [first[name] for name in same]),
+        None if near is None else _among(near, rest, order, keeper),
     )
-    for at, i in enumerate(rest):
-        stand = stands.get(at)
-        keeper = i if stand is None else rest[stand.keeper]
-        if stand is not None:
-            alike = round(stand.similarity, DECIMALS)
-            dropped[image_ids[i]] = Duplicate(image_ids[keeper], stand.reason, alike)
-        for copy in copies[i]:
-            # What is equal to a picture that is dropped is dropped for the same one and reason.
-            dropped[image_ids[copy]] = (
-                Duplicate(image_ids[i], reason="exact", similarity=1.0)
-                if stand is None
-                else dropped[image_ids[i]]
-            )
+    dropped: dict[str, Duplicate] = {}
+    for at, stand in stands.items():
+        alike = round(stand.similarity, DECIMALS)
+        name = image_ids[rest[stand.keeper]]
+        dropped[image_ids[rest[at]]] = Duplicate(name, stand.reason, alike)
+    for copy, first_one in zip(order[keeper != order], keeper[keeper != order], strict=True):
+        # What is equal to a picture that is dropped is dropped for the same one and reason.
+        name = image_ids[first_one]
+        dropped[image_ids[copy]] = dropped.get(name) or Duplicate(
+            name, reason="exact", similarity=1.0
+        )
     if largest_share is not None:
         _check_share(dropped, len(image_ids), largest_share)
     return dropped
 
 
+def _best_first(image_ids: Sequence[str], ranks: Sequence[Rank] | np.ndarray) -> np.ndarray:
+    """Rows by rank, then name: int64 (n,)."""
+    by_name = pc.array_sort_indices(pa.array(image_ids, pa.string())).to_numpy().astype(np.int64)
+    place = np.empty(len(image_ids), np.int64)
+    place[by_name] = np.arange(len(image_ids))
+    columns = np.asarray(ranks, float).reshape(len(image_ids), -1).T
+    return np.lexsort((place, *columns[::-1]))
+
+
 def _among(
-    near: Mapping[Candidate, float], rest: Sequence[int], equal: Sequence[int]
+    near: Mapping[Candidate, float], rest: np.ndarray, order: np.ndarray, keeper: np.ndarray
 ) -> dict[Candidate, float]:
-    """The candidates by their places in `rest`; a row counts as the one that it is equal to."""
-    at = {row: i for i, row in enumerate(rest)}
+    """The pairs by their places in `rest`; a row counts as the one that it is equal to."""
+    at = np.empty(len(order), np.int64)
+    at[rest] = np.arange(len(rest))
+    at[order] = at[keeper]
     return {
-        c._replace(whole=at[equal[c.whole]], part=at[equal[c.part]]): alike
-        for c, alike in near.items()
+        c._replace(whole=int(at[c.whole]), part=int(at[c.part])): alike for c, alike in near.items()
     }
 
 
-class _Picked(Sequence[np.ndarray]):
-    """Some thumbnails, left where they are: those of a large run lie on disk."""
+class _Picked:
+    """Some rows of thumbnails or vectors, left where they are: those of a large run lie on disk."""
 
-    def __init__(self, thumbs: np.ndarray, rows: Sequence[int]):
-        self._thumbs, self._rows = thumbs, rows
+    ndim = 2
+
+    def __init__(self, values: Any, rows: np.ndarray):
+        self._values, self._rows = values, rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return len(self._rows), *self._values.shape[1:]
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, i: Any) -> Any:
-        return self._thumbs[self._rows[i]]
+        return self._values[self._rows[i]]
 
 
 class _Stand(NamedTuple):
@@ -139,98 +150,77 @@ class _Stand(NamedTuple):
     similarity: float
 
 
+class _Link(NamedTuple):
+    other: int
+    similarity: float
+    candidate: Candidate
+
+
+def same_field(found: Iterable[Candidate], thumbs: Thumbs) -> dict[Candidate, float]:
+    """Those of the candidates that show one field, and the correlation of each."""
+    alike = {c: located(thumbs[c.whole], thumbs[c.part], c.window, c.orientation) for c in found}
+    return {c: value for c, value in alike.items() if value >= SAME}
+
+
 def _decided(
     thumbs: Thumbs | None,
-    vectors: np.ndarray | None,
+    vectors: Vectors | None,
     threshold: float,
     near: Mapping[Candidate, float] | None = None,
 ) -> dict[int, _Stand]:
     """What stands for each row that does not stand for itself; rows come best first."""
     if thumbs is None:
         return {} if vectors is None else _by_cosine(vectors, threshold, None)
-    plain = _upright(thumbs)
-    links: dict[int, list[Candidate]] = defaultdict(list)
-    if len(thumbs) > 1:
-        asked = np.array([i for i in range(len(thumbs)) if i not in plain])
-        for candidate in candidates(thumbs, asked) if near is None else near:
-            links[candidate.whole].append(candidate)
-            links[candidate.part].append(candidate)
+    if near is None and len(thumbs) > 1:
+        every = np.stack([thumbs[i] for i in range(len(thumbs))])
+        near = same_field(candidates(every), every)
+    links: dict[int, list[_Link]] = defaultdict(list)
+    for c, alike in (near or {}).items():
+        links[c.whole].append(_Link(c.part, alike, c))
+        links[c.part].append(_Link(c.whole, alike, c))
     semantic = {} if vectors is None else _by_cosine(vectors, threshold, _resembling(thumbs))
     stands: dict[int, _Stand] = {}
-    for i in range(len(thumbs)):
-        for option in _options(i, plain, links, semantic, stands, thumbs, near or {}):
+    for i in sorted({*links, *semantic}):
+        mine = sorted(links.get(i, ()), key=lambda link: (link.other, -link.similarity))
+        options = (_linked(i, mine, stands), _by_way(i, mine, stands, thumbs), semantic.get(i))
+        for option in options:
             if option is not None and option.keeper not in stands:
                 stands[i] = option
                 break
     return stands
 
 
-def _options(
-    i: int,
-    plain: Mapping[int, _Stand],
-    links: Mapping[int, Sequence[Candidate]],
-    semantic: Mapping[int, _Stand],
-    stands: Mapping[int, _Stand],
-    thumbs: Thumbs,
-    near: Mapping[Candidate, float],
-) -> Iterator[_Stand | None]:
-    yield plain.get(i)
-    yield _cropped_or_turned(i, plain, links, stands, thumbs, near)
-    yield semantic.get(i)
-
-
-def _upright(thumbs: Thumbs) -> dict[int, _Stand]:
-    """Copies that show the same as they lie, however encoded, scaled or coloured."""
-    base = np.stack([layout(thumb) for thumb in thumbs])
-    found: dict[tuple[int, int], float] = {}
-
-    def accept(late: np.ndarray, early: np.ndarray, cosine: np.ndarray) -> np.ndarray:
-        alike = np.array(
-            [
-                np.vdot(detail(thumbs[a]), detail(thumbs[b]))
-                for a, b in zip(late, early, strict=True)
-            ]
-        )
-        found.update(zip(zip(late.tolist(), early.tolist(), strict=True), alike, strict=True))
-        return alike >= SAME
-
-    stands = representatives(base, ALIKE, accept)
-    return {
-        int(i): _Stand(
-            int(stands[i]), reason="near", similarity=float(found[int(i), int(stands[i])])
-        )
-        for i in np.flatnonzero(stands != np.arange(len(stands)))
-    }
-
-
-def _cropped_or_turned(
-    i: int,
-    plain: Mapping[int, _Stand],
-    links: Mapping[int, Sequence[Candidate]],
-    stands: Mapping[int, _Stand],
-    thumbs: Thumbs,
-    near: Mapping[Candidate, float],
-) -> _Stand | None:
-    """The first earlier row that stays and shows the same field, by the links of `i`.
-
-    A row that is a plain copy of another has that one's links.
-    """
-    linked = plain[i].keeper if i in plain else i
-    tried = sorted(links.get(linked, ()), key=lambda c: (c.whole + c.part - linked, c))
-    for candidate in tried:
-        other = candidate.whole + candidate.part - linked
-        if other < i and other not in stands:
-            whole, part = (i, other) if candidate.whole == linked else (other, i)
-            pair = thumbs[whole], thumbs[part]
-            alike = near.get(candidate)
-            if alike is None:
-                alike = located(*pair, candidate.window, candidate.orientation)
-            if alike >= SAME:
-                return _Stand(other, reason="near", similarity=alike)
+def _linked(i: int, links: Sequence[_Link], stands: Mapping[int, _Stand]) -> _Stand | None:
+    """The first earlier row that stays and shows the same field, by what was looked up."""
+    for link in links:
+        if link.other < i and link.other not in stands:
+            return _Stand(link.other, reason="near", similarity=link.similarity)
     return None
 
 
-def _by_cosine(vectors: np.ndarray, threshold: float, accept: Accept | None) -> dict[int, _Stand]:
+def _by_way(
+    i: int, links: Sequence[_Link], stands: Mapping[int, _Stand], thumbs: Thumbs
+) -> _Stand | None:
+    """The first earlier row that stays and shows the same field, among those that stand for others.
+
+    A picture with many copies is not looked up with each: what a copy of it is dropped for is
+    compared with it, by its pixels as any other.
+    """
+    tried: dict[int, Candidate] = {}
+    for link in links:
+        if (stand := stands.get(link.other)) is not None and stand.keeper < i:
+            tried.setdefault(stand.keeper, link.candidate)
+    for keeper, c in sorted(tried.items())[:TRIES]:
+        whole, part = (i, keeper) if c.whole == i else (keeper, i)
+        alike = located(thumbs[whole], thumbs[part], c.window, c.orientation)
+        if alike < SAME and c.window == 0:
+            alike = located_any_way(thumbs[whole], thumbs[part])
+        if alike >= SAME:
+            return _Stand(keeper, reason="near", similarity=alike)
+    return None
+
+
+def _by_cosine(vectors: Vectors, threshold: float, accept: Accept | None) -> dict[int, _Stand]:
     stands = representatives(vectors, threshold, accept)
     result = {}
     for i in np.flatnonzero(stands != np.arange(len(stands))).tolist():

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from filters.dedupe.thumbnail import SIDE, WINDOWS, detail, turned_back
+from filters.dedupe.thumbnail import ORIENTATIONS, SIDE, WINDOWS, detail, turned, turned_back
 
 SAME = 0.6  # smallest correlation of detail of a near-duplicate
+SURE = 0.9  # no better place is looked for
 RESEMBLES = 0.5  # the same beside a high cosine of the embeddings
 _SCALES = (-0.05, -0.03, -0.01, 0.01, 0.03, 0.05)  # around a window's side
 _SHIFT = 4  # pixels a crop may lie off its window
@@ -31,8 +32,18 @@ def located(a: np.ndarray, b: np.ndarray, window: int = 0, orientation: int = 0)
         orientation: how `a` is turned to be `b`.
     """
     b = turned_back(b, orientation)
-    fits = _whole(a, b) if window == 0 else _inside(a, b, *WINDOWS[window])
-    return max(fits, default=0.0)
+    best = 0.0
+    for fit in _whole(a, b) if window == 0 else _inside(a, b, *WINDOWS[window]):
+        best = max(best, fit)
+        if best >= SURE:
+            break
+    return best
+
+
+def located_any_way(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of the detail of two whole thumbnails, turned as it fits best."""
+    sharp, other = detail(a), detail(b)
+    return max(float(np.vdot(turned(sharp, o), other)) for o in range(ORIENTATIONS))
 
 
 def _whole(a: np.ndarray, b: np.ndarray) -> Iterator[float]:

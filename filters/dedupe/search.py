@@ -12,6 +12,7 @@ float16, which holds for any data; what it lets through is compared with all dim
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import faiss
 import numpy as np
@@ -36,6 +37,8 @@ PRODUCTS = 1 << 22  # made at once
 TRIES = 8  # earlier rows, the most similar ones, that are put before `accept`
 CHUNK = 65_536
 
+# Embeddings, one a row: a matrix, or what gives one for a slice or an array of rows.
+Vectors = Any
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows, earlier rows, cosines
 
 
@@ -149,7 +152,7 @@ class _Search:
         self._stood_for(late, early)
         rows = rows[self.stands[rows] == rows]
         pairs_found = 0
-        home = _by_cell(self.near_cells[rows, :HOME], rows)
+        home = by_cell(self.near_cells[rows, :HOME], rows)
         among: list[tuple[np.ndarray, np.ndarray]] = []
         for pairs in self._against(rows, lambda cell: home.get(cell, rows[:0])):
             among.append(pairs)
@@ -166,7 +169,7 @@ class _Search:
             if standing[place[b]] and self.stands[a] == a:
                 self.stands[a], standing[place[a]] = b, False
         kept = rows[standing]
-        for cell, ids in _by_cell(self.near_cells[kept, :HOME], kept).items():
+        for cell, ids in by_cell(self.near_cells[kept, :HOME], kept).items():
             self.members[cell].append(ids)
 
     def _standing(self, cell: int) -> np.ndarray:
@@ -179,7 +182,7 @@ class _Search:
         self, rows: np.ndarray, members: Callable[[int], np.ndarray]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Rows and earlier members of the cells they look into that may resemble each other."""
-        for cell, asking in _by_cell(self.near_cells[rows], rows).items():
+        for cell, asking in by_cell(self.near_cells[rows], rows).items():
             ids = members(cell)
             if not len(ids):
                 continue
@@ -232,7 +235,7 @@ class _Search:
         self.stands[rows] = early[first]
 
 
-def _by_cell(cells: np.ndarray, rows: np.ndarray) -> dict[int, np.ndarray]:
+def by_cell(cells: np.ndarray, rows: np.ndarray) -> dict[int, np.ndarray]:
     """Rows of each cell, in order.
 
     Args:

@@ -1,25 +1,23 @@
 """What is kept of a picture to tell its copies: a thumbnail of ranks, and what is read from it.
 
 A pixel's value is its rank among all by absorbed light, so that recolouring changes nothing and ink
-drawn on top little. `layout` says roughly what lies where, and finds candidates; `detail` is what
-is left without the layout, and tells a copy from another field that is merely laid out alike.
+drawn on top little. `filters.dedupe.sketch` says roughly what lies where, and finds candidates;
+`detail` is what is left without that, and tells a copy from a field that is merely laid out alike.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 
 import cv2
 import numpy as np
 
 SIDE = 64
-GRID = 8
 # Absorbed light (optical density) in one step of rank: finer than that is noise of the encoding.
 STEP = 0.004
 SOFT_PX, COARSE_PX = 0.7, 3.0  # detail lies between these blurs, in pixels of the thumbnail
 # Parts of a picture that a copy may show, as (side, top, left) in sides of the picture: the whole,
-# and nine and sixteen places of smaller ones, near enough for `layout` to know a crop of 80 %.
+# and nine and sixteen places of smaller ones, near enough for a sketch to know a crop of 80 %.
 WINDOWS: tuple[tuple[float, float, float], ...] = (
     (1.0, 0.0, 0.0),
     *((0.9, 0.1 * y / 2, 0.1 * x / 2) for y in range(3) for x in range(3)),
@@ -55,22 +53,6 @@ def pixel_hash(image: np.ndarray) -> str:
     return hashlib.sha256(shape + b":" + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
-def layout(thumb: np.ndarray) -> np.ndarray:
-    """Layout of a thumbnail or part of one, float32 (GRID * GRID,), unit length or zero."""
-    soft = cv2.GaussianBlur(thumb.astype(np.float32), (0, 0), thumb.shape[0] / (2 * GRID))
-    cells = cv2.resize(soft, (GRID, GRID), interpolation=cv2.INTER_AREA).ravel()
-    return _unit(cells - cells.mean())
-
-
-def parts(thumb: np.ndarray) -> np.ndarray:
-    """Layouts of all windows, float32 (len(WINDOWS), GRID * GRID)."""
-    found = []
-    for side, top, left in WINDOWS:
-        y, x, n = round(top * SIDE), round(left * SIDE), round(side * SIDE)
-        found.append(layout(thumb[y : y + n, x : x + n]))
-    return np.stack(found)
-
-
 def detail(thumb: np.ndarray) -> np.ndarray:
     """What is left of a thumbnail without its layout, float32 of its shape, unit length or zero."""
     fine = thumb.astype(np.float32)
@@ -88,13 +70,6 @@ def turned_back(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Undo `turned`."""
     straight = np.rot90(pixels, -(orientation % 4))
     return np.ascontiguousarray(straight[:, ::-1] if orientation >= 4 else straight)
-
-
-@functools.cache
-def turns() -> np.ndarray:
-    """Cells of a layout in each orientation, int64 (ORIENTATIONS, GRID * GRID)."""
-    cells = np.arange(GRID * GRID).reshape(GRID, GRID)
-    return np.stack([turned(cells, o).ravel() for o in range(ORIENTATIONS)])
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from filters.splits import split_of
-from miner.barrier.compare import compared
+from miner.barrier.compare import Shown, compared
 from miner.barrier.groups import placed
 from miner.barrier.parts import Part
 from miner.barrier.pieces import Piece, Place, read_piece
-from miner.barrier.protect import guarded
+from miner.barrier.protect import certificate
 from miner.barrier.sampling import choose, dimensions
 from miner.config import Config
 from miner.core.store import Store
@@ -36,17 +37,19 @@ class Choosing:
     Attributes:
         parts: of the run.
         rows: piece of each, see `outcomes`.
-        pictures: likewise.
-        thumbs: likewise.
-        near: piece of each, see `miner.barrier.near`; None: not compared by thumbnail.
+        shown: the pictures of the run.
+        near: pieces of `miner.barrier.near`; None: not compared by thumbnail.
+        guard: pieces of `miner.barrier.protect.guard`, none when nothing is protected.
+        controls: of `miner.barrier.protect.control_sets`.
         config: of the run.
     """
 
     parts: Sequence[Part]
     rows: Sequence[Piece]
-    pictures: Sequence[Piece]
-    thumbs: Sequence[Piece]
+    shown: Shown
     near: Sequence[Piece] | None
+    guard: Sequence[Piece]
+    controls: Sequence[Mapping[str, Any]]
     config: Config
 
 
@@ -124,28 +127,35 @@ class _ByImage:
     """Rows that could be written by their picture.
 
     Attributes:
-        ids: the pictures, in order.
+        ids: the pictures, in order, strings.
         row: numbers of the rows, by picture; those of picture i are `of(i)`.
     """
 
     def __init__(self, rows: _Rows, image_ids: pa.ChunkedArray):
         known = image_ids.combine_chunks().dictionary_encode()
-        names = known.dictionary.to_pylist()
-        order = np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)
-        self.ids = [names[i] for i in order.tolist()]
-        rank = np.empty(len(names), np.int64)
-        rank[order] = np.arange(len(names))
-        self.code = rank[known.indices.to_numpy()] if len(names) else np.empty(0, np.int64)
+        order = pc.array_sort_indices(known.dictionary).to_numpy().astype(np.int64)
+        self.ids = known.dictionary.take(pa.array(order))
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        self.code = rank[known.indices.to_numpy()] if len(order) else np.empty(0, np.int64)
         sort = np.argsort(self.code, kind="stable")
         self.row = rows.written[sort]
-        self._starts = np.searchsorted(self.code[sort], np.arange(len(names) + 1))
+        self._starts = np.searchsorted(self.code[sort], np.arange(len(order) + 1))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def index(self, image_ids: pa.ChunkedArray) -> np.ndarray:
+        """Places of some pictures in `ids`: int64 (m,)."""
+        found = pc.index_in(image_ids.combine_chunks(), value_set=self.ids)
+        return np.asarray(found.cast(pa.int64()))
 
     def of(self, i: int) -> np.ndarray:
         return self.row[self._starts[i] : self._starts[i + 1]]
 
     def most(self, values: np.ndarray) -> np.ndarray:
         """Largest value of each picture's rows, float64 (pictures,)."""
-        most = np.full(len(self.ids), -np.inf)
+        most = np.full(len(self), -np.inf)
         np.maximum.at(most, self.code, values)
         return most
 
@@ -154,16 +164,14 @@ def _guard(store: Store, given: Choosing, rows: _Rows) -> dict[str, Any] | None:
     """Leave out what is like a protected set; returns the certificate."""
     if not given.config.protect:
         return None
-    table = rows.of_written(store, given, ["image_id", "image", "group"])
+    table = rows.of_written(store, given, ["image_id"])
     images = _ByImage(rows, table["image_id"])
-    named: dict[str, set[str]] = defaultdict(set)
-    for image_id, *names in zip(*(table[c].to_pylist() for c in table.column_names), strict=True):
-        named[image_id].update(names)
-    found, leaks = guarded(store, given.config, given.pictures, given.thumbs, images.ids, named)
-    at = {image_id: i for i, image_id in enumerate(images.ids)}
-    for image_id, name in found.items():
-        rows.exclude(images.of(at[image_id]), reason=f"protected:{name}")
-    return leaks
+    found = pa.concat_tables([read_piece(store, piece) for piece in given.guard])
+    at = images.index(found["image_id"])
+    for row, number in zip(at[::-1].tolist(), found["set"].to_pylist()[::-1], strict=True):
+        # Of several sets the first is named.
+        rows.exclude(images.of(row), reason=f"protected:{given.config.protect[number].name}")
+    return certificate(given.config, given.controls, found, len(images))
 
 
 def _drop_duplicates(store: Store, given: Choosing, rows: _Rows) -> dict[str, set[str]]:
@@ -174,31 +182,26 @@ def _drop_duplicates(store: Store, given: Choosing, rows: _Rows) -> dict[str, se
     """
     table = rows.of_written(store, given, ["image_id", "kept", "score"])
     images = _ByImage(rows, table["image_id"])
-    if not images.ids:
+    if not len(images):
         return {}
     kept = table["kept"].combine_chunks()
-    ranks = zip(
-        (-images.most(np.diff(kept.offsets.to_numpy()))).tolist(),
-        (-images.most(table["score"].to_numpy())).tolist(),
-        strict=True,
-    )
-    found = compared(
-        store,
-        given.config.dedupe,
-        given.pictures,
-        given.thumbs,
-        given.near,
-        images.ids,
-        list(ranks),
-    )
-    at = {image_id: i for i, image_id in enumerate(images.ids)}
+    counts = images.most(np.diff(kept.offsets.to_numpy()))
+    scores = images.most(table["score"].to_numpy())
+    del table, kept
+    ranks = np.stack([-counts, -scores], axis=1)
+    image_ids = images.ids.to_pylist()
+    near = given.near
+    found = compared(store, given.config.dedupe, given.shown, near, image_ids, ranks)
+    at = images.index(pa.chunked_array([pa.array([*found], pa.string())])).tolist()
+    keepers = [duplicate.keeper for duplicate in found.values()]
+    to = images.index(pa.chunked_array([pa.array(keepers, pa.string())])).tolist()
     sharing: dict[str, set[str]] = defaultdict(set)
-    for image_id, duplicate in found.items():
-        copies, keepers = (images.of(at[i]) for i in (image_id, duplicate.keeper))
+    for duplicate, row, keeper in zip(found.values(), at, to, strict=True):
+        copies, stay = images.of(row), images.of(keeper)
         rows.status[copies], rows.reason[copies] = "duplicate", duplicate.reason
         rows.duplicate_of[copies] = duplicate.keeper
         rows.similarity[copies] = duplicate.similarity
-        for group in {*rows.group[copies], *rows.group[keepers]}:
+        for group in {*rows.group[copies], *rows.group[stay]}:
             sharing[group].add(duplicate.keeper)
     return sharing
 

@@ -2,136 +2,181 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from filters.config import DedupeConfig
 from filters.dedupe import Duplicate, duplicates
-from filters.dedupe.levels import Rank
 from filters.dedupe.near import Candidate
-from filters.dedupe.thumbnail import SIDE
-from miner.barrier.near import read_near
+from miner.barrier.near import read_near, read_thumbs
 from miner.barrier.outcomes import another_model
 from miner.barrier.pieces import Piece, read_bytes, read_piece
 from miner.core.errors import Refused
 from miner.core.store import Store
 
 
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """The pictures of a run, in pieces of `outcomes`, one of each kind a part.
+
+    Attributes:
+        names: image_id, sha256, pixel_hash and sketch.
+        thumbs: of the pictures, by their numbers.
+        vectors: likewise.
+        dims: numbers in a vector.
+    """
+
+    names: Sequence[Piece]
+    thumbs: Sequence[Piece]
+    vectors: Sequence[Piece]
+    dims: Sequence[int]
+
+
 def compared(
     store: Store,
     config: DedupeConfig,
-    pieces: Sequence[Piece],
-    thumbs: Sequence[Piece],
+    shown: Shown,
     near: Sequence[Piece] | None,
     image_ids: Sequence[str],
-    ranks: Sequence[Rank],
+    ranks: np.ndarray,
 ) -> dict[str, Duplicate]:
     """Find the duplicates among some pictures of a run.
 
-    Vectors (float16) and thumbnails lie in temporary files, mapped into memory.
+    Vectors lie in a temporary file, thumbnails where they are; both are read row by row.
 
     Args:
         store: OUT.
         config: which levels, and the threshold.
-        pieces: `pictures` of the parts, see `outcomes`.
-        thumbs: likewise.
+        shown: the pictures.
         near: of the parts, see `miner.barrier.near`; None: not compared by thumbnail.
-        image_ids: the pictures.
-        ranks: of each; smaller is better.
+        image_ids: the pictures that count.
+        ranks: float (n, k), of each; smaller is better.
 
     Raises:
         Refused: embeddings of two models, or see `duplicates`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        pictures = Pictures(store, folder, pieces, thumbs, image_ids)
+        pictures = _Pictures(store, shown, image_ids)
         return duplicates(
             image_ids,
-            pictures.hashes,
+            _codes(pictures.names["sha256"]),
             ranks,
-            pictures.vectors if config.semantic else None,
+            pictures.vectors(folder) if config.semantic else None,
             config.threshold,
-            pixel_hashes=pictures.pixel_hashes,
-            thumbs=None if near is None else pictures.thumbs,
+            pixel_hashes=_codes(pictures.names["pixel_hash"]),
+            thumbs=None if near is None else pictures.thumbs(),
             near=None if near is None else pictures.placed(read_near(store, near)),
             largest_share=config.largest_share,
         )
 
 
-class Pictures:
-    """What is compared of some pictures; vectors and thumbnails in files, mapped into memory.
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """Numbers that are equal where texts are."""
+    return np.asarray(column.combine_chunks().dictionary_encode().indices)
+
+
+class _Pictures:
+    """What is compared of some pictures.
 
     Args:
         store: OUT.
-        folder: where the files go.
-        pieces: `pictures` of the parts, see `outcomes`.
-        thumbs: likewise.
-        image_ids: the pictures, in this order.
+        shown: all pictures.
+        image_ids: those that count, in this order.
 
     Attributes:
-        hashes: of the bytes.
-        pixel_hashes: of the pixels.
-        thumbs: uint8 (n, SIDE, SIDE); zeros where a unit of an earlier version has none.
-        vectors: float16 (n, d), None without pictures.
-
-    Raises:
-        Refused: embeddings of two lengths.
+        names: image_id, sha256 and pixel_hash of those.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        folder: str,
-        pieces: Sequence[Piece],
-        thumbs: Sequence[Piece],
-        image_ids: Sequence[str],
-    ):
-        place = {image_id: i for i, image_id in enumerate(image_ids)}
-        n = len(image_ids)
-        self.hashes, self.pixel_hashes = [""] * n, [""] * n
-        self.thumbs = np.lib.format.open_memmap(
-            f"{folder}/thumbs.npy", "w+", np.uint8, (n, SIDE, SIDE)
-        )
-        self.vectors: np.ndarray | None = None
-        self._row: list[int] = []  # of each picture of the parts, its row here, else -1
-        for piece, shown in zip(pieces, thumbs, strict=True):
-            pixels = np.frombuffer(read_bytes(store, shown), np.uint8).reshape(-1, SIDE, SIDE)
-            start = 0
-            for table in read_piece(store, piece).to_batches(1024):
-                self._take(table, pixels[start : start + len(table)], place, folder)
-                start += len(table)
+    def __init__(self, store: Store, shown: Shown, image_ids: Sequence[str]):
+        self._store, self._shown = store, shown
+        columns = ["image_id", "sha256", "pixel_hash"]
+        tables = [read_piece(store, piece, columns) for piece in shown.names]
+        self._starts = np.cumsum([0, *(len(table) for table in tables)])
+        everything = pa.concat_tables(tables)
+        wanted = pa.array(image_ids, pa.string())
+        row = pc.index_in(everything["image_id"].combine_chunks(), value_set=wanted)
+        self._row = row.fill_null(-1).to_numpy().astype(np.int64)  # by number
+        self._number = np.empty(len(image_ids), np.int64)  # by row
+        here = np.flatnonzero(self._row >= 0)
+        self._number[self._row[here]] = here
+        self.names = everything.take(pa.array(self._number))
 
-    def placed(self, near: Mapping[Candidate, float]) -> dict[Candidate, float]:
-        """Candidates by the rows of the pictures here, without those that are not here."""
-        found = {}
-        for c, alike in near.items():
-            whole, part = self._row[c.whole], self._row[c.part]
-            if whole >= 0 and part >= 0:
-                found[c._replace(whole=whole, part=part)] = alike
-        return found
+    def placed(self, near: pa.Table) -> dict[Candidate, float]:
+        """Pairs by the rows of the pictures here, without those that are not here."""
+        whole, part = (self._row[near[name].to_numpy()] for name in ("whole", "part"))
+        rest = (near[name].to_numpy() for name in ("window", "orientation", "alike"))
+        columns = [values[(whole >= 0) & (part >= 0)].tolist() for values in (whole, part, *rest)]
+        return {Candidate(*values): alike for *values, alike in zip(*columns, strict=True)}
 
-    def _take(
-        self, table: pa.RecordBatch, pixels: np.ndarray, place: dict[str, int], folder: str
-    ) -> None:
-        ids = table["image_id"].to_pylist()
-        self._row += [place.get(image_id, -1) for image_id in ids]
-        rows = [row for row, image_id in enumerate(ids) if image_id in place]
-        at = [place[ids[row]] for row in rows]
-        taken = table.take(pa.array(rows, pa.int64()))
-        named = (self.hashes, "sha256"), (self.pixel_hashes, "pixel_hash")
-        for into, name in named:
-            for i, value in zip(at, taken[name].to_pylist(), strict=True):
-                into[i] = value
-        self.thumbs[at] = pixels[rows]
-        columns = (taken[name].to_pylist() for name in ("vector", "image_id"))
-        for i, data, image_id in zip(at, *columns, strict=True):
-            vector = np.frombuffer(data, np.float16)
-            if self.vectors is None:
-                self.vectors = np.lib.format.open_memmap(
-                    f"{folder}/vectors.npy", "w+", np.float16, (len(self.hashes), len(vector))
+    def thumbs(self) -> _Thumbs:
+        """Thumbnails, read as they are asked for."""
+        return _Thumbs(self._store, self._shown.thumbs, self._starts[:-1], self._number)
+
+    def vectors(self, folder: str) -> _Rows | None:
+        """Vectors, out of a file in a folder; None without pictures."""
+        full = np.flatnonzero(np.diff(self._starts) > 0).tolist()
+        if not full or not len(self._number):
+            return None
+        dims = self._shown.dims[full[0]]
+        for part in full:
+            if self._shown.dims[part] != dims:
+                first = read_piece(self._store, self._shown.names[part], ["image_id"])
+                raise Refused(
+                    another_model(str(first["image_id"][0]), self._shown.dims[part], dims)
                 )
-            if len(vector) != self.vectors.shape[1]:
-                raise Refused(another_model(image_id, len(vector), self.vectors.shape[1]))
-            self.vectors[i] = vector
+        name = f"{folder}/vectors"
+        with open(name, "wb") as file:
+            for part in full:
+                file.write(read_bytes(self._store, self._shown.vectors[part]))
+        return _Rows(name, self._number, dims)
+
+
+class _Thumbs(Sequence[np.ndarray]):
+    """Thumbnails of a run by their rows, read one by one."""
+
+    def __init__(
+        self, store: Store, pieces: Sequence[Piece], starts: np.ndarray, number: np.ndarray
+    ):
+        self._store, self._pieces, self._starts, self._number = store, pieces, starts, number
+
+    def __len__(self) -> int:
+        return len(self._number)
+
+    def __getitem__(self, row: Any) -> Any:
+        found = read_thumbs(self._store, self._pieces, self._starts, [int(self._number[row])])
+        return found[0]
+
+
+class _Rows:
+    """Vectors in a file by their rows; a map of the file into memory would count as memory.
+
+    Args:
+        name: of the file, float16.
+        number: place in the file of each row.
+        dims: numbers in a vector.
+    """
+
+    ndim = 2
+
+    def __init__(self, name: str, number: np.ndarray, dims: int):
+        self._file, self._number = open(name, "rb", buffering=0), number
+        self.shape = len(number), dims
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        wanted = self._number[rows]
+        out = np.empty((wanted.size, self.shape[1]), np.float16)
+        size = out.itemsize * self.shape[1]
+        # Rows that follow each other in the file are read at once.
+        flat = wanted.ravel()
+        breaks = np.flatnonzero(np.diff(flat) != 1) + 1
+        for first, last in zip([0, *breaks.tolist()], [*breaks.tolist(), flat.size], strict=True):
+            if last > first:
+                os.preadv(self._file.fileno(), [out[first:last]], int(flat[first]) * size)
+        return out.reshape(*wanted.shape, self.shape[1])

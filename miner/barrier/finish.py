@@ -7,8 +7,10 @@ and for any number of workers. It goes in steps (`miner.barrier.pieces`), part b
     judged    part    scores -> what each mask fails by itself             rates.judged
     rates     all     these -> false-discovery rates, calibration page     rates.rates
     outcomes  part    these -> verdicts, states of rows, pictures          outcomes.outcomes
-    index     all     layouts of pictures -> what they are looked up in    near.index
-    near      part    thumbnails -> candidates for near-duplicates         near.near
+    index     all     sketches of pictures -> what they are looked up in   near.index
+    near      part    thumbnails -> near-duplicates                        near.near
+    control   all     protected sets -> whether copies of theirs are found  protect.control_sets
+    guard     part    pictures -> what they have in common with these sets  protect.guard
     choice    all     these -> protected, duplicates, splits, caps, tars   choice.choice
     tars      tar     samples with their pictures -> tar and index         tars.tar
     ledger    part    rows and candidates with their verdicts              ledger.ledger
@@ -26,11 +28,13 @@ from typing import Any
 import pyarrow as pa
 
 from miner.barrier.choice import Choosing, choice
+from miner.barrier.compare import Shown
 from miner.barrier.ledger import Told, candidate_schema, ledger
-from miner.barrier.near import Sought, index, near
+from miner.barrier.near import MOST_TASKS, Sought, index, near
 from miner.barrier.outcomes import Stated, outcomes
 from miner.barrier.parts import Part, parts
 from miner.barrier.pieces import Piece, Spread, Steps, read_piece
+from miner.barrier.protect import Guarded, control_sets, guard
 from miner.barrier.protect import digest as protected_digest
 from miner.barrier.rates import judged, rates
 from miner.barrier.sampling import merged
@@ -45,7 +49,7 @@ from shards.card import write_card
 from shards.index import Damaged, read_manifest
 from shards.pack import write_manifest
 
-_LAYOUT = 2  # of the pieces: another one's are not gone on with
+_LAYOUT = 3  # of the pieces: another one's are not gone on with
 
 
 def digest(store: Store, config: Config, marks: Marks) -> str:
@@ -92,12 +96,12 @@ def finish(
     steps = Steps(store, hashlib.sha256(key.encode()).hexdigest(), spread, check)
     all_parts = parts(marks)
     run = _judge(steps, all_parts, config)
-    pictures, thumbs = run.pieces("pictures"), run.pieces("thumbs")
-    copies = _look_up(steps, pictures, thumbs) if config.dedupe.near else None
+    controls, guards = _guard(steps, run, config) if config.protect else ([], [])
+    near_pieces = _look_up(steps, run.shown) if config.dedupe.near else None
     chosen = steps.one(
         "choice",
         choice,
-        Choosing(all_parts, run.pieces("rows"), pictures, thumbs, copies, config),
+        Choosing(all_parts, run.pieces("rows"), run.shown, near_pieces, guards, controls, config),
     )
     packed = _pack(steps, store, run, chosen, config)
     told = _tell(steps, store, run, chosen, config, beside is not None)
@@ -143,6 +147,12 @@ class _Run:
         """A piece of `outcomes` of every part."""
         return [Piece(*one[name]) for one in self._outcomes]
 
+    @property
+    def shown(self) -> Shown:
+        """The pictures that may be written."""
+        names = (self.pieces(name) for name in ("pictures", "thumbs", "vectors"))
+        return Shown(*names, [one["dims"] for one in self._outcomes])
+
 
 def _judge(steps: Steps, all_parts: Sequence[Part], config: Config) -> _Run:
     first = steps.run("judged", judged, {p.name: (p, config.filters) for p in all_parts})
@@ -154,16 +164,31 @@ def _judge(steps: Steps, all_parts: Sequence[Part], config: Config) -> _Run:
     return _Run(all_parts, rated, list(steps.run("outcomes", outcomes, given).values()))
 
 
-def _look_up(steps: Steps, pictures: Sequence[Piece], thumbs: Sequence[Piece]) -> list[Piece]:
-    """Candidates for near-duplicates, of the pictures of every part."""
-    built = steps.one("index", index, pictures)
+def _look_up(steps: Steps, shown: Shown) -> list[Piece]:
+    """Near-duplicates, of the pictures of every part."""
+    built = steps.one("index", index, shown.names)
+    numbers = range(len(shown.names))
+    step = -(-len(numbers) // MOST_TASKS)
     given = {
-        f"{part:06d}": Sought(
-            part, Piece(*built["index"]), Piece(*built["rows"]), built["starts"], thumbs
+        f"{first:06d}": Sought(
+            numbers[first : first + step], Piece(*built["index"]), built["starts"], shown.thumbs
         )
-        for part in range(len(pictures))
+        for first in numbers[::step]
     }
     return [Piece(*piece) for piece in steps.run("near", near, given).values()]
+
+
+def _guard(steps: Steps, run: _Run, config: Config) -> tuple[list[dict[str, Any]], list[Piece]]:
+    """What the sets that are protected are found to be by themselves, and what is like them."""
+    controls = steps.one("control", control_sets, config)
+    shown, rows = run.shown, run.pieces("rows")
+    given = {
+        part.name: Guarded(
+            rows[i], shown.names[i], shown.thumbs[i], shown.vectors[i], shown.dims[i], config
+        )
+        for i, part in enumerate(run.parts)
+    }
+    return controls, [Piece(*piece) for piece in steps.run("guard", guard, given).values()]
 
 
 def _pack(

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from filters.completeness import add_extent
 from filters.decide import Judged, verdicts
-from filters.dedupe.thumbnail import SIDE, layout
+from filters.dedupe.sketch import wholes
+from filters.dedupe.thumbnail import SIDE
 from filters.scores import EXTENT, VERDICT
 from miner.barrier.parts import Part
 from miner.barrier.pieces import Piece, Place, read_piece
@@ -59,7 +60,7 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
         Pieces: `verdicts`, the columns of `filters.scores.VERDICT` and `EXTENT` by candidate;
         `rows`, by caption row: sample_id, image, image_id, group, status, reason, kept (candidates
         of the part), score, size (bytes in a tar, about) and what caps are by; `pictures`, those of
-        rows that may be written, and their thumbnails, `thumbs`: see `_pictures`.
+        rows that may be written, with `thumbs` and `vectors`: see `Pictures`.
     """
     store, part, config = place.store, given.part, given.config
     judged = Judged.from_table(read_piece(store, given.judged))
@@ -82,7 +83,7 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
     status = pa.array([state.status for state in found], _TEXT)
     written = np.array([state.status == "written" for state in found], bool)
     wanted = pc.unique(samples["image_id"].filter(pa.array(written)))
-    pictures, thumbs, sizes = _pictures(store, part, wanted)
+    pictures = _pictures(store, part, wanted)
     rows = {
         **{name: samples[name] for name in ("sample_id", "image", "image_id")},
         "group": samples["group"].cast(_TEXT),
@@ -90,7 +91,7 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
         "reason": pa.array([state.reason for state in found], _TEXT),
         "kept": kept,
         "score": pa.array([state.score for state in found]),
-        "size": _sizes(store, part, samples, kept, sizes),
+        "size": _sizes(store, part, samples, kept, pictures.sizes),
     }
     if config.sampling.concept_caps or any(t.concept for t in config.sampling.targets):
         concepts = light["concept"].combine_chunks()
@@ -102,8 +103,10 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
     return {
         "verdicts": place.write(light.select([*VERDICT, *EXTENT]), "verdicts"),
         "rows": place.write(pa.table(rows), "rows"),
-        "pictures": place.write(pictures, "pictures"),
-        "thumbs": place.write_bytes(thumbs.tobytes(), "thumbs"),
+        "pictures": place.write(pictures.table(), "pictures"),
+        "thumbs": place.write_bytes(pictures.thumbs.tobytes(), "thumbs"),
+        "vectors": place.write_bytes(pictures.vectors.tobytes(), "vectors"),
+        "dims": pictures.vectors.shape[1],
     }
 
 
@@ -122,9 +125,32 @@ def _light_mentions(samples: pa.Table) -> pa.Table:
     return samples.set_column(samples.column_names.index("mentions"), "mentions", lists)
 
 
-def _pictures(
-    store: Store, part: Part, wanted: pa.Array
-) -> tuple[pa.Table, np.ndarray, dict[str, int]]:
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """Pictures of a part that are compared.
+
+    Attributes:
+        names: image_id, sha256 and pixel_hash.
+        thumbs: uint8 (n, SIDE, SIDE), zeros in units of an earlier version.
+        vectors: float16 (n, d).
+        sizes: bytes of each picture, by image_id.
+    """
+
+    names: pa.Table
+    thumbs: np.ndarray
+    vectors: np.ndarray
+    sizes: dict[str, int]
+
+    def table(self) -> pa.Table:
+        """Names, and orientation and sketch (float16, as bytes) of the thumbnails."""
+        found = wholes(self.thumbs)
+        sketch = [row.tobytes() for row in found.sketch.astype(np.float16)]
+        return self.names.append_column(
+            "orientation", pa.array(found.orientation.astype(np.int8), pa.int8())
+        ).append_column("sketch", pa.array(sketch, pa.binary()))
+
+
+def _pictures(store: Store, part: Part, wanted: pa.Array) -> Pictures:
     """Pictures of a part that are compared.
 
     Args:
@@ -132,16 +158,12 @@ def _pictures(
         part: which part.
         wanted: image_ids.
 
-    Returns:
-        image_id, sha256, pixel_hash, vector (float16, as bytes), layout (of the thumbnail, float32,
-        as bytes); thumbnails, uint8 (n, SIDE, SIDE), zeros in units of an earlier version; bytes of
-        each picture, by image_id.
-
     Raises:
         Refused: an embedding that is no number, or of another model than others.
     """
-    tables: list[pa.Table] = []
+    tables: list[pa.Table] = [_NAMES.empty_table()]
     thumbs: list[np.ndarray] = [np.zeros((0, SIDE, SIDE), np.uint8)]
+    vectors: list[np.ndarray] = []
     sizes: dict[str, int] = {}
     length: int | None = None
     left = set(wanted.to_pylist())
@@ -155,36 +177,23 @@ def _pictures(
         ids = images["image_id"]
         lengths = pc.fill_null(pc.binary_length(images["data"]), 0).to_pylist()
         sizes.update(zip(ids.to_pylist(), lengths, strict=True))
-        vectors = _vectors(images["embedding"].combine_chunks(), ids.to_pylist(), length)
-        length = vectors.shape[1] if len(vectors) else length
+        found = _vectors(images["embedding"].combine_chunks(), ids.to_pylist(), length)
+        length = found.shape[1] if len(found) else length
+        vectors.append(found)
         have = images.column_names
         nothing = pa.nulls(len(images), pa.string())
         hashes = images["pixel_hash"] if "pixel_hash" in have else nothing
         stored = images["thumbnail"].to_pylist() if "thumbnail" in have else [None] * len(images)
         flat = b"".join(bytes(SIDE * SIDE) if t is None else t for t in stored)
         thumbs.append(np.frombuffer(flat, np.uint8).reshape(-1, SIDE, SIDE))
-        tables.append(
-            pa.table(
-                {
-                    "image_id": ids,
-                    "sha256": images["sha256"],
-                    "pixel_hash": pc.coalesce(hashes, images["sha256"]),
-                    "vector": pa.array([row.tobytes() for row in vectors], pa.binary()),
-                    "layout": pa.array([layout(t).tobytes() for t in thumbs[-1]], pa.binary()),
-                }
-            )
-        )
-    table = pa.concat_tables(tables) if tables else _NO_PICTURES.empty_table()
-    return table, np.concatenate(thumbs), sizes
+        named = {"image_id": ids, "sha256": images["sha256"]}
+        tables.append(pa.table({**named, "pixel_hash": pc.coalesce(hashes, images["sha256"])}))
+    vectors.append(np.empty((0, length or 0), np.float16))
+    full = [v for v in vectors if v.shape[1] == (length or 0)]
+    return Pictures(pa.concat_tables(tables), np.concatenate(thumbs), np.concatenate(full), sizes)
 
 
-_NO_PICTURES = pa.schema(
-    [
-        *((name, pa.string()) for name in ("image_id", "sha256", "pixel_hash")),
-        ("vector", pa.binary()),
-        ("layout", pa.binary()),
-    ]
-)
+_NAMES = pa.schema([(name, pa.string()) for name in ("image_id", "sha256", "pixel_hash")])
 
 
 def _vectors(embeddings: pa.Array, image_ids: Sequence[str], length: int | None) -> np.ndarray:

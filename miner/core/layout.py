@@ -83,7 +83,9 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "thresholds": "smallest correlation of detail, cosine, and detail beside such a cosine",
         "model": "that made the embeddings",
         "sets": "by protected set: its pictures, patients, the levels compared, pictures found by "
-        "level and by patient, planted copies and how many were found, sha256 of the fingerprints",
+        "level and by patient, each with the protected picture (or patient) that it is like, the "
+        "level and the similarity, planted copies and how many were found, sha256 of the "
+        "fingerprints",
     },
     FINISHED: {
         "digest": "sha256 of the configuration, protected sets and the tables of all units",

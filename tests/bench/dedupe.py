@@ -179,9 +179,9 @@ def training_tiles() -> tuple[list[Picture], list[str]]:
 def pictures(name: str, images: list[Picture], groups: list[str]) -> None:
     """Print recall by kind of copy, and what is merged among different fields."""
     n = len(images)
-    thumbs = [thumbnail(image) for image in images]
+    thumbs = np.stack([thumbnail(image) for image in images])
     ids = [f"{i:06d}" for i in range(2 * n)]
-    same = duplicates(ids[:n], ids[:n], [(0.0,)] * n, None, 0.84, thumbs=np.stack(thumbs))
+    same = duplicates(ids[:n], ids[:n], [(0.0,)] * n, None, 0.84, thumbs=thumbs)
     within = sum(groups.count(g) * (groups.count(g) - 1) // 2 for g in set(groups))
     wrong = [(int(a), int(d.keeper), d.similarity) for a, d in same.items()]
     inside = sum(groups[a] == groups[b] for a, b, _ in wrong)

@@ -231,6 +231,18 @@ def test_the_whole_is_a_copy_of_its_better_grounded_crop():
     assert dropped["c/0000"][:2] == ("c/0001", "near")
 
 
+def test_all_of_many_copies_go_for_one():
+    """More than a picture is looked up with: they are compared with what their copies go for."""
+    image = field(3)
+    copies = [np.ascontiguousarray(np.rot90(image, turn)) for turn in range(4)]
+    images = [jpeg(copy, quality) for quality in range(40, 96, 6) for copy in copies]
+    ranks = [(float(i != 25),) for i in range(len(images))]
+    dropped = compared([*images, field(4)], ranks=[*ranks, (1.0,)])
+    assert {k: v[:2] for k, v in dropped.items()} == {
+        f"c/{i:04d}": ("c/0025", "near") for i in range(len(images)) if i != 25
+    }
+
+
 def test_flat_pictures_resemble_nothing_but_their_equals():
     flat = [np.full((64, 64, 3), value, np.uint8) for value in (240, 240, 238)]
     dropped = compared([*flat, field(1)])

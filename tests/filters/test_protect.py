@@ -217,7 +217,7 @@ def test_a_control_that_is_missed_tells(folder, monkeypatch):
     planted, found = control(prints(folder), 0.84)
     assert found < planted
     monkeypatch.undo()
-    monkeypatch.setattr(near, "ALIKE", 1.1)
+    monkeypatch.setattr(near, "ALIKE_AMONG_FEW", 1.1)
     planted, found = control(prints(folder), 0.84)
     assert found < planted
 

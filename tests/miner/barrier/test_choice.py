@@ -40,14 +40,14 @@ def test_of_copies_the_best_grounded_stays(rows, stays, monkeypatch):
     def compared(*given):
         """All are copies of the one with the smallest rank, as `compare.compared` has it."""
         *_, ids, ranks = given
-        keeper = ids[min(range(len(ids)), key=lambda i: (ranks[i], ids[i]))]
+        keeper = ids[min(range(len(ids)), key=lambda i: (*ranks[i], ids[i]))]
         return {i: Duplicate(keeper, "exact", 1.0) for i in ids if i != keeper}
 
     monkeypatch.setattr(choice, "compared", compared)
     monkeypatch.setattr(
         choice, "read_piece", lambda _, piece, columns: table(piece).select(columns)
     )
-    nothing = {"pictures": [], "thumbs": None, "near": None}
+    nothing = {"shown": None, "near": None}
     config = types.SimpleNamespace(dedupe=None)
     given = types.SimpleNamespace(rows=[rows], config=config, **nothing)
     held = choice._Rows(None, given)
