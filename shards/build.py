@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -231,16 +232,27 @@ def _whole(value: Any) -> int | None:
 
 
 def _scores(row: JudgedCandidate, group: str) -> dict[str, float | None]:
-    prefix = f"{group}_"
-    names = sorted(n for n in SCORES if n.startswith(prefix))
     values: Mapping[str, Any] = row
-    return {n.removeprefix(prefix): _float(values.get(n)) for n in names}
+    return {short: _float(values.get(name)) for name, short in _names_of(group)}
+
+
+@functools.cache
+def _names_of(group: str) -> list[tuple[str, str]]:
+    """Columns of a group of scores, and their names in a region."""
+    prefix = f"{group}_"
+    return [(n, n.removeprefix(prefix)) for n in sorted(SCORES) if n.startswith(prefix)]
 
 
 def _others(row: JudgedCandidate) -> list[NamedScore]:
     """Scores that have no place of their own in a region, those that are defined."""
-    values = {n: v for n, v in row.items() if n not in PLACED and isinstance(v, float)}
-    return [{"name": n, "value": v} for n in sorted(values) if (v := _float(values[n])) is not None]
+    values: Mapping[str, Any] = row
+    names = [n for n in _not_placed(tuple(row)) if isinstance(values[n], float)]
+    return [{"name": n, "value": v} for n in names if (v := _float(values[n])) is not None]
+
+
+@functools.lru_cache(maxsize=64)
+def _not_placed(columns: tuple[str, ...]) -> list[str]:
+    return sorted(set(columns) - PLACED)
 
 
 def _float(value: Any) -> float | None:

@@ -28,7 +28,7 @@ TRIES = 8  # rows that stand for copies of a row, and are compared with it
 FEW = 100  # copies of one picture that are no reason to stop, whatever their share
 
 Rank = tuple[float, ...]
-Thumbs = Sequence[np.ndarray] | np.ndarray  # uint8 (SIDE, SIDE) each
+Thumbs = Any  # uint8 (SIDE, SIDE) each, by their rows
 
 
 class Duplicate(NamedTuple):

@@ -119,7 +119,7 @@ def build_index(orientation: np.ndarray, sketch: np.ndarray) -> Index:
             size, count, niter=8, seed=1, spherical=True, max_points_per_centroid=40
         )
         means.train(sketch)
-        centroids = means.centroids.reshape(count, size)
+        centroids = np.asarray(means.centroids).reshape(count, size)
         cell = means.index.search(sketch, 1)[1][:, 0]
     order = np.argsort(cell, kind="stable")
     ends = np.cumsum(np.bincount(cell, minlength=count))

@@ -7,6 +7,7 @@ segmenter found.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 
 from miner.core.rows import JudgedCandidate, MentionRow
@@ -41,11 +42,10 @@ def states(
         asked.setdefault(candidate["concept"], []).append(candidate)
     there = {*grounded, *(c["concept"] for c in candidates if c["keep"])}
     there |= {m["concept"] for m in mentions if m["polarity"] == "affirmed"}
-    table = concepts()
     rows: list[KnownConcept] = []
     for name in [*named, *sorted(asked.keys() - named.keys())]:
         answers = asked.get(name, [])
-        kin = any(related(name, other, table) for other in there)
+        kin = any(_kin(name, other) for other in there)
         state, why = _state(
             named.get(name, []), answers, name in grounded, kin, _gone(answers, absent_below)
         )
@@ -54,6 +54,11 @@ def states(
             {"concept": name, "state": state, "p": max(found) if found else None, "why": why}
         )
     return rows
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _kin(first: str, second: str) -> bool:
+    return related(first, second, concepts())
 
 
 def negatives(mentions: Sequence[MentionRow], known: Sequence[KnownConcept]) -> list[Negative]:

@@ -31,6 +31,18 @@ from shards.pack import Item, ShardInfo, index_name, pack_tar
 from shards.sample import json_schema
 from shards.sides import side_files
 
+# Columns of a unit's images that a sample is made of.
+PICTURES = [
+    "image_id",
+    "data",
+    "format",
+    "width",
+    "height",
+    "mpp",
+    "mpp_source",
+    "sha256",
+]
+
 
 @dataclasses.dataclass(frozen=True)
 class Filled:
@@ -157,8 +169,12 @@ def _made_of(store: Store, given: Tar) -> str:
             return ""
         mark = unit.part.marks[unit.which]
         tables = {name: table["sha256"] for name, table in mark["tables"].items()}
-        said = [mark["unit_id"], tables, unit.rows.tolist(), unit.kept, unit.verdicts.to_pydict()]
+        said = [mark["unit_id"], tables, unit.rows.tolist(), unit.kept]
         digest.update(json.dumps(said).encode())
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, unit.verdicts.schema) as stream:
+            stream.write_table(unit.verdicts.combine_chunks())
+        digest.update(sink.getvalue())
     return digest.hexdigest()
 
 
@@ -170,10 +186,8 @@ def _items(store: Store, given: Tar) -> Iterator[Item]:
         corpus, mark = corpora[unit.part.corpus], unit.part.marks[unit.which]
         samples = read_table(store, mark, "samples").take(pa.array(unit.rows)).to_pylist()
         wanted = pa.array(sorted({sample["image_id"] for sample in samples}))
-        images = read_table(store, mark, "images")
-        images = images.filter(pc.is_in(images["image_id"], wanted)).drop_columns(
-            [name for name in ("embedding", "thumbnail", "asks") if name in images.column_names]
-        )
+        images = read_table(store, mark, "images", PICTURES)
+        images = images.filter(pc.is_in(images["image_id"], wanted))
         pictures = {image["image_id"]: image for image in images.to_pylist()}
         candidates = _candidates(store, unit, wanted)
         by_image: dict[str, list[JudgedCandidate]] = defaultdict(list)
@@ -208,5 +222,14 @@ def _candidates(store: Store, unit: _UnitRows, image_ids: pa.Array) -> dict[int,
             table = table.drop_columns([name])
         table = table.append_column(name, unit.verdicts[name].combine_chunks())
     rows = np.flatnonzero(pc.is_in(table["image_id"], image_ids).to_numpy())
-    found = table.take(pa.array(rows)).to_pylist()
+    taken = table.take(pa.array(rows))
+    columns = [_values(column) for column in taken.columns]
+    names = taken.column_names
+    found = (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
     return dict(zip(rows.tolist(), found, strict=True))
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """A column as a list; numbers without gaps by way of numpy, in a tenth of the time."""
+    plain = pa.types.is_floating(column.type) and column.null_count == 0
+    return column.to_numpy().tolist() if plain else column.to_pylist()
