@@ -236,12 +236,6 @@ def read_table(
     return file.read(columns)
 
 
-def light_candidates(store: Store, mark: StoredUnit) -> pa.Table:
-    """Candidates of a committed unit without their masks; raises `DamagedUnit`."""
-    file = _open(store, mark, "candidates")
-    return file.read([name for name in file.schema_arrow.names if name not in MASKS])
-
-
 def _open(store: Store, mark: StoredUnit, name: str) -> pq.ParquetFile:
     unit_id = mark["unit_id"]
     file = f"units/{unit_id}/{name}.parquet"

@@ -33,7 +33,7 @@ from miner.barrier.ledger import Told, candidate_schema, ledger
 from miner.barrier.near import MOST_TASKS, Sought, index, near
 from miner.barrier.outcomes import Stated, outcomes
 from miner.barrier.parts import Part, parts
-from miner.barrier.pieces import Piece, Spread, Steps, read_piece
+from miner.barrier.pieces import Piece, Spread, Steps, read_schema
 from miner.barrier.protect import Guarded, control_sets, guard
 from miner.barrier.protect import digest as protected_digest
 from miner.barrier.rates import judged, rates
@@ -135,13 +135,18 @@ class _Run:
 
     Attributes:
         parts: of the run.
+        light: candidates of each without masks, see `rates.judged`.
         rates: of the step of that name.
     """
 
     def __init__(
-        self, parts: Sequence[Part], rates: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]
+        self,
+        parts: Sequence[Part],
+        light: Sequence[Piece],
+        rates: Mapping[str, Any],
+        outcomes: Sequence[Mapping[str, Any]],
     ):
-        self.parts, self.rates, self._outcomes = parts, rates, outcomes
+        self.parts, self.light, self.rates, self._outcomes = parts, light, rates, outcomes
 
     def pieces(self, name: str) -> list[Piece]:
         """A piece of `outcomes` of every part."""
@@ -156,12 +161,16 @@ class _Run:
 
 def _judge(steps: Steps, all_parts: Sequence[Part], config: Config) -> _Run:
     first = steps.run("judged", judged, {p.name: (p, config.filters) for p in all_parts})
-    rated = steps.one("rates", rates, ([Piece(*piece) for piece in first.values()], config.filters))
+    judgements, light = (
+        [Piece(*one[name]) for one in first.values()] for name in ("judged", "light")
+    )
+    rated = steps.one("rates", rates, (judgements, config.filters))
     given = {
-        part.name: Stated(part, Piece(*first[part.name]), Piece(*q), rated["accepted_from"], config)
-        for part, q in zip(all_parts, rated["pieces"], strict=True)
+        part.name: Stated(part, *pieces, Piece(*q), rated["accepted_from"], config)
+        for part, *pieces, q in zip(all_parts, judgements, light, rated["pieces"], strict=True)
     }
-    return _Run(all_parts, rated, list(steps.run("outcomes", outcomes, given).values()))
+    found = steps.run("outcomes", outcomes, given)
+    return _Run(all_parts, light, rated, list(found.values()))
 
 
 def _look_up(steps: Steps, shown: Shown) -> list[Piece]:
@@ -236,10 +245,12 @@ def _tell(
 ) -> list[Any]:
     rows, verdicts = run.pieces("rows"), run.pieces("verdicts")
     names = [one["name"] for one in chosen["tars"]]
-    schema = _schema(store, run.parts, verdicts[0])
+    schema, told = _schema(store, run.light, verdicts[0]), run.pieces("told")
     given = {
         part.name: Told(
             part,
+            run.light[i],
+            told[i],
             rows[i],
             verdicts[i],
             Piece(*chosen["rows"][i]),
@@ -253,10 +264,10 @@ def _tell(
     return list(steps.run("ledger", ledger, given).values())
 
 
-def _schema(store: Store, all_parts: Sequence[Part], verdicts: Piece) -> pa.Schema:
+def _schema(store: Store, light: Sequence[Piece], verdicts: Piece) -> pa.Schema:
     """Schema of the candidate ledger: columns of the units, then of their verdicts."""
-    first = [Part(p.name, p.corpus, p.number, p.marks[:1]).candidates(store) for p in all_parts]
-    units = pa.unify_schemas([table.schema for table in first], promote_options="default")
-    told = read_piece(store, verdicts).schema
+    found = [read_schema(store, piece) for piece in light]
+    units = pa.unify_schemas(found, promote_options="default")
+    told = read_schema(store, verdicts)
     fields = {field.name: field for field in [*units, *told]}
     return candidate_schema(pa.schema(list(fields.values())))

@@ -48,7 +48,7 @@ CANDIDATE_HEAD = pa.schema(
 )
 
 # Columns of a unit's candidates that are too large for a ledger or that `SAMPLE_ROWS` has.
-NOT_IN_LEDGER = frozenset({"image_id", "counts", "instances"})
+NOT_IN_LEDGER = frozenset({"image_id", "counts", "instances", "mask_bytes"})
 
 
 SAMPLES, CANDIDATES = "ledger/samples", "ledger/candidates"
@@ -63,7 +63,9 @@ class Told:
 
     Attributes:
         part: which rows.
-        rows: piece of `outcomes`.
+        light: piece of `rates.judged`.
+        told: piece of `outcomes`.
+        rows: likewise.
         verdicts: likewise.
         chosen: piece of `choice`.
         tars: names of all tars.
@@ -73,6 +75,8 @@ class Told:
     """
 
     part: Part
+    light: Piece
+    told: Piece
     rows: Piece
     verdicts: Piece
     chosen: Piece
@@ -98,7 +102,7 @@ def ledger(place: Place, given: Told) -> dict[str, Any]:
     told = _sample_rows(samples, rows, chosen, given.tars)
     files = {f"{SAMPLES}/{name}": _write(target, f"{SAMPLES}/{name}", told)}
 
-    light = part.candidates(store)
+    light = read_piece(store, given.light)
     verdicts = read_piece(store, given.verdicts)
     for column in verdicts.column_names:
         if column in light.column_names:
@@ -107,9 +111,7 @@ def ledger(place: Place, given: Told) -> dict[str, Any]:
     for field in given.schema:
         if field.name not in light.column_names and field.name not in CANDIDATE_HEAD.names:
             light = light.append_column(field, pa.nulls(len(light), field.type))
-    named = samples.select(["sample_id", "image_id"]).append_column(
-        "mentions", _light_mentions(samples)
-    )
+    named = samples.select(["sample_id", "image_id", "mentions"])
     told = candidate_rows(named.to_pylist(), light, given.schema)
     files[f"{CANDIDATES}/{name}"] = _write(target, f"{CANDIDATES}/{name}", told)
     changes = _changes(store, f"{CANDIDATES}/{name}", told) if given.compare else Counter()
@@ -153,17 +155,6 @@ def _sample_rows(
     )
     cast = {f.name: columns[f.name].cast(f.type) for f in SAMPLE_ROWS}
     return pa.table(cast, schema=SAMPLE_ROWS)
-
-
-def _light_mentions(samples: pa.Table) -> pa.Array:
-    """Mentions without what the ledger does not say."""
-    mentions = samples["mentions"].combine_chunks()
-    fields = ["concept", "polarity", "start", "end"]
-    flat = mentions.flatten()
-    light = pa.StructArray.from_arrays([flat.field(name) for name in fields], fields)
-    lengths = pc.fill_null(pc.list_value_length(mentions), 0)
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
-    return pa.ListArray.from_arrays(offsets, light)
 
 
 def _sampling(

@@ -25,13 +25,14 @@ from miner.core.errors import Refused
 from miner.core.store import Store
 from ner.strata import COLUMNS
 
+TOLD = ["sample_id", "corpus", "row", "image", "image_id", "group", "mentions", "strata", "notes"]
 CANDIDATES = ["image_id", "concept", "area_px", "reason"]
 SAMPLES = ["sample_id", "image", "image_id", "group", "status", "reason", "mentions"]
 PICTURES = ["image_id", "data", "sha256", "pixel_hash", "embedding", "thumbnail"]
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
 # Bytes of a sample beside its picture and its masks, about; tars are cut by them.
-_SAMPLE, _MENTION, _REGION, _MASK = 3072, 220, 1400, 60
+_SAMPLE, _MENTION, _REGION = 3072, 220, 1400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Stated:
     Attributes:
         part: which rows.
         judged: piece of `rates.judged`.
+        light: likewise.
         q: piece of `rates.rates`.
         accepted_from: of the run.
         config: of the run.
@@ -48,6 +50,7 @@ class Stated:
 
     part: Part
     judged: Piece
+    light: Piece
     q: Piece
     accepted_from: float | None
     config: Config
@@ -60,13 +63,15 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
         Pieces: `verdicts`, the columns of `filters.scores.VERDICT` and `EXTENT` by candidate;
         `rows`, by caption row: sample_id, image, image_id, group, status, reason, kept (candidates
         of the part), score, size (bytes in a tar, about) and what caps are by; `pictures`, those of
-        rows that may be written, with `thumbs` and `vectors`: see `Pictures`.
+        rows that may be written, with `thumbs` and `vectors`: see `Pictures`; `told`, what the
+        ledger says of the rows.
     """
     store, part, config = place.store, given.part, given.config
     judged = Judged.from_table(read_piece(store, given.judged))
     q = read_piece(store, given.q)["q"].to_numpy()
     lowest = float("inf") if given.accepted_from is None else given.accepted_from
-    light = verdicts(part.candidates(store), judged, q, lowest, config.filters)
+    candidates = read_piece(store, given.light)
+    light = verdicts(candidates, judged, q, lowest, config.filters)
     light = add_extent(light, config.filters)
     columns = [*SAMPLES, *(["strata", *COLUMNS] if dimensions(config.sampling) else [])]
     rewrite = config.shards.rewrite
@@ -83,7 +88,7 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
     status = pa.array([state.status for state in found], _TEXT)
     written = np.array([state.status == "written" for state in found], bool)
     wanted = pc.unique(samples["image_id"].filter(pa.array(written)))
-    pictures = _pictures(store, part, wanted)
+    pictures = _pictures(store, part, samples["image_id"], wanted)
     rows = {
         **{name: samples[name] for name in ("sample_id", "image", "image_id")},
         "group": samples["group"].cast(_TEXT),
@@ -91,7 +96,7 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
         "reason": pa.array([state.reason for state in found], _TEXT),
         "kept": kept,
         "score": pa.array([state.score for state in found]),
-        "size": _sizes(store, part, samples, kept, pictures.sizes),
+        "size": _sizes(candidates["mask_bytes"], samples, kept, pictures.sizes),
     }
     if config.sampling.concept_caps or any(t.concept for t in config.sampling.targets):
         concepts = light["concept"].combine_chunks()
@@ -103,6 +108,7 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
     return {
         "verdicts": place.write(light.select([*VERDICT, *EXTENT]), "verdicts"),
         "rows": place.write(pa.table(rows), "rows"),
+        "told": place.write(samples.select([n for n in TOLD if n in samples.column_names]), "told"),
         "pictures": place.write(pictures.table(), "pictures"),
         "thumbs": place.write_bytes(pictures.thumbs.tobytes(), "thumbs"),
         "vectors": place.write_bytes(pictures.vectors.tobytes(), "vectors"),
@@ -115,10 +121,10 @@ def _values(samples: pa.Table, part: Part, name: str) -> list[str]:
 
 
 def _light_mentions(samples: pa.Table) -> pa.Table:
-    """Samples whose mentions say no more than a row's state depends on."""
+    """Samples whose mentions say no more than the barrier needs."""
     mentions = samples["mentions"].combine_chunks()
     flat = mentions.flatten()
-    fields = ["concept", "polarity", "groundable"]
+    fields = ["concept", "polarity", "groundable", "start", "end"]
     light = pa.StructArray.from_arrays([flat.field(name) for name in fields], fields)
     offsets = np.concatenate([[0], np.cumsum(pc.fill_null(pc.list_value_length(mentions), 0))])
     lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), light)
@@ -150,13 +156,14 @@ class Pictures:
         ).append_column("sketch", pa.array(sketch, pa.binary()))
 
 
-def _pictures(store: Store, part: Part, wanted: pa.Array) -> Pictures:
+def _pictures(store: Store, part: Part, image_ids: pa.ChunkedArray, wanted: pa.Array) -> Pictures:
     """Pictures of a part that are compared.
 
     Args:
         store: OUT.
         part: which part.
-        wanted: image_ids.
+        image_ids: of its rows.
+        wanted: those that are compared.
 
     Raises:
         Refused: an embedding that is no number, or of another model than others.
@@ -167,7 +174,6 @@ def _pictures(store: Store, part: Part, wanted: pa.Array) -> Pictures:
     sizes: dict[str, int] = {}
     length: int | None = None
     left = set(wanted.to_pylist())
-    image_ids = part.samples(store, ["image_id"])["image_id"]
     for which, mark in enumerate(part.marks):
         rows = part.unit(which, "samples")
         if left.isdisjoint(image_ids[rows].to_pylist()):
@@ -221,18 +227,10 @@ def another_model(image_id: str, length: int, expected: int) -> str:
 
 
 def _sizes(
-    store: Store, part: Part, samples: pa.Table, kept: pa.Array, pictures: dict[str, int]
+    masks: pa.ChunkedArray, samples: pa.Table, kept: pa.Array, pictures: dict[str, int]
 ) -> pa.Array:
     """Bytes of each sample in a tar, about: int64; 0 for rows that are not written."""
-    masks = []
-    for mark in part.marks:
-        table = read_table(store, mark, "candidates", ["counts", "instances"]).combine_chunks()
-        lists = table["instances"].combine_chunks()
-        each = pc.fill_null(pc.binary_length(lists.flatten()), 0).to_numpy() + _MASK
-        ends = np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy())
-        sums = np.concatenate([[0], np.cumsum(each)])[np.concatenate([[0], ends])]
-        masks.append(np.diff(sums) + pc.fill_null(pc.binary_length(table["counts"]), 0).to_numpy())
-    mask_bytes = np.concatenate(masks) if masks else np.zeros(0, int)
+    mask_bytes = masks.to_numpy()
     counts = np.concatenate([[0], np.cumsum(mask_bytes[kept.flatten().to_numpy()])])
     offsets = kept.offsets.to_numpy()
     mentions = pc.fill_null(pc.list_value_length(samples["mentions"]), 0).to_numpy()

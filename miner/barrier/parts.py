@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from miner.commits import Marks, StoredUnit, light_candidates, read_table
+from miner.commits import MASKS, Marks, StoredUnit, read_table
 from miner.core.store import Store
 
+_MASK = 60  # bytes of an object in a sample beside its run lengths, about
 ROWS = 8192  # caption rows of a part, about; a row group of the ledger
 
 
@@ -43,11 +45,18 @@ class Part:
         """Caption rows of all units."""
         return _joined(read_table(store, mark, "samples", columns) for mark in self.marks)
 
-    def candidates(self, store: Store, columns: Sequence[str] | None = None) -> pa.Table:
-        """Candidates of all units, some columns, or all but the masks."""
-        if columns is None:
-            return _joined(light_candidates(store, mark) for mark in self.marks)
-        return _joined(read_table(store, mark, "candidates", columns) for mark in self.marks)
+    def candidates(self, store: Store) -> pa.Table:
+        """Candidates of all units, with `mask_bytes` in place of their masks: int64."""
+        return _joined(_without_masks(read_table(store, m, "candidates")) for m in self.marks)
+
+
+def _without_masks(candidates: pa.Table) -> pa.Table:
+    lists = candidates["instances"].combine_chunks()
+    each = pc.fill_null(pc.binary_length(lists.flatten()), 0).to_numpy() + _MASK
+    ends = np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy())
+    objects = np.diff(np.concatenate([[0], np.cumsum(each)])[np.concatenate([[0], ends])])
+    size = objects + pc.fill_null(pc.binary_length(candidates["counts"]), 0).to_numpy()
+    return candidates.drop_columns(MASKS).append_column("mask_bytes", pa.array(size, pa.int64()))
 
 
 def parts(marks: Marks) -> list[Part]:

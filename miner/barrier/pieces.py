@@ -71,6 +71,11 @@ def read_piece(store: Store, piece: Iterable[str], columns: list[str] | None = N
     return pq.ParquetFile(pa.BufferReader(read_bytes(store, piece))).read(columns)
 
 
+def read_schema(store: Store, piece: Iterable[str]) -> pa.Schema:
+    """Columns of a piece; raises `Refused` as `read_piece`."""
+    return pq.read_schema(pa.BufferReader(read_bytes(store, piece)))
+
+
 def read_bytes(store: Store, piece: Iterable[str]) -> bytes:
     """Read a piece that is no table; raises `Refused` as `read_piece`."""
     name, sha256 = piece

@@ -14,11 +14,18 @@ from miner.barrier.parts import Part
 from miner.barrier.pieces import Piece, Place, read_piece
 
 
-def judged(place: Place, given: tuple[Part, FilterConfig]) -> Piece:
-    """Judge the candidates of a part alone; returns the piece of `Judged.to_table`."""
+def judged(place: Place, given: tuple[Part, FilterConfig]) -> dict[str, Piece]:
+    """Judge the candidates of a part alone.
+
+    Returns:
+        judged: piece of `Judged.to_table`; light: piece of `Part.candidates`.
+    """
     part, config = given
     candidates = part.candidates(place.store)
-    return place.write(judge(candidates, config).to_table())
+    return {
+        "judged": place.write(judge(candidates, config).to_table()),
+        "light": place.write(candidates, "light"),
+    }
 
 
 def rates(place: Place, given: tuple[Sequence[Piece], FilterConfig]) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def test_a_refilter_that_is_cut_off_or_refused_leaves_everything_as_it_was(store
     sound = table.read_bytes()
     table.write_bytes(sound[:-1] + b"X")
     with pytest.raises(Refused, match="changed since it was committed"):
-        refilter(store.url, ["filters.at_least={ks_rim: 0.7}"], no_report)
+        refilter(store.url, ["filters.at_least={ks_rim: 0.6}"], no_report)
     assert whole(store) == before
     table.write_bytes(sound)
     changes = refilter(store.url, ["filters.at_least={ks_rim: 0.7}"], no_report)
