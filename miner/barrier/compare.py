@@ -117,7 +117,7 @@ class _Pictures:
 
     def thumbs(self) -> _Thumbs:
         """Thumbnails, read as they are asked for."""
-        return _Thumbs(self._store, self._shown.thumbs, self._starts[:-1], self._number)
+        return _Thumbs(self._store, self._shown.thumbs, self._starts[:-1].tolist(), self._number)
 
     def vectors(self, folder: str) -> _Rows | None:
         """Vectors, out of a file in a folder; None without pictures."""
@@ -142,7 +142,7 @@ class _Thumbs(Sequence[np.ndarray]):
     """Thumbnails of a run by their rows, read one by one."""
 
     def __init__(
-        self, store: Store, pieces: Sequence[Piece], starts: np.ndarray, number: np.ndarray
+        self, store: Store, pieces: Sequence[Piece], starts: Sequence[int], number: np.ndarray
     ):
         self._store, self._pieces, self._starts, self._number = store, pieces, starts, number
 
@@ -150,7 +150,9 @@ class _Thumbs(Sequence[np.ndarray]):
         return len(self._number)
 
     def __getitem__(self, row: Any) -> Any:
-        found = read_thumbs(self._store, self._pieces, self._starts, [int(self._number[row])])
+        found = read_thumbs(
+            self._store, self._pieces, self._starts.tolist(), [int(self._number[row])]
+        )
         return found[0]
 
 
@@ -178,5 +180,7 @@ class _Rows:
         breaks = np.flatnonzero(np.diff(flat) != 1) + 1
         for first, last in zip([0, *breaks.tolist()], [*breaks.tolist(), flat.size], strict=True):
             if last > first:
-                os.preadv(self._file.fileno(), [out[first:last]], int(flat[first]) * size)
+                os.preadv(
+                    self._file.fileno(), [memoryview(out[first:last])], int(flat[first]) * size
+                )
         return out.reshape(*wanted.shape, self.shape[1])

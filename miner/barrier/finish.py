@@ -155,8 +155,8 @@ class _Run:
     @property
     def shown(self) -> Shown:
         """The pictures that may be written."""
-        names = (self.pieces(name) for name in ("pictures", "thumbs", "vectors"))
-        return Shown(*names, [one["dims"] for one in self._outcomes])
+        names, thumbs, vectors = map(self.pieces, ("pictures", "thumbs", "vectors"))
+        return Shown(names, thumbs, vectors, [one["dims"] for one in self._outcomes])
 
 
 def _judge(steps: Steps, all_parts: Sequence[Part], config: Config) -> _Run:
@@ -166,8 +166,10 @@ def _judge(steps: Steps, all_parts: Sequence[Part], config: Config) -> _Run:
     )
     rated = steps.one("rates", rates, (judgements, config.filters))
     given = {
-        part.name: Stated(part, *pieces, Piece(*q), rated["accepted_from"], config)
-        for part, *pieces, q in zip(all_parts, judgements, light, rated["pieces"], strict=True)
+        part.name: Stated(part, judgement, table, Piece(*q), rated["accepted_from"], config)
+        for part, judgement, table, q in zip(
+            all_parts, judgements, light, rated["pieces"], strict=True
+        )
     }
     found = steps.run("outcomes", outcomes, given)
     return _Run(all_parts, light, rated, list(found.values()))

@@ -94,11 +94,11 @@ def guard(place: Place, given: Guarded) -> Piece:
     """
     store, config = place.store, given.config
     names = read_piece(store, given.names, ["image_id", "sha256", "pixel_hash"])
-    image_ids, *hashes = (column.to_pylist() for column in names.columns)
+    image_ids, hashes, pixels = (column.to_pylist() for column in names.columns)
     thumbs = np.frombuffer(read_bytes(store, given.thumbs), np.uint8).reshape(-1, SIDE, SIDE)
     vectors = np.frombuffer(read_bytes(store, given.vectors), np.float16)
     shape = (len(image_ids), given.dims)
-    pictures = _Pictures(*hashes, thumbs, vectors.reshape(shape) if image_ids else None)
+    pictures = _Pictures(hashes, pixels, thumbs, vectors.reshape(shape) if image_ids else None)
     patients = _patients(read_piece(store, given.rows, ["image_id", "image", "group", "status"]))
     found: list[tuple[str, int, str, str, float]] = []
     for number, entry in enumerate(config.protect):

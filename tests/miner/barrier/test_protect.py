@@ -1,5 +1,6 @@
 """A run with a protected set and with copies between groups: reasons, certificate, splits."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+from filters.layout import describe
 from filters.splits import split_of
 from miner.barrier import protect
 from miner.barrier.finish import digest, finish, is_finished
@@ -17,6 +19,7 @@ from miner.core.errors import Refused
 from miner.core.layout import LEAKS, RUN
 from miner.core.pixels import decode
 from miner.core.store import Store
+from miner.demo import render, stains
 from miner.load_config import check_config
 from tests.miner.finished import configuration, unit
 from tests.miner.report.test_dupes import with_thumbnails
@@ -29,16 +32,16 @@ def config(*sets):
 
 def made(seed=0):
     rng = np.random.default_rng(seed)
-    units = {corpus: with_thumbnails(unit(rng, corpus)) for corpus in ("quilt", "pathcap")}
-    # The real embedding: what is protected is embedded by the run's model.
-    for name, one in units.items():
-        from filters.layout import describe
+    return {corpus: embedded(unit(rng, corpus)) for corpus in ("quilt", "pathcap")}
 
-        data = one.images["data"].to_pylist()
-        vectors = [None if d is None else describe(decode(d)) for d in data]
-        column = pa.array(vectors, pa.list_(pa.float32()))
-        units[name] = one.with_columns("images", {"embedding": column})
-    return units
+
+def embedded(one):
+    """What the embedding stage adds: what is protected is embedded by the run's model."""
+    data = one.images["data"].to_pylist()
+    vectors = [None if d is None else describe(decode(d)) for d in data]
+    hashes = [None if d is None else hashlib.sha256(d).hexdigest() for d in data]
+    columns = {"embedding": pa.array(vectors, pa.list_(pa.float32())), "sha256": pa.array(hashes)}
+    return with_thumbnails(one).with_columns("images", columns)
 
 
 def mined(folder, settings, units):
@@ -69,8 +72,6 @@ def test_set(units, tmp_path):
     """A test set that has one picture of the run mirrored, and another that it has not."""
     place = tmp_path / "benchmark"
     place.mkdir()
-    from miner.demo import render, stains
-
     leaked = decode(units["quilt"].images["data"][1].as_py())[:, ::-1]
     foreign = render.tile(np.random.default_rng(99), 160, 0.5, flaws=0.0).image
     (place / "1.jpg").write_bytes(stains.encode_jpeg(np.ascontiguousarray(leaked), 80))
@@ -98,6 +99,66 @@ def test_what_is_like_a_protected_picture_is_left_out_and_certified(units, test_
     assert "| bench | 2 | 0 | 1 | 0 | 0 |" in card
     assert str(test_set) not in json.dumps(leaks) + card
     assert "compared with none" in Store(tmp_path / "plain").read("shards/README.md").decode()
+
+
+def changed(data, how):
+    """Bytes of a picture, as they are or changed and encoded again."""
+    if how == "as it is":
+        return data
+    picture = decode(data)
+    side = len(picture)
+    shown = {
+        "turned": np.rot90(picture),
+        "cropped": picture[: int(0.9 * side), int(0.1 * side) :],
+        "mirrored": picture[:, ::-1],
+    }[how]
+    return stains.encode_jpeg(np.ascontiguousarray(shown), 70)
+
+
+@pytest.mark.whole
+def test_every_planted_leak_and_overlap_is_accounted_for(units, tmp_path):
+    plain = ledger(mined(tmp_path / "plain", config(), units))
+    free = {
+        corpus: [row for (of, row), told in sorted(plain.items()) if (of, told["status"]) == key]
+        for corpus in units
+        for key in [(corpus, "written")]
+    }
+    copies = dict(zip(free["pathcap"], free["quilt"], strict=False))
+    copies = dict(list(copies.items())[:3])
+    data = {corpus: one.images["data"].to_pylist() for corpus, one in units.items()}
+    for how, (copy, of) in zip(("as it is", "turned", "mirrored"), copies.items(), strict=True):
+        data["pathcap"][copy] = changed(data["quilt"][of], how)
+    leaked = [("quilt", row) for row in free["quilt"] if row not in copies.values()]
+    leaked += [("pathcap", row) for row in free["pathcap"] if row not in copies]
+    assert len(leaked) >= 3
+    place = tmp_path / "benchmark"
+    place.mkdir()
+    for number, (corpus, row) in enumerate(leaked):
+        how = ("as it is", "cropped", "turned", "mirrored")[number % 4]
+        (place / f"{corpus}{row}.jpg").write_bytes(changed(data[corpus][row], how))
+    shown = {
+        corpus: embedded(one.with_columns("images", {"data": pa.array(d, pa.large_binary())}))
+        for (corpus, one), d in zip(units.items(), data.values(), strict=True)
+    }
+    store = mined(tmp_path / "out", config({"name": "bench", "path": str(place)}), shown)
+
+    (certified,) = store.read_json(LEAKS)["sets"]
+    assert {(pair["image_id"], pair["like"]) for pair in certified["pairs"]} == {
+        (f"{corpus}/{row}.jpg", f"{corpus}{row}.jpg") for corpus, row in leaked
+    }
+    rows = ledger(store)
+    excluded = {key for key, row in rows.items() if row["status"] == "excluded"}
+    assert excluded == set(leaked)
+    assert {rows[key]["reason"] for key in leaked} == {"protected:bench"}
+    dropped = {key: row for key, row in rows.items() if row["status"] == "duplicate"}
+    assert {
+        frozenset((f"{corpus}/{row}.jpg", told["duplicate_of"]))
+        for (corpus, row), told in dropped.items()
+    } == {frozenset((f"pathcap/{a}.jpg", f"quilt/{b}.jpg")) for a, b in copies.items()}
+    assert {told["reason"] for told in dropped.values()} == {"exact", "near"}
+    assert all(told["similarity"] >= 0.6 for told in dropped.values())
+    rest = rows.keys() - dropped.keys() - set(leaked)
+    assert {key: rows[key]["status"] for key in rest} == {key: plain[key]["status"] for key in rest}
 
 
 def test_another_content_of_the_set_makes_the_output_anew(units, test_set, tmp_path):
@@ -132,8 +193,6 @@ def test_patients_of_the_set_are_left_out(units, tmp_path):
     moved = units["pathcap"].with_columns("samples", {"group": pa.array(groups, pa.string())})
     place = tmp_path / "set"
     place.mkdir()
-    from miner.demo import render, stains
-
     foreign = render.tile(np.random.default_rng(98), 160, 0.5, flaws=0.0).image
     (place / "TCGA-A1-B2C3-01Z.jpg").write_bytes(stains.encode_jpeg(foreign, 80))
     settings = config({"name": "bench", "path": str(place)})
