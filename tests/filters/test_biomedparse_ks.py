@@ -78,3 +78,10 @@ def test_reads_the_published_file(shared):
     raw = json.loads((shared / "biomedparse" / "target_dist.json").read_text())["Pathology"]
     assert sorted(table) == sorted(raw)
     assert all(v.shape == (4, 2) for v in table.values())
+
+
+def test_of_several_targets_the_one_that_fits_best_counts():
+    features = np.array([0.5, 0.5, 0.5, 0.5])
+    table = {"near": np.full((4, 2), 20.0), "far": np.tile([60.0, 2.0], (4, 1))}
+    both = bp.score(features, ["far", "near"], table)
+    assert both == bp.score(features, ["near"], table) > bp.score(features, ["far"], table)

@@ -373,3 +373,11 @@ def test_the_command_converts(tmp_path):
     assert done.exit_code == 0, done.output
     assert "clip" in done.output
     assert (out / "model.safetensors").is_file()
+
+
+def test_pictures_are_normalised_as_clip_was_trained():
+    from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+    from filters.clip.convert import CLIP_MEAN, CLIP_STD
+
+    assert (list(CLIP_MEAN), list(CLIP_STD)) == (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)

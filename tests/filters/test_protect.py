@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from filters.dedupe import leaks, near
+from filters.dedupe.items import lacking
 from filters.dedupe.leaks import control, matches
 from filters.dedupe.prints import Prints, from_bytes, read
 from filters.layout import describe
@@ -248,3 +249,9 @@ def test_an_annotated_set_as_published_is_protected_as_it_lies(tmp_path, kind, p
     """Its masks, where they are pictures as well, do no harm."""
     getattr(expert_sets, f"write_{kind}")(tmp_path / "set")
     assert len(prints(tmp_path / "set")) == pictures
+
+
+def test_lines_that_are_no_items_name_no_picture(tmp_path):
+    (tmp_path / "notes.jsonl").write_text('["bbox", "image_id"]\n"bbox"\n\n{"other": 1}\n')
+    (tmp_path / "boxes.jsonl").write_text('{"image_id": "a/b.png", "bbox": [0, 0, 1, 1]}\n')
+    assert lacking(tmp_path, []) == {"boxes.jsonl": ["b.png"]}

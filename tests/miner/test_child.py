@@ -74,3 +74,8 @@ def test_it_is_ended_when_it_is_late_and_whether_it_was_stopped_is_told(child, c
     assert late.value.stopped
     assert other.process.poll() is not None
     other.close()
+
+
+def test_what_ended_a_process_is_named():
+    assert (Died(-11).signal, str(Died(-11))) == (11, "SIGSEGV")
+    assert (Died(3).signal, str(Died(3))) == (0, "exit 3")

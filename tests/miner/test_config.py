@@ -1,11 +1,12 @@
 import dataclasses
 
+import pydantic
 import pytest
 
 from miner.config import difference
 from miner.core import parts
 from miner.core.errors import Refused
-from miner.load_config import check_config, load_config
+from miner.load_config import apply_sets, check_config, load_config
 from miner.run import _retold, _sets
 from tests.filters.scorers import PART
 
@@ -156,3 +157,20 @@ def test_a_corpus_is_set_by_its_name():
     assert [c.assumed_mpp for c in config.corpora] == [None, 0.25, None]
     with pytest.raises(Refused, match="nor one's name"):
         load_config("quickstart.yaml", ["corpora.quilt1m.assumed_mpp=0.25"])
+
+
+def test_an_index_behind_the_last_is_refused():
+    config = {"corpora": [{"kind": "pairs", "path": "x"}]}
+    with pytest.raises(Refused, match="1 is not an index below 1"):
+        apply_sets(config, ["corpora.1.path=y"])
+
+
+def test_settings_do_not_change_under_a_run():
+    config = check_config({"corpora": [{"kind": "pairs", "path": "x"}]}, "test")
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        config.seed = 1
+
+
+def test_patches_of_any_white_may_be_left_out():
+    made = {"kind": "pathgen", "path": "x", "max_white": 0.5}
+    assert check_config({"corpora": [made]}, "test").corpora[0].max_white == 0.5

@@ -67,3 +67,13 @@ def test_a_line_of_json_a_unit():
     assert first["status"] == {"asked": 8, "no_entity": 2}
     assert first["seconds"]["segment"] == 40.0
     assert first.keys() == {"time", "unit", "rows", "status", "masks", "accepted", "seconds"}
+
+
+def test_what_is_left_follows_from_the_rate(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr("miner.progress.time.monotonic", lambda: now[0])
+    lines = Lines()
+    lines.start(6, 60, 0, 0)
+    now[0] = 5.0
+    lines.unit(mined(0))
+    assert "10 captions, 2.0/s, 25 s left, 5 masks accepted" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 import json
 import socket
 import threading
+from collections import Counter
 
 import pytest
 
@@ -8,6 +9,7 @@ from miner.core.errors import Refused
 from ner.config import LlmConfig, NerConfig
 from ner.extractor import Extractor
 from ner.llm.extractor import LlmExtractor
+from ner.llm.reply import anchor
 from tests.llm_server import completion, hang_up
 
 CAPTION = "Nests of tumor cells without necrosis."
@@ -214,3 +216,12 @@ def test_requests_are_in_flight_together(serve):
 def test_an_address_that_is_none_is_refused():
     with pytest.raises(Refused, match=r"ner\.llm\.base_url"):
         LlmExtractor(LlmConfig(base_url="localhost:8000", model="m"))
+
+
+def test_a_caption_that_is_one_phrase_is_taken_whole():
+    counts = Counter()
+    (span,) = anchor("Nuclei", [{"text": "Nuclei", "polarity": "affirmed"}], counts)
+    assert (span.start, span.end) == (0, 6)
+    assert not counts
+    assert anchor("Nuclei", [{"text": "Nuclei of a tumor"}], counts) == []
+    assert counts == {"invented": 1}

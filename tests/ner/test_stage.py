@@ -1,7 +1,16 @@
+import io
+import json
+import re
+
 import pyarrow as pa
+from rich.console import Console
 
 from miner.core.unit import IMAGES, SAMPLES, Unit
+from ner.coloured import show
 from ner.config import NerConfig
+from ner.extractor import FoundInText
+from ner.jsonl import write_rows
+from ner.mentions import Mention
 from ner.stage import ExtractMentions
 
 
@@ -55,4 +64,31 @@ def test_mentions_of_a_dialogue_name_their_turn():
         (0, "necrosis", "uncertain"),
         (1, "lymphocytes", "affirmed"),
         (1, "No", "negated"),
+    ]
+
+
+def test_what_cannot_be_grounded_is_dimmed_and_denied_things_are_not():
+    mentions = [
+        Mention(0, 6, "Nuclei", "nucleus", "object", groundable=False, reason="site"),
+        Mention(11, 17, "glands", "gland", "object", "negated", groundable=False, reason="negated"),
+    ]
+    console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
+    show("Nuclei, no glands.", mentions, [], console)
+    line = console.export_text(styles=True).splitlines()[0]
+    dim = re.findall(r"\x1b\[([\d;]*)m([^\x1b]+)", line)
+    assert {
+        text.strip(): "2" in codes.split(";") for codes, text in dim if text.strip(" ,.no")
+    } == {
+        "Nuclei": True,
+        "glands": False,
+    }
+
+
+def test_mentions_of_a_file_are_written_row_by_row(tmp_path):
+    found = FoundInText((), (), ("llm:timeout",))
+    out = tmp_path / "out.jsonl"
+    rows = [{"id": 1, "caption": "Glands."}, {"caption": "Stroma."}]
+    assert write_rows(rows, lambda captions: [found for _ in captions], str(out)) == 2
+    assert [json.loads(line) for line in out.read_text().splitlines()] == [
+        {**row, "mentions": [], "facts": [], "notes": ["llm:timeout"]} for row in rows
     ]

@@ -7,7 +7,7 @@ import pytest
 from miner.demo import render
 from ner.concepts import concepts
 from segmenters import confidence, routes
-from segmenters.embedded import EmbeddedSegmenter
+from segmenters.embedded import EmbeddedSegmenter, _iou
 from segmenters.protocol import Prompt
 from segmenters.training import data
 from segmenters.unet import weights
@@ -155,3 +155,10 @@ def test_shipped_weights_are_small():
     files = sorted(weights.FOLDER.glob("*.pt"))
     assert [f.stem for f in files] == ["glomeruli", "kinds", "mitoses", "nuclei", "regions"]
     assert sum(f.stat().st_size for f in files) < 13e6
+
+
+def test_overlap_is_a_share():
+    one, two = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
+    one[:2], two[1:3] = True, True
+    assert _iou(one, two) == pytest.approx(1 / 3)
+    assert _iou(np.zeros_like(one), np.zeros_like(one)) == 0

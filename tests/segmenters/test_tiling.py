@@ -15,6 +15,7 @@ from segmenters.protocol import Prompt
 from segmenters.text_prompted import PhraseAnswer, PhraseConfig, PhraseSegmenter
 from segmenters.tiling import (
     Blend,
+    TileBox,
     TilingConfig,
     field_um,
     grid,
@@ -204,3 +205,13 @@ def test_odd_shapes_are_answered(shape):
     image = np.full((*shape, 3), 20, np.uint8)
     answer = ask(ColourModel(), image, field_um=64.0)
     assert answer.mask is None or answer.mask.shape == shape
+
+
+def test_objects_of_two_tiles_that_hardly_touch_stay_two():
+    boxes = [TileBox(0, 0, 20, 20), TileBox(0, 10, 20, 30)]
+    seen = [np.zeros((20, 20), np.int32) for _ in boxes]
+    seen[0][4:16, 4:13] = 1
+    seen[1][15:19, 2:16] = 1  # a pixel of the picture, y 15, x 12, is of both
+    assert merge_labels(20, 30, list(zip(boxes, seen, strict=True))).max() == 2
+    seen[1][4:16, 0:3] = 1  # and now it is the other one's right end
+    assert merge_labels(20, 30, list(zip(boxes, seen, strict=True))).max() == 1

@@ -14,6 +14,7 @@ from segmenters.training import glomeruli as glomeruli_crops
 from segmenters.unet import darkness, glomeruli, objects, predict, weights
 from segmenters.unet.model import Unet
 from segmenters.unet.outputs import HEADS, NUCLEI
+from segmenters.unet.weights import load
 
 
 @pytest.fixture(scope="module")
@@ -242,3 +243,9 @@ def test_kinds_are_fitted_with_scales_known_unknown_and_wrong():
     assert [mpp for _, mpp in known[:2]] == [None, 0.5]
     assert known[2][1] not in (None, 0.5)
     assert [mpp for _, mpp in fit_kinds.views(image, None, np.random.default_rng(0))] == [None] * 2
+
+
+def test_shipped_weights_are_found_by_the_name_of_the_network():
+    with torch.inference_mode():
+        out = load("glomeruli")(torch.zeros(1, 3, 64, 64))
+    assert torch.isfinite(out).all()

@@ -338,3 +338,9 @@ def test_a_rewording_moves_the_spans() -> None:
     assert moved.answer[slice(*moved.grounded[0][:2])] == phrase
     assert moved.answer != exchange.answer
     assert dataclasses.replace(moved, answer=exchange.answer).task == "present"
+
+
+def test_a_task_may_have_a_share_of_nothing() -> None:
+    assert Mix(tasks={"segment": 1.0, "count": 0.0}).tasks["count"] == 0.0
+    with pytest.raises(ValueError, match="must not be negative"):
+        Mix(tasks={"segment": 1.0, "count": -0.1})

@@ -16,9 +16,10 @@ from pycocotools.cocoeval import COCOeval
 
 from miner.core.masks import encode
 from shards.export.folder import Sample
+from shards.export.masks import boxes
 from shards.export.options import Options
 from shards.export.run import export
-from shards.known import absent, checked, unsettled
+from shards.known import absent, checked, is_whole, unsettled
 from tests.shards import consumers
 from tests.shards.build import sample
 
@@ -226,3 +227,19 @@ def test_points_that_count_are_told_of_what_is_all_there(one: Sample, tmp_path: 
     assert told("b", certain=0.0) == {"glands": n, "necrosis": 0, "bone": 0}
     gland["count"] = {"low": n, "n": n, "high": n}
     assert told("c") == {"glands": n, "necrosis": 0, "bone": 0}
+
+
+def test_all_is_all_from_the_set_precision_on() -> None:
+    region: Any = {"exhaustive": 0.9}
+    assert is_whole(region, 0.9)
+    assert not is_whole(region, 0.91)
+    assert not is_whole({**region, "exhaustive": None}, 0.01)
+
+
+def test_as_many_boxes_as_may_be_are_given() -> None:
+    mask = np.zeros((8, 8), bool)
+    mask[2:4, 2:4] = True
+    one = {"size": [8, 8], "counts": encode(mask)}
+    region: Any = {"instances": [one, one], "bbox": [2, 2, 4, 4]}
+    assert boxes(region, 2) == [[2, 2, 4, 4]] * 2
+    assert boxes(region, 1) == []

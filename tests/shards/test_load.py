@@ -19,6 +19,7 @@ from miner.core.errors import Refused
 from miner.core.masks import decode
 from miner.core.store import Store
 from shards import GroundedCaptions, GroundedStream, StreamLoader, collate
+from shards.batch import stacked
 from shards.config import ShardsConfig
 from shards.index import Damaged
 from shards.pack import pack, write_manifest
@@ -385,3 +386,9 @@ def test_first_batch_of_many_shards(tmp_path: Path) -> None:
     assert len(batch["key"]) == 4
     assert time.process_time() - begin < 1
     assert len(os.listdir(tmp_path / "shards")) > 200
+
+
+def test_pictures_of_one_memory_that_are_not_neighbours_are_stacked_as_they_are() -> None:
+    memory = torch.arange(4 * 12, dtype=torch.uint8).reshape(4, 2, 2, 3)
+    picked = [memory[i] for i in (0, 1, 3)]
+    assert torch.equal(stacked([{"image": one} for one in picked]), torch.stack(picked))

@@ -74,3 +74,10 @@ def test_a_file_of_another_audit_or_none_is_refused(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(Refused, match="binary"):
         read_judgements([tmp_path / "binary"], AUDIT)
+
+
+def test_an_outline_that_only_begins_in_the_picture_is_kept(tmp_path):
+    beyond = [[-20, -20], [300, -20], [300, 400]]
+    found = read_judgements([write(tmp_path / "j.jsonl", {**GOOD, "outline": beyond})], AUDIT)
+    assert found.found[0].outline is not None
+    assert not found.problems

@@ -167,3 +167,10 @@ def test_a_cap_below_nothing_is_refused(name):
     cap = {"by": ["organ"]} if name == "caps" else {}
     with pytest.raises(pydantic.ValidationError, match="max_samples"):
         SamplingConfig.model_validate({name: [{**cap, "max_samples": -1}]})
+
+
+def test_of_two_caps_on_a_concept_the_lower_one_holds():
+    caps = [{"concept": "", "max_samples": 50}, {"concept": "gland", "max_samples": 7}]
+    rows = [("colon", ["gland"])] * 40
+    _, keep, _, _ = kept({"concept_caps": caps}, rows=rows)
+    assert sum(keep) == 7

@@ -1,5 +1,6 @@
 """Annotated sets: every picture accounted for, outlines as published, texts that are true."""
 
+import dataclasses
 import json
 import random
 import subprocess
@@ -18,7 +19,13 @@ from miner.core.errors import Refused
 from miner.core.masks import decode
 from miner.core.pixels import decode as pixels
 from miner.core.store import Store
+from miner.corpora.corpus_folder import Folder
 from miner.corpora.detect import detect
+from miner.corpora.expert.outlines import drawn
+from miner.corpora.expert.pannuke import open_array
+from miner.corpora.expert.scale import nuclear_scale
+from miner.corpora.expert.stems import pictures_in
+from miner.corpora.expert.tile import BadTile, Outlined, Tile
 from miner.corpora.plan import load_unit, make_plan
 from ner.config import NerConfig
 from ner.stage import ExtractMentions
@@ -447,3 +454,35 @@ def test_pictures_without_outlines_and_outlines_without_pictures(tmp_path):
     assert fates(samples) == [None, "unreadable:missing_masks", "unreadable:another_size"]
     problems = json.loads((tmp_path / "out" / "plan" / "tnbc.json").read_text())["problems"]
     assert problems == ["tnbc: : 1 annotations without a picture, such as GT_02/02_9.png"]
+
+
+@pytest.mark.parametrize(
+    "array", [np.array(5.0), np.array([{}], dtype=object), np.asfortranarray(np.ones((2, 3)))]
+)
+def test_an_array_that_is_no_row_of_plain_numbers_is_damaged(tmp_path, array):
+    np.save(tmp_path / "masks.npy", array, allow_pickle=True)
+    with pytest.raises(BadTile, match="damaged_array"):
+        open_array(Folder(str(tmp_path), "corpora.x.path"), "masks.npy")
+
+
+def test_only_nuclei_say_what_scale_a_picture_has():
+    labels = np.zeros((120, 120), np.int32)
+    for i in range(16):
+        y, x = divmod(i, 4)
+        labels[y * 30 : y * 30 + 12, x * 30 : x * 30 + 12] = i + 1
+    tile = Tile(b"", (Outlined("gland", "glands", labels),), mpp=0.5)
+    assert nuclear_scale(tile) == {}
+    nuclei = dataclasses.replace(tile, outlined=(Outlined("nucleus", "nuclei", labels),))
+    assert nuclear_scale(nuclei)["nuclei_um"] == pytest.approx(6.77, abs=0.05)
+
+
+def test_pictures_lie_in_a_folder_of_that_name_at_any_depth():
+    names = ["Fold 1/images/a.png", "Fold 1/labels/a.png", "images/b.png", "c.png"]
+    assert pictures_in(names, "images") == {"a": "Fold 1/images/a.png", "b": "images/b.png"}
+
+
+def test_a_triangle_is_an_outline_and_a_line_is_none():
+    triangle = np.array([[1.0, 1.0], [8.0, 1.0], [1.0, 8.0]])
+    labels, kept, notes = drawn([triangle, triangle[:2]], (10, 10))
+    assert (kept, notes) == ([0], ("too_few_points:1",))
+    assert labels.sum() > 20
