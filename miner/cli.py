@@ -30,7 +30,9 @@ with at_once():
     )
     from miner.core.errors import DISK, PASSING, Refused
     from miner.core.extras import installed
+    from miner.core.remote import unreachable
     from miner.core.rooms import check_rooms
+    from miner.core.shown import shown
     from miner.core.terminal import safe_logs, say
     from miner.version import __version__
 
@@ -99,8 +101,11 @@ def main() -> None:
     except Refused as error:
         say(f"miner: {error}", err=True)
         sys.exit(2)
-    except OSError as error:
-        if error.errno not in DISK | PASSING:
+    except Exception as error:
+        if why := unreachable(error):
+            say(f"miner: {shown(why)}", err=True)
+            sys.exit(2)
+        if not isinstance(error, OSError) or error.errno not in DISK | PASSING:
             raise
         where = f"{error.filename}: " if error.filename else ""
         say(f"miner: {where}{error.strerror}", err=True)

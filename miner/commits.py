@@ -255,7 +255,7 @@ def _open(store: Store, mark: StoredUnit, name: str) -> pq.ParquetFile:
 
 def _damaged(store: Store, unit_id: str, file: str, why: str) -> DamagedUnit:
     return DamagedUnit(
-        unit_id, f"{store.path(file)}: {why}; remove units/{unit_id}.json and run again"
+        unit_id, f"{store.shown(file)}: {why}; remove units/{unit_id}.json and run again"
     )
 
 

@@ -29,7 +29,14 @@ from miner.core.shown import all_masked
 from miner.core.store import Store
 from miner.corpora.config import corpus_name
 from miner.corpora.opened import mostly
-from miner.corpora.plan import Plan, UnitRef, load_rows, make_plan, try_pictures
+from miner.corpora.plan import (
+    Plan,
+    UnitRef,
+    load_rows,
+    make_plan,
+    reader,
+    try_pictures,
+)
 from miner.corpora.rows import sample_id
 from miner.crew import Crew
 from miner.timing import Times
@@ -111,6 +118,9 @@ def run(
     store = Store(config.out)
     files = contents(config)
     _check_folder(store)
+    if not store.exists(RUN):  # before anything is written
+        for corpus in config.corpora:
+            reader(corpus)
     with lease.held(store, takeover, progress.note) as mine:
         return _run(
             store, config, files, Heard(progress, mine, config, store), use_ray, retry_isolated
@@ -330,7 +340,8 @@ def describe(config: Config, plan: Plan, files: Mapping[str, str]) -> dict[str, 
 
 
 def _check_folder(store: Store) -> None:
-    """Refuse an OUT that is something else than an output of this program."""
+    """Refuse an OUT that cannot be reached, or is something else than an output of ours."""
+    store.reach()
     if not store.fs.exists(store.root):
         return
     if not store.fs.isdir(store.root):

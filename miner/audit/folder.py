@@ -88,7 +88,7 @@ def read_audit(store: Store) -> dict[str, Any]:
     if not store.exists(SAMPLE):
         raise Refused(f"{store.url}: no audit in it; draw one with miner audit OUT --n 400")
     if not fresh(store):
-        raise Refused(f"{store.path(SAMPLE)}: drawn from other verdicts; draw again")
+        raise Refused(f"{store.shown(SAMPLE)}: drawn from other verdicts; draw again")
     audit: dict[str, Any] = store.read_json(SAMPLE)
     return audit
 

@@ -85,7 +85,7 @@ def read_bytes(store: Store, piece: Iterable[str]) -> bytes:
         data = b""
     if hashlib.sha256(data).hexdigest() != sha256:
         raise Refused(
-            f"{store.path(name)}: changed since it was written; remove {store.path(FOLDER)} and "
+            f"{store.shown(name)}: changed since it was written; remove {store.shown(FOLDER)} and "
             "run again"
         )
     return data

@@ -8,8 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from miner.commands import refuse_beside
+
 
 def audit(
+    context: typer.Context,
     out: Annotated[str, typer.Argument(help="output folder or URL of a finished run")],
     n: Annotated[int, typer.Option(min=2, help="masks to judge")] = 400,
     by: Annotated[
@@ -50,15 +53,19 @@ def audit(
     from miner.core.terminal import Terminal
 
     store, console = Store(out), Terminal()
+    drawing = ("n", "by", "seed", "earlier")
     if truth is not None:
+        refuse_beside(context, "--truth", *drawing, "judgements", "masks", "corrections", "auditor")
         _by_truth(store, truth, console)
         return
     if corrections is not None:
+        refuse_beside(context, "--corrections", *drawing, "judgements", "masks")
         _correct(store, corrections, auditor, console)
         return
     if auditor:
         raise Refused("--auditor: needs --corrections; the page asks for the name itself")
     if judgements:
+        refuse_beside(context, "--judgements", *drawing)
         _estimate(store, judgements, masks, console)
         return
     if masks is not None:
@@ -77,7 +84,7 @@ def audit(
         f" {len(drawn['items']) - len(real)} planted",
         highlight=False,
     )
-    console.print(f"Open {store.path(PAGE)}", soft_wrap=True, highlight=False)
+    console.print(f"Open {store.shown(PAGE)}", soft_wrap=True, highlight=False)
 
 
 def _correct(store: Any, folder: Path, auditor: str, console: Any) -> None:
@@ -96,7 +103,7 @@ def _correct(store: Any, folder: Path, auditor: str, console: Any) -> None:
         return
     name = f"{HELD}/{written(auditor)}-corrections.jsonl"
     _hold(store, name, lines)
-    console.print(f"{len(lines)} corrections: {store.path(name)}", highlight=False, soft_wrap=True)
+    console.print(f"{len(lines)} corrections: {store.shown(name)}", highlight=False, soft_wrap=True)
 
 
 def _by_truth(store: Any, masks: Path, console: Any) -> None:
@@ -111,7 +118,7 @@ def _by_truth(store: Any, masks: Path, console: Any) -> None:
     _hold(store, name, lines)
     real = sum(i["control"] is None for i in audit["items"])
     console.print(
-        f"{len(lines)} of {real} masks judged: {store.path(name)}", highlight=False, soft_wrap=True
+        f"{len(lines)} of {real} masks judged: {store.shown(name)}", highlight=False, soft_wrap=True
     )
 
 

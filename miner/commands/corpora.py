@@ -32,7 +32,9 @@ def plan(
     from miner.load_config import load_config
 
     settings = load_config(config, set_ or [], corpus or [], out)
-    made = make_plan(settings.corpora, settings.runner.unit_rows, Store(settings.out))
+    store = Store(settings.out)
+    store.reach()
+    made = make_plan(settings.corpora, settings.runner.unit_rows, store)
     console = Terminal()
     table = Table("corpus", "rows", "pictures", "units", title=f"Plan in {settings.out}/plan")
     for column in table.columns[1:]:

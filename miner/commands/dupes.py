@@ -31,7 +31,7 @@ def dupes(
     for pair in found[:n]:
         line = f"{pair.how} {pair.similarity:.3f}  {pair.dropped} for {pair.keeper}"
         console.print(line, highlight=False, soft_wrap=True)
-    page = store.path(write_page(store, found[:n], len(found)))
+    page = store.shown(write_page(store, found[:n], len(found)))
     console.print(f"Drawn to {page}, the least similar first", soft_wrap=True)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from miner.commands import Sets
+from miner.commands import Sets, refuse_beside
 
 if TYPE_CHECKING:
     from filters.config import FilterConfig
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     masks: Annotated[
         list[Path] | None,
         typer.Option(
@@ -71,6 +72,7 @@ def evaluate(
         return
     if config is not None or set_ or len(masks) > 1:
         raise Refused("--config, --set and several --masks: for annotated sets, without OUT")
+    refuse_beside(context, "OUT", "tiles")
     found = compare(Store(out), masks[0])
     if json_file is not None:
         _write(json_file, found)

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from miner.commands import ConfigFile, Corpora, Sets
+from miner.commands import ConfigFile, Corpora, Sets, refuse_beside
 
 
 def run(
+    context: typer.Context,
     config: ConfigFile,
     out: Annotated[str | None, typer.Option(help="output folder or URL")] = None,
     corpus: Corpora = None,
@@ -32,6 +33,8 @@ def run(
     ] = None,
 ) -> None:
     """Mine corpora into shards; run again to resume."""
+    if not ray:
+        refuse_beside(context, "--no-ray", "workers")
     import os
     from shlex import quote
 
@@ -60,7 +63,7 @@ def run(
     print_summary(outcome.store, console)
     if outcome.finished_before:
         console.print("Nothing was left to do.")
-    console.print(f"Report: {outcome.store.path(REPORT)}", soft_wrap=True, highlight=False)
+    console.print(f"Report: {outcome.store.shown(REPORT)}", soft_wrap=True, highlight=False)
     console.print(
         f"Next:   miner validate {quote(settings.out)}",
         soft_wrap=True,

@@ -36,7 +36,10 @@ def register(app: typer.Typer) -> None:
         from shards.export.run import export as run
         from shards.export.run import published as only_published
 
-        options = read_options(dialect(to), change or ())
+        part = dialect(to)
+        if instruct and not part.dialogues:
+            raise Refused(f"--instruct {instruct}: {to} has no place for dialogues")
+        options = read_options(part, change or ())
         source = samples(Store(out), split)
         if published:
             source = only_published(source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from miner.core.errors import Refused
+from miner.core.remote import reached
 from miner.core.store import Store
 
 RUN = "run.json"  # resolved configuration, hash, versions, seed
@@ -101,8 +102,11 @@ def check_out(store: Store) -> None:
     Raises:
         Refused: nothing is there, or something else.
     """
-    if store.exists(RUN):
+    with reached(store.url):
+        begun = store.exists(RUN)
+        there = begun or store.fs.exists(store.root)
+    if begun:
         return
-    if not store.fs.exists(store.root):
+    if not there:
         raise Refused(f"{store.url}: no such folder; expected the output of miner run")
     raise Refused(f"{store.url}: no {RUN} in it; not an output of miner run")

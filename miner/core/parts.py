@@ -37,6 +37,7 @@ class Part:
         title: what people call it, where that is not the kind.
         cite: how its authors ask to be cited.
         without: what to set to get it, told by the report of a run without it; nothing when empty.
+        dialogues: of an exporter, whether it has a place for dialogues (`miner export --instruct`).
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Part:
     title: str = ""
     cite: str = ""
     without: str = ""
+    dialogues: bool = True
 
 
 def kinds(group: str) -> list[str]:

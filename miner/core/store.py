@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from miner.core.errors import Refused
+from miner.core.remote import OBJECTS, reached
 
 
 class DamagedFile(Refused, ValueError):
@@ -47,6 +48,9 @@ class Store:
         self.url = os.fspath(url)
         self.fs, self.root = fsspec.core.url_to_fs(self.url)
         self.local = isinstance(self.fs, LocalFileSystem)
+        schemes = self.fs.protocol
+        named = {schemes} if isinstance(schemes, str) else set(schemes)
+        self._objects = not named.isdisjoint(OBJECTS)
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
         return Store, (self.url,)
@@ -55,6 +59,33 @@ class Store:
         """Full path of a file as its file system spells it."""
         return f"{self.root.rstrip('/')}/{name}"
 
+    def shown(self, name: str) -> str:
+        """A file as people are told of it: with the scheme of its store."""
+        return self.path(name) if self.local else f"{self.url.rstrip('/')}/{name}"
+
+    def reach(self) -> None:
+        """Find out whether files can be written here; nothing is.
+
+        Raises:
+            Refused: the store does not answer, lets nobody in, or has no such bucket.
+        """
+        if self.local:
+            return
+        with reached(self.url):
+            try:
+                self.fs.ls(self.root, detail=False)
+            except FileNotFoundError:
+                bucket = self.root.partition("/")[0]
+                if self._objects and not self.fs.exists(bucket):
+                    raise Refused(f"{self.url}: there is no bucket {bucket}") from None
+            except NotADirectoryError:
+                return
+
+    def _make_home(self, path: str) -> None:
+        """Make the folder of a file; stores of objects have none and would make its bucket."""
+        if not self._objects:
+            self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+
     def below(self, folder: str) -> Store:
         """A folder of this store as a store."""
         return Store(f"{self.url.rstrip('/')}/{folder}")
@@ -62,7 +93,7 @@ class Store:
     def move(self, name: str, to: str) -> None:
         """Give a file another name; one that is there of that name goes."""
         source, target = self.path(name), self.path(to)
-        self.fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        self._make_home(target)
         if self.local:
             os.replace(source, target)
         else:
@@ -88,7 +119,7 @@ class Store:
     def writer(self, name: str) -> Iterator[IO[bytes]]:
         """Binary file that appears under `name` when the block ends, and never if it raises."""
         path = self.path(name)
-        self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        self._make_home(path)
         if not self.local:
             buffer = io.BytesIO()
             yield buffer
@@ -116,7 +147,7 @@ class Store:
     def create(self, name: str, data: bytes) -> bool:
         """Write a whole file unless there is one; of several who try at once, one succeeds."""
         path = self.path(name)
-        self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        self._make_home(path)
         try:
             if not self.local:
                 self.fs.pipe_file(path, data, mode="create")
@@ -151,7 +182,7 @@ class Store:
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise DamagedFile(self.path(name), f"not JSON: {error}") from None
+            raise DamagedFile(self.shown(name), f"not JSON: {error}") from None
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write a parquet file (zstd)."""
@@ -168,7 +199,7 @@ class Store:
             if isinstance(error, OSError) and (type(error) is not OSError or error.errno):
                 raise  # the disk's or the server's; what Arrow cannot decode has no number
             why = f"not readable as parquet: {(str(error) or repr(error)).splitlines()[0]}"
-            raise DamagedFile(self.path(name), why) from None
+            raise DamagedFile(self.shown(name), why) from None
 
     def sweep(self) -> None:
         """Remove what killed processes left half-written; nobody else may be writing."""

@@ -13,6 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 from miner.core.errors import Refused
 from miner.core.names import hidden
 from miner.core.regular import open_regular, read_regular
+from miner.core.remote import reached
 
 
 class Folder:
@@ -144,12 +145,15 @@ def corpus_folder(path: str, name: str) -> tuple[Folder, str]:
     """The folder of a corpus, and the table's name when `path` is a file.
 
     Raises:
-        Refused: nothing is there.
+        Refused: nothing is there, or its store cannot be reached.
     """
     folder = Folder(path, f"corpora.{name}.path")
-    if folder.isdir():
+    with reached(f"{folder.field}: {path}"):
+        is_folder = folder.isdir()
+        is_file = not is_folder and folder.isfile()
+    if is_folder:
         return folder, ""
-    if folder.isfile():
+    if is_file:
         parent, _, file = path.rstrip("/").rpartition("/")
         return Folder(parent or ".", folder.field), file
     raise Refused(f"corpora.{name}.path: {path}: no such file or folder")

@@ -264,4 +264,4 @@ def _opened(turns: list[dict[str, Any]], options: Options) -> list[dict[str, Any
     return [first, *turns[1:]]
 
 
-PARTS = exporters({"kosmos2": kosmos2, "llava": llava, "qwen": qwen})
+PARTS = exporters({"kosmos2": kosmos2, "llava": llava, "qwen": qwen}, no_dialogues=("kosmos2",))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import pydantic
@@ -64,11 +64,15 @@ class Options(PartSettings):
     certain: float = pydantic.Field(0.9, ge=0, le=1)
 
 
-def exporters(writers: Mapping[str, Callable[[Iterable[Sample], Folder, Options], None]]) -> Parts:
+def exporters(
+    writers: Mapping[str, Callable[[Iterable[Sample], Folder, Options], None]],
+    no_dialogues: Collection[str] = (),
+) -> Parts:
     """Parts of the functions that write the dialects which share these options.
 
     Args:
         writers: by kind; each writes samples, as they come, to a folder.
+        no_dialogues: those of them that have no place for what is said of a picture in turns.
     """
 
     def part(kind: str, write: Callable[..., None]) -> Part:
@@ -76,6 +80,7 @@ def exporters(writers: Mapping[str, Callable[[Iterable[Sample], Folder, Options]
             kind=kind,
             Settings=Options,
             build=lambda options, threads: functools.partial(write, options=options),
+            dialogues=kind not in no_dialogues,
         )
 
     return {kind: part(kind, write) for kind, write in writers.items()}

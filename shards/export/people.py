@@ -226,4 +226,4 @@ def _plain(name: str) -> str:
     return " ".join("".join(kept).split()) or "tissue"
 
 
-PARTS = exporters({"biomedparse": biomedparse, "coco": coco})
+PARTS = exporters({"biomedparse": biomedparse, "coco": coco}, no_dialogues=("coco",))

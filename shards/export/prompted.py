@@ -208,5 +208,6 @@ PARTS = exporters(
         "glamm-regions": glamm_regions,
         "medplib": medplib,
         "paligemma": paligemma,
-    }
+    },
+    no_dialogues=("vgd",),
 )

@@ -53,6 +53,25 @@ def test_version_and_completion_are_offered():
     assert "--install-completion" in CliRunner().invoke(cli.app, ["--help"]).output
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("export OUT --to coco --out x --instruct default", "coco has no place for dialogues"),
+        ("export OUT --to qupath --out x --instruct default", "qupath has no place for dialogues"),
+        ("audit OUT --truth m --n 9", "--n: has no meaning beside --truth"),
+        ("audit OUT --truth m --judgements j", "--judgements: has no meaning beside --truth"),
+        ("audit OUT --judgements j --by corpus", "--by: has no meaning beside --judgements"),
+        ("audit OUT --corrections c --auditor a --seed 1", "--seed: has no meaning beside --corr"),
+        ("evaluate OUT --masks m --tiles 4", "--tiles: has no meaning beside OUT"),
+        ("run quickstart.yaml --no-ray --workers 4", "--workers: has no meaning beside --no-ray"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(words, said):
+    done = CliRunner().invoke(cli.app, words.split())
+    assert isinstance(done.exception, Refused)
+    assert said in str(done.exception)
+
+
 def test_other_faults_of_files_keep_their_traceback(monkeypatch):
     def app():
         raise OSError(errno.EBADF, "Bad file descriptor")

@@ -72,7 +72,7 @@ def test_what_is_no_json_is_named_in_one_line(store, data):
     store.write("a/b.json", data)
     with pytest.raises(DamagedFile) as caught:
         store.read_json("a/b.json")
-    _names(caught.value, store.path("a/b.json"), "not JSON")
+    _names(caught.value, store.shown("a/b.json"), "not JSON")
 
 
 def test_no_whole_parquet_is_named_in_one_line(store):
@@ -84,7 +84,7 @@ def test_no_whole_parquet_is_named_in_one_line(store):
         store.write("a.parquet", data)
         with pytest.raises(DamagedFile) as caught:
             store.read_table("a.parquet")
-        _names(caught.value, store.path("a.parquet"), "not readable as parquet")
+        _names(caught.value, store.shown("a.parquet"), "not readable as parquet")
 
 
 def _names(error, path, what):
