@@ -98,6 +98,11 @@ def test_what_no_extra_brings_keeps_its_traceback(name):
         importlib.import_module(name)
 
 
+def test_a_package_that_is_there_and_broken_is_not_said_to_be_missing():
+    with pytest.raises(ImportError, match="libsomething"), installed():
+        raise ImportError("libsomething.so: no such file", name="faiss")
+
+
 @pytest.mark.whole
 def test_a_plain_install_loads_validates_and_exports(tmp_path):
     build(tmp_path / "out")

@@ -97,7 +97,8 @@ def test_figures_of_expressions(tmp_path, monkeypatch):
             Box(picture, "The gland on the left.", left),
             Box(picture, "Necrosis in the corner.", left),
             Box(picture, "The upper left.", left),
-            Box(picture, "A gland.", (80, 80, 90, 90)),
+            Box(picture, "A gland.", (80, 8, 90, 18)),
+            Box(picture, "A gland.", (8, 64, 18, 74)),  # below its last row
         ],
         tmp_path / "bad.png": [Box(tmp_path / "bad.png", "A gland.", left)],
     }
@@ -106,7 +107,7 @@ def test_figures_of_expressions(tmp_path, monkeypatch):
     filters = FilterConfig(clip=None, at_least={"geometry_area_fraction": 0.0})
     found = evaluate_boxes(boxes, NerConfig(), SegmentConfig(), filters)
     assert (found["pictures"], Corners.encoded) == (1, 1)
-    assert found["faults"] == {"not_an_image": 1, "outside_picture": 1}
+    assert found["faults"] == {"not_an_image": 1, "outside_picture": 2}
     glands = found["concepts"]["gland"]
     assert (glands["expressions"], glands["answered"], glands["kept"]) == (2, 2, 2)
     # The box of both holds that of the left one: 11 of 39 columns.

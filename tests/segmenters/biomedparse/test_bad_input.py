@@ -88,7 +88,7 @@ def test_second_version_is_recognised(tmp_path):
         "model.sem_seg_head.predictor.language_encoder.lang_proj": torch.ones(1),
         "model.output_deconv.bias": torch.ones(1),
     }
-    assert "v2" in refusal(saved(tmp_path / "v2.ckpt", {"state_dict": state}))
+    assert "BiomedParse v2" in refusal(saved(tmp_path / "later.ckpt", {"state_dict": state}))
 
 
 @pytest.mark.parametrize(
