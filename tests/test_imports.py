@@ -1,6 +1,7 @@
 """Imports follow the pipeline, in no circle, and Ray stays in the runner and its cluster."""
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,3 +105,20 @@ def test_what_users_see_goes_through_the_terminal():
         if past.search(line)
     ]
     assert not wrong
+
+
+def test_what_is_run_by_hand_names_what_there_is():
+    """Benches, verify, chaos and fuzz: no other test imports them."""
+    missing = []
+    for folder in ("bench", "chaos", "faults", "fuzz", "verify"):
+        for path in sorted((ROOT / "tests" / folder).glob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and node.module in SOURCES:
+                    there = importlib.import_module(node.module)
+                    missing += [
+                        f"{path.relative_to(ROOT)}: {node.module}.{alias.name}"
+                        for alias in node.names
+                        if not hasattr(there, alias.name)
+                        and f"{node.module}.{alias.name}" not in SOURCES
+                    ]
+    assert missing == []

@@ -11,7 +11,7 @@ import numpy as np
 from filters.calibration.labelled import phantom_concepts
 from miner.core.masks import decode
 from miner.core.store import Store
-from miner.evaluate.known import Said, said
+from miner.evaluate.known import StatedConcept, stated
 from miner.evaluate.truth import Truth
 from shards.export.run import samples
 from shards.instruct.numbers import said as told
@@ -36,7 +36,7 @@ def known(corpora: Path, out: Path) -> Iterator[Promise]:
     """Numbers, "all of it" and "no" of a run over phantoms, held against all that they show."""
     truth = Complete(corpora / "expert_masks")
     values = [s.value for s in samples(Store(str(out)))]
-    found = said(values, truth)
+    found = stated(values, truth)
     yield _intervals(found)
     yield _numbers(found)
     yield _wholes(values, truth)
@@ -44,12 +44,12 @@ def known(corpora: Path, out: Path) -> Iterator[Promise]:
     yield _refusals(values, truth)
 
 
-def _intervals(found: list[Said]) -> Promise:
+def _intervals(found: list[StatedConcept]) -> Promise:
     held = [s.interval[0] <= s.outlined <= s.interval[1] for s in found if s.interval]
     return _share("stated intervals of a number hold the true one", held, 0.95)
 
 
-def _numbers(found: list[Said]) -> Promise:
+def _numbers(found: list[StatedConcept]) -> Promise:
     right = []
     for one in found:
         if one.interval is None or one.count is None:
@@ -77,7 +77,7 @@ def _wholes(values: list[GroundedSample], truth: Truth) -> Promise:
     return _share(f"regions said to be all of it (exhaustive >= {CERTAIN})", right, CERTAIN)
 
 
-def _absences(found: list[Said]) -> Promise:
+def _absences(found: list[StatedConcept]) -> Promise:
     gone = [s for s in found if s.state == "absent" and s.there is not None]
     wrong = sorted({s.concept for s in gone if s.there})
     what = "concepts stated to be absent that are there"
