@@ -9,6 +9,7 @@ from segmenters.kinds import model
 from segmenters.stain.style import style_of
 from segmenters.training import kind_net
 from segmenters.training.data import TrainingTile
+from segmenters.training.regions import train
 from segmenters.training.regions.rows import Entity, Row
 from segmenters.training.views import Looks
 from segmenters.unet import kinds
@@ -116,3 +117,34 @@ def test_kinds_follow_the_network_where_the_nucleus_itself_says_little():
     assert found.sum() == pytest.approx(1, abs=1e-5)
     # Three that say the same are not surer than each of them.
     assert kinds.together(sure, sure, sure).max() == pytest.approx(0.92, abs=0.02)
+
+
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(kind_net, "CROP_PX", 32)
+    monkeypatch.setattr(kind_net, "BATCH", 1)
+    monkeypatch.setattr(train, "SAVE_EVERY", 2)
+    maps = {"kinds": (labels((4, 4)) > 0).astype(np.uint8), "nuclei": labels((4, 4))}
+    image = np.random.default_rng(0).integers(60, 220, (60, 60, 3), np.uint8)
+    tile = TrainingTile("phantom/1", "phantom", image, 1.0, maps)
+
+    def begin(name: str, batches: float) -> None:
+        torch.manual_seed(0)
+        sampler = kind_net.Sampler([tile], 0, Looks())
+        drawn, draw = [], sampler.batch
+
+        def batch() -> tuple[torch.Tensor, ...]:
+            if len(drawn) == batches:
+                raise KeyboardInterrupt
+            drawn.append(1)
+            return draw()
+
+        sampler.batch = batch  # type: ignore[method-assign]
+        train.train(sampler, model.KindNet(), kind_net.loss_of, 4, tmp_path / name, None)
+
+    begin("straight.pt", np.inf)
+    with pytest.raises(KeyboardInterrupt):
+        begin("broken.pt", 3)
+    begin("broken.pt", 2)
+    straight, broken = (torch.load(tmp_path / n) for n in ("straight.pt", "broken.pt"))
+    assert all(torch.equal(straight[name], broken[name]) for name in straight)
+    assert not list(tmp_path.glob("*.resume"))
