@@ -1,6 +1,7 @@
 """Imports follow the pipeline, in no circle, and Ray stays in the runner and its cluster."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,7 +107,8 @@ def test_what_users_see_goes_through_the_terminal():
     assert not wrong
 
 
-def names_of(module: str) -> set[str]:
+@functools.cache
+def names_of(module: str) -> frozenset[str]:
     """What a module defines or imports, anywhere in it."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(SOURCES[module].read_text(encoding="utf-8"))):
@@ -116,7 +118,7 @@ def names_of(module: str) -> set[str]:
             found.add(node.id)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             found.update(alias.asname or alias.name for alias in node.names)
-    return found
+    return frozenset(found)
 
 
 def test_what_is_run_by_hand_names_what_there_is():
