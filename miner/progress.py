@@ -31,7 +31,7 @@ class Lines:
         """Begin counting."""
         self.units, self.captions = units, captions
         self.done_units, self.done = done_units, done_captions
-        self.accepted = 0
+        self.masks = 0
         self.first, self.began = done_captions, time.monotonic()
         self._say(f"{units} units, {captions} captions; {done_units} units done before")
 
@@ -39,12 +39,12 @@ class Lines:
         """Report a unit."""
         self.done_units += 1
         self.done += done.rows
-        self.accepted += done.accepted
+        self.masks += done.mark["masks"]
         rate = (self.done - self.first) / max(time.monotonic() - self.began, 1e-9)
         left = (self.captions - self.done) / rate
         self._say(
             f"{done.mark['unit_id']} [{self.done_units}/{self.units}] {self.done} captions,"
-            f" {rate:.1f}/s, {left:.0f} s left, {self.accepted} masks accepted"
+            f" {rate:.1f}/s, {left:.0f} s left, {self.masks} masks drawn"
         )
 
     def note(self, text: str) -> None:
@@ -67,7 +67,7 @@ class Bar:
 
     def start(self, units: int, captions: int, done_units: int, done_captions: int) -> None:
         """Draw the bar."""
-        self.accepted, self.done = 0, done_captions
+        self.masks, self.done = 0, done_captions
         self.first, self.began = done_captions, time.monotonic()
         self.task = self.progress.add_task(
             "mining", total=units, completed=done_units, note=f"{captions} captions"
@@ -76,9 +76,9 @@ class Bar:
     def unit(self, done: MinedUnit) -> None:
         """Advance the bar."""
         self.done += done.rows
-        self.accepted += done.accepted
+        self.masks += done.mark["masks"]
         rate = (self.done - self.first) / max(time.monotonic() - self.began, 1e-9)
-        note = f"{rate:.1f} captions/s, {self.accepted} masks accepted"
+        note = f"{rate:.1f} captions/s, {self.masks} masks drawn"
         self.progress.update(self.task, advance=1, note=note)
 
     def note(self, text: str) -> None:
@@ -113,7 +113,6 @@ class Log:
             "rows": done.rows,
             "status": dict(done.status),
             "masks": done.mark["masks"],
-            "accepted": done.accepted,
             "seconds": {stage: round(s, 3) for stage, s in done.seconds.items()},
         }
         self.file.write(json.dumps(line) + "\n")

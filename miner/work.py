@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.decide import decide
 from miner import stages
 from miner.commits import UnitMark, commit
 from miner.config import Config, StageName
@@ -59,13 +58,11 @@ class MinedUnit:
 
     Attributes:
         mark: what was stored.
-        accepted: masks that would be kept if this unit were all; the barrier decides for good.
         status: rows by their status so far.
         seconds: by stage.
     """
 
     mark: UnitMark
-    accepted: int
     status: Mapping[str, int]
     seconds: Mapping[str, float]
 
@@ -164,11 +161,9 @@ class Worker:
         began = time.monotonic()
         unit, said = done
         mark = commit(self.store, ref.unit_id, unit, said.counts, said.missing, ref.run)
-        verdicts = decide(unit.candidates, self.config.filters)
         status = collections.Counter(unit.samples["status"].to_pylist())
         return MinedUnit(
             mark,
-            pc.sum(verdicts["keep"]).as_py() or 0,
             {name or "asked": n for name, n in sorted(status.items(), key=str)},
             said.took(COMMIT, began).seconds,
         )

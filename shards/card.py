@@ -233,13 +233,14 @@ def _readme(infos: Sequence[ShardInfo], facts: Mapping[str, Any]) -> str:
     parts = [
         _front_matter(infos, facts),
         "# Grounded captions mined by Histomine",
-        f"{samples:,} pathology image-caption pairs whose phrases point to {regions:,} masks, from "
-        f"{len(facts['corpora'])} {'corpus' if len(facts['corpora']) == 1 else 'corpora'} and "
+        f"{samples:,} pathology image-caption pairs whose phrases point to {regions:,} regions, "
+        f"from {len(facts['corpora'])} {'corpus' if len(facts['corpora']) == 1 else 'corpora'} and "
         f"{counts['groups']:,} groups (video, article, patient or slide; no group is in two "
-        "splits). The masks are pseudo-labels: a segmenter drew them, tests kept them.",
+        "splits). A region is the mask of a concept that a caption names, once for each caption of "
+        "a picture. The masks are pseudo-labels: a segmenter drew them, tests kept them.",
         "## Contents",
-        _table(("split", "samples", "masks", "MB"), splits),
-        _table(("concept", "masks", "mean area (px)", "absent", "unknown"), concepts),
+        _table(("split", "samples", "regions", "MB"), splits),
+        _table(("concept", "regions", "mean area (px)", "absent", "unknown"), concepts),
         "In so many samples a concept is confirmed to be absent, and in so many it is named or was "
         "asked for and nobody knows: no mask of it was kept, or it is denied and something was "
         f"found. {len(silent)} more concepts are only ever unknown. What no row counts is unknown, "

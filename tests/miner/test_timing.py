@@ -16,7 +16,7 @@ SECONDS = {"read": 1.0, "extract": 1.0, "segment": 40.0, "score": 20.0, "embed":
 def mined(number):
     tables = {"samples": {"rows": 10, "bytes": 1, "sha256": ""}}
     mark = {"unit_id": f"c-{number:06d}", "tables": tables, "masks": 7}
-    return MinedUnit(mark, 5, {"asked": 8, "no_entity": 2}, SECONDS)
+    return MinedUnit(mark, {"asked": 8, "no_entity": 2}, SECONDS)
 
 
 def lines(**runner):
@@ -66,7 +66,7 @@ def test_a_line_of_json_a_unit():
     assert second["unit"] == "c-000001"
     assert first["status"] == {"asked": 8, "no_entity": 2}
     assert first["seconds"]["segment"] == 40.0
-    assert first.keys() == {"time", "unit", "rows", "status", "masks", "accepted", "seconds"}
+    assert first.keys() == {"time", "unit", "rows", "status", "masks", "seconds"}
 
 
 def test_what_is_left_follows_from_the_rate(monkeypatch, capsys):
@@ -76,4 +76,4 @@ def test_what_is_left_follows_from_the_rate(monkeypatch, capsys):
     lines.start(6, 60, 0, 0)
     now[0] = 5.0
     lines.unit(mined(0))
-    assert "10 captions, 2.0/s, 25 s left, 5 masks accepted" in capsys.readouterr().err
+    assert "10 captions, 2.0/s, 25 s left, 7 masks drawn" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from collections import Counter
 from html.parser import HTMLParser
 
 import nbformat
@@ -267,6 +268,23 @@ def test_one_place_counts_masks(store, page):
     assert marked == counts["drawn"] + counts["controls"]
     listed = sum(len(rows) for rows in shard_regions(store))
     assert gather.row_counts(store)["regions"] == listed
+
+
+def test_the_card_and_the_report_count_alike(store):
+    rows = gather.row_counts(store)
+    card = store.read("shards/README.md").decode()
+    pairs = f"{rows['written']:,} pathology image-caption pairs whose phrases point to "
+    assert f"{pairs}{rows['regions']:,} regions, from 2 corpora" in card
+    assert f"and {rows['groups']:,} groups" in card
+    table = [line.strip("| ").split(" | ") for line in card.splitlines() if line.startswith("| ")]
+    head, *told = table[next(i for i, row in enumerate(table) if row[:2] == ["corpus", "rows"]) :]
+    for at, corpus in enumerate(rows["corpora"]):
+        said = dict(zip(head, next(row for row in told if row[0] == corpus), strict=True))
+        counts = {status: str(n[at]) for status, n in rows["table"].items()}
+        assert said == {"corpus": corpus, "rows": str(rows["totals"][at]), **counts}
+    listed = {row[0]: row[1] for row in table if len(row) == 5}
+    named = Counter(r["concept"] for regions in shard_regions(store) for r in regions)
+    assert {name: listed[name] for name in named} == {n: str(c) for n, c in named.items()}
 
 
 def shard_regions(store):
