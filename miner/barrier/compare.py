@@ -150,10 +150,8 @@ class _Thumbs(Sequence[np.ndarray]):
         return len(self._number)
 
     def __getitem__(self, row: Any) -> Any:
-        found = read_thumbs(
-            self._store, self._pieces, self._starts.tolist(), [int(self._number[row])]
-        )
-        return found[0]
+        number = int(self._number[row])
+        return read_thumbs(self._store, self._pieces, self._starts, [number])[0]
 
 
 class _Rows:
@@ -180,7 +178,5 @@ class _Rows:
         breaks = np.flatnonzero(np.diff(flat) != 1) + 1
         for first, last in zip([0, *breaks.tolist()], [*breaks.tolist(), flat.size], strict=True):
             if last > first:
-                os.preadv(
-                    self._file.fileno(), [memoryview(out[first:last])], int(flat[first]) * size
-                )
+                os.preadv(self._file.fileno(), [out[first:last].data], int(flat[first]) * size)
         return out.reshape(*wanted.shape, self.shape[1])
