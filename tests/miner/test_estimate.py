@@ -79,7 +79,7 @@ def test_the_command_mines_a_sample_and_leaves_no_unit(tmp_path):
     assert done.exit_code == 0, done.output
     for word in ("6 captions, from 3 units", "GPU hours reserved", "GB of units"):
         assert word in done.output
-    found = json.loads((tmp_path / "out/plan/estimate.json").read_text())
+    found = json.loads((tmp_path / "out/estimate/expected.json").read_text())
     for name in ("hours", "gpu_hours", "seconds", "bytes"):
         assert 0 <= found[name]["low"] <= found[name]["middle"] <= found[name]["high"]
         assert found[name]["middle"] > 0
