@@ -163,7 +163,7 @@ def read_impurities(root: Folder, config: QuiltConfig, field: str) -> dict[str, 
         result = {}
         for record in csv_records(file, sheet.start, sheet.delimiter):
             cells = record.value or []
-            if len(cells) >= len(sheet.names) and sheet.fits(cells):
+            if sheet.fits(cells):
                 raised = frozenset(f for f, at in flags.items() if _number(cells[at]) == 1)
                 name = plain(base(cells[sheet.columns["Filename"]]))
                 result[name] = known.setdefault(raised, raised)

@@ -71,7 +71,7 @@ def crop(image: np.ndarray, y: float, x: float, factor: float) -> np.ndarray:
         image,
         view,
         (CROP_PX, CROP_PX),
-        flags=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR,
+        flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REFLECT_101,
     )
 

@@ -121,7 +121,7 @@ def token_cut(text: str, budget: int) -> int:
         if word.isspace():
             cost = word.count("\n") + (len(word) > 1)
         else:
-            cost = -(-len(word) // 2) if word.isascii() and word.isalpha() else len(word.encode())
+            cost = -(-len(word) // 2) if word.isascii() else len(word.encode())
         used += cost
         if used > budget:
             return piece.start()

@@ -309,3 +309,10 @@ def test_what_is_unknown_counts_for_nothing():
     unknown[1] = True
     assert planting.iou(mask, truth) == 0.5
     assert planting.iou(mask, truth, unknown) == 1.0
+
+
+def test_as_many_masks_of_either_kind_as_are_asked_for_are_enough():
+    right = np.array([True] * 5 + [False] * 3)
+    assert fit._enough(right, 3)
+    assert not fit._enough(right, 4)
+    assert not fit._enough(~right, 4)

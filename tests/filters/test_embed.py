@@ -1,4 +1,5 @@
 import io
+import types
 
 import numpy as np
 import pyarrow as pa
@@ -6,7 +7,7 @@ import pytest
 from PIL import Image
 
 from filters.config import DedupeConfig
-from filters.embed import Embed
+from filters.embed import Embed, VisionModel
 from miner.core.errors import Refused
 from miner.core.unit import SAMPLES, Unit
 
@@ -65,3 +66,12 @@ def test_a_missing_model_is_refused_in_one_line(tmp_path):
     with pytest.raises(Refused, match=r"dedupe\.model") as caught:
         Embed(DedupeConfig(model=str(tmp_path / "nothing")))
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_does_not_pool_gives_the_mean_of_its_tokens(vit):
+    import torch
+
+    model = VisionModel(vit)
+    tokens = torch.tensor([[[3.0, 0.0, 0.0], [0.0, 4.0, 0.0]]])
+    model.model = lambda pixel_values: types.SimpleNamespace(last_hidden_state=tokens)
+    np.testing.assert_allclose(model(np.zeros((32, 32, 3), np.uint8)), [0.6, 0.8, 0.0], atol=1e-6)

@@ -61,3 +61,9 @@ def test_another_run_s_units_are_refused_and_named(store):
     check_marks(store, found, "r")
     with pytest.raises(Refused, match=r"^out: .*2 of 5 units are another run's.*c-000001\.json"):
         check_marks(store, found | {"c-000001": {"run": "x"}, "c-000003": {}}, "r")
+
+
+def test_a_table_that_holds_all_marks_is_left_as_it_is(store):
+    for marked in (marks(store), marks(store)):
+        keep_marks(store, marked, all_=True)
+        assert store.names("marks", suffix=".parquet") == ["marks/000000.parquet"]

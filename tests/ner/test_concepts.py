@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+import ner
 from ner.concepts import concepts
 from ner.tokens import words
 from ner.vocabulary import read_table, vocabulary
@@ -147,3 +148,16 @@ def test_variants_are_one_form(form):
     entry = vocabulary().find(form)
     assert vocabulary().find(hyphened) == entry
     assert vocabulary().find(form.title() + "s") == entry
+
+
+@pytest.mark.parametrize(
+    ("phrase", "concept"),
+    [
+        ("Pseudo-glandular cells", "epithelial cell"),
+        ("Sub-endothelial cells", "endothelial cell"),
+        ("Gland-like cells", "cell"),
+    ],
+)
+def test_the_last_word_of_a_compound_adjective_tells_what_it_is_of(phrase, concept):
+    (found,) = ner.extract(f"{phrase} are seen.").mentions
+    assert (found.text, found.concept) == (phrase, concept)

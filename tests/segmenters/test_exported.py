@@ -179,3 +179,16 @@ def test_a_program_runs_only_if_it_is_the_one_that_is_trusted(tmp_path, torchscr
     with pytest.raises(Refused, match="if you trust whoever made it"):
         expert(other, sha256=trusted)
     assert not (tmp_path / "written").exists()
+
+
+def test_instances_without_classes_are_of_the_first_one(tmp_path):
+    path = tmp_path / "instances.pt"
+    torch.jit.script(Instances()).save(str(path))
+    segmenter = expert(path, output="instances", tile_px=64)
+    network = segmenter._network
+    segmenter._network = lambda x: network(x)[:, :1]
+    image = np.full((64, 64, 3), 240, np.uint8)
+    image[10:20, 16:32] = (20, 20, 90)
+    nuclei, lymphocytes = segmenter.segment(segmenter.encode(image, 0.5), [NUCLEI, LYMPHOCYTES])
+    assert nuclei.mask.sum() == 160
+    assert lymphocytes.mask is None

@@ -189,3 +189,7 @@ def test_columns_are_those_that_segmenters_declare(stage):
 def test_segmenters_need_distinct_names():
     with pytest.raises(Refused, match="same name"):
         registry.build(SegmentConfig(segmenters=(StainConfig(), StainConfig())))
+
+
+def test_a_segmenter_that_states_no_confidence_has_none():
+    assert Candidate("nucleus", "nuclei", None).confidence == 0

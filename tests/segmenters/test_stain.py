@@ -85,3 +85,11 @@ def test_two_calls_give_the_same_bytes():
         segmenter.segment(segmenter.encode(image, None), [ask("nucleus")])[0] for _ in range(2)
     )
     assert np.array_equal(one.labels, two.labels)
+
+
+def test_scale_is_that_at_which_nuclei_have_their_size():
+    image, _ = draw(GRID)
+    density = colour.optical_density(image, colour.white_point(image))[..., 0]
+    found = scale.estimate(image, density)
+    assert found.source == "nuclei"
+    assert 28 * found.mpp == pytest.approx(scale.NUCLEUS_UM, rel=0.12)  # 28 px across

@@ -8,6 +8,7 @@ import random
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ from shards.instruct.mix import Mix, read_mix
 from shards.instruct.numbers import said
 from shards.instruct.paraphrase import keeps, reworded
 from shards.instruct.run import instructed
-from shards.instruct.tasks import absences, refuse
+from shards.instruct.tasks import absences, counted_name, refuse
 from shards.instruct.tasks import task as of_kind
 from shards.instruct.wordings import ANSWERS, QUESTIONS, THINK, expanded, wordings
 from tests.shards.build import sample
@@ -344,3 +345,14 @@ def test_a_task_may_have_a_share_of_nothing() -> None:
     assert Mix(tasks={"segment": 1.0, "count": 0.0}).tasks["count"] == 0.0
     with pytest.raises(ValueError, match="must not be negative"):
         Mix(tasks={"segment": 1.0, "count": -0.1})
+
+
+@pytest.mark.parametrize(
+    ("text", "called"), [("Gland", "glands"), ("glands", "glands"), ("glandular pattern", "glands")]
+)
+def test_objects_are_called_by_a_word_that_can_be_counted(text: str, called: str) -> None:
+    value: Any = {
+        "regions": [{"concept": "gland", "kind": "object"}],
+        "mentions": [{"text": text, "regions": [0]}],
+    }
+    assert counted_name(value, 0) == called

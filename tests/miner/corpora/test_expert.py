@@ -21,6 +21,8 @@ from miner.core.pixels import decode as pixels
 from miner.core.store import Store
 from miner.corpora.corpus_folder import Folder
 from miner.corpora.detect import detect
+from miner.corpora.expert.glas import GlaS
+from miner.corpora.expert.nucls import NuCLS
 from miner.corpora.expert.outlines import drawn
 from miner.corpora.expert.pannuke import open_array
 from miner.corpora.expert.scale import nuclear_scale
@@ -486,3 +488,19 @@ def test_a_triangle_is_an_outline_and_a_line_is_none():
     labels, kept, notes = drawn([triangle, triangle[:2]], (10, 10))
     assert (kept, notes) == ([0], ("too_few_points:1",))
     assert labels.sum() > 20
+
+
+def test_the_picture_of_glands_is_not_their_annotation(tmp_path):
+    expert_sets.write_glas(tmp_path / "set")
+    glands = GlaS(Folder(str(tmp_path / "set"), "corpora.x.path"))
+    (item,) = glands.items
+    assert np.array_equal(pixels(glands.read(item).picture), tissue(64, 64))
+
+
+def test_nuclei_of_a_class_that_is_not_known_are_of_no_concept(tmp_path):
+    rows = [expert_sets.nucls_row(c, *at) for c, at in zip(("?", "tumor"), PLACES, strict=False)]
+    expert_sets.write_nucls(tmp_path, rows)
+    nuclei = NuCLS(Folder(str(tmp_path), "corpora.x.path"))
+    (item,) = nuclei.items
+    found = {one.concept for one in nuclei.read(item).outlined if one.labels.any()}
+    assert found == {"tumor cell"}

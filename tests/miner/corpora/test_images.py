@@ -340,3 +340,8 @@ def test_a_lack_of_memory_is_nobodys_fault(monkeypatch):
 def test_decode_raises_on_what_is_no_picture():
     with pytest.raises(ValueError, match="not_an_image"):
         decode(b"<html>")
+
+
+def test_small_whole_numbers_are_no_shares_of_white():
+    data = cv2.imencode(".png", np.eye(8, 9, dtype=np.uint16))[1].tobytes()
+    assert accepted(data).max() == 1

@@ -4,13 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
+from miner.commits import commit, forget
 from miner.core.errors import Refused
 from miner.core.names import map_concept, map_name
 from miner.core.store import Store
-from miner.evaluate.compare import evaluate
+from miner.evaluate.compare import _captions, evaluate
 from shards.build import grounded_sample
 from shards.config import ShardsConfig
 from shards.pack import pack, write_manifest
+from tests.miner.finished import unit
 from tests.shards.build import candidate, config, mention
 
 MASK = np.zeros((8, 10), bool)
@@ -136,3 +138,13 @@ def test_a_gold_that_is_none_is_refused(out, masks, line):
     (masks / "gold.jsonl").write_text(line + "\n")
     with pytest.raises(Refused, match=r"gold.jsonl:1"):
         evaluate(out, masks)
+
+
+def test_captions_are_those_of_the_units_where_there_are_any(tmp_path):
+    store, made = Store(tmp_path), unit(np.random.default_rng(0), "quilt")
+    commit(store, "quilt-000000", made)
+    shards(store, sample("k0", "quilt", "0.jpg", region("gland", MASK)))
+    captions = made.samples["caption"].to_pylist()
+    assert [row["caption"] for row in _captions(store)] == captions
+    forget(store, "quilt-000000")
+    assert [row["caption"] for row in _captions(store)] == ["gland"]

@@ -16,7 +16,7 @@ from miner.core.layout import RUN
 from miner.core.pixels import decode
 from miner.core.store import Store
 from miner.demo import stains
-from miner.report.dupes import PAGE, pairs
+from miner.report.dupes import PAGE, _captions, pairs
 from tests.miner.finished import configuration, unit
 
 
@@ -103,3 +103,11 @@ def test_without_thumbnails_bytes_and_vectors_are_compared(tmp_path):
     for row in copies:
         assert (row["reason"], row["similarity"]) == ("exact", 1.0)
         assert row["duplicate_of"] == f"quilt/{stays['image']}"
+
+
+def test_rows_without_a_caption_say_nothing_of_a_picture(tmp_path):
+    store, made = Store(tmp_path), unit(np.random.default_rng(0), "quilt")
+    said = ["", None, *made.samples["caption"].to_pylist()[2:]]
+    commit(store, "quilt-000000", made.with_columns("samples", {"caption": pa.array(said)}))
+    found = _captions(store, {"quilt/0.jpg", "quilt/1.jpg", "quilt/2.jpg"})
+    assert found == {"quilt/0.jpg": [], "quilt/1.jpg": [], "quilt/2.jpg": [said[2]]}

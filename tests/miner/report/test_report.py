@@ -473,3 +473,32 @@ def test_of_a_large_run_the_gallery_is_drawn_with_a_seed_and_the_largest_groups_
     assert [row["state"] for row in found["others"]["duplicate"]] == ["duplicate"] * pick.PER_GROUP
     best = max(row["score"] for row in found["accepted"]["nucleus"])
     assert best > 0.95  # of 400 drawn, but for those that are shown as samples
+
+
+def test_reliability_is_drawn_where_there_are_masks():
+    reliability = {"predicted": [0.1, 0.5, 0.9], "observed": [0.2, 0.0, 0.8], "count": [4, 0, 6]}
+    ends = {"false_positive_rate": [0, 1], "true_positive_rate": [0, 1]}
+    one = {"reliability": reliability, "roc": ends, "threshold": [0, 1], "precision": [0.5, 1]}
+    bins = {"edges": [0, 1], "target": [1], "accepted": [1], "decoy": [0], "negated": [0]}
+    page = {"levels": {"global": 10}, "calibrations": {"global": one}, "histograms": bins}
+    drawn = calibration_charts(page)[0]["svg"]
+    (line,) = re.findall(r'points="([^"]+)"', drawn)
+    assert len(line.split()) == 2
+
+
+def test_of_several_masks_of_a_concept_the_gallery_shows_the_best(tmp_path):
+    pictures = gallery.Pictures(Store(tmp_path), set())
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(buffer, "png")
+    pictures.samples["s"] = {
+        "image_id": "i", "sample_id": "s", "corpus": "q", "caption": "Glands.", "mentions": [],
+    }  # fmt: skip
+    pictures.images["i"] = {"data": buffer.getvalue(), "mpp": None}
+    rows = [
+        {"concept": "gland", "asked_as": None, "segmenter": name, "score": score, "area_px": 9}
+        for name, score in (("a", None), ("b", 0.4), ("c", 0.9))
+    ]
+    for row in rows:
+        pictures.masks["i", "gland", row["segmenter"]] = encode(np.ones((16, 16), bool))
+    (shown,) = gallery._sample(pictures, "s", rows)["legend"]
+    assert shown[3] == 0.9
