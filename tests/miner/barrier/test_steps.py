@@ -9,19 +9,22 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from miner.barrier import parts as parts_module
 from miner.barrier.finish import finish, is_finished
 from miner.barrier.parts import parts
 from miner.barrier.swap import finish_swap
-from miner.commits import marks
+from miner.commits import commit, marks
 from miner.core.errors import Refused
-from miner.core.layout import FINISHED, MANIFEST
+from miner.core.layout import FINISHED, MANIFEST, RUN
 from miner.core.store import Store
 from miner.load_config import check_config
 from shards.validate import validate
-from tests.miner.finished import configuration, finished
+from tests.miner.finished import configuration, finished, unit
+from tests.miner.report.test_dupes import with_thumbnails
 
 
 class KilledError(BaseException):
@@ -69,6 +72,22 @@ def everything(store: Store) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Store:
     return finished(tmp_path_factory.mktemp("plain") / "out")
+
+
+def test_pictures_with_one_embedding_stay_where_their_layouts_differ(tmp_path):
+    store, config = Store(tmp_path / "out"), configuration()
+    rng = np.random.default_rng(3)
+    for corpus in ("quilt", "pathcap"):
+        one = with_thumbnails(unit(rng, corpus))
+        same = pa.array([[1.0, 0.0]] * one.images.num_rows, pa.list_(pa.float32()))
+        commit(store, f"{corpus}-000000", one.with_columns("images", {"embedding": same}), run="r")
+    run = {"config": config.model_dump(mode="json"), "hash": config.digest(), "seed": 0, "run": "r"}
+    store.write_json(RUN, run)
+    finish(store, config, marks(store))
+    ledger = [store.read_table(name) for name in store.names("ledger/samples")]
+    status = [value for table in ledger for value in table["status"].to_pylist()]
+    assert status.count("written") > 4
+    assert "duplicate" not in status
 
 
 @pytest.fixture
@@ -176,7 +195,7 @@ def test_a_damaged_piece_is_not_used(mined):
 FINISH = """
 import sys
 from miner.barrier.finish import finish
-from miner.commits import marks
+from miner.commits import commit, marks
 from miner.core.store import Store
 from tests.miner.finished import configuration
 store = Store(sys.argv[1])
