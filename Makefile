@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test unit test-plugin test-llm test-models test-cluster chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-barrier bench-quality models parity verify mutants fuzz
+.PHONY: quickstart test unit test-plugin test-llm test-models test-cluster chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-barrier bench-quality models parity verify mutants fuzz faults
 
 # Folders with index.jsonl to train on; without them models are trained on phantoms alone. What reads
 # one folder reads the first.
@@ -63,9 +63,14 @@ chaos: $(READY)
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants
 
-# Hostile and damaged input at every boundary, 10,000 of them, within limits of time and memory.
+# Hostile and damaged input at every boundary, 10,000 of them and 200 whole runs, within limits of time
+# and memory.
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz
+
+# A disk that fails at every write of a small run, in turn, and a slow one; needs a C compiler.
+faults: $(READY)
+	$(BIN)/python -m tests.faults
 
 lint: $(READY)
 	$(BIN)/ruff check . || { echo "make format repairs what can be repaired by a machine"; exit 1; }

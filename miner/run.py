@@ -140,7 +140,8 @@ def _run(
         isolation.forget(store)
     finish_swap(store)
     marks = _read_marks(store, progress)
-    begun = store.read_json(RUN) if store.exists(RUN) else {}
+    needs = ("identity", "rows", "plan") if marks else ()
+    begun = store.read_json(RUN, needs) if store.exists(RUN) else {}
     if marks:  # else nothing is mined yet, as when the first call named a model that is not there
         _check_run(store, begun, config, files)
     plan = make_plan(config.corpora, config.runner.unit_rows, store)
@@ -347,8 +348,9 @@ def _check_folder(store: Store) -> None:
     if not store.fs.isdir(store.root):
         raise Refused(f"out: {store.url} is a file")
     if not store.exists(RUN):
-        ours = ("/plan", f"/{lease.FOLDER}")
-        if [p for p in store.fs.ls(store.root, detail=False) if not p.rstrip("/").endswith(ours)]:
+        ours = ("/plan", f"/{lease.FOLDER}")  # and what a failing disk left half-written
+        there = [p.rstrip("/") for p in store.fs.ls(store.root, detail=False)]
+        if [p for p in there if not p.endswith(ours) and f"/{RUN}.tmp-" not in p]:
             raise Refused(f"out: {store.url} is not empty and not an output of miner run")
 
 

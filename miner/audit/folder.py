@@ -65,7 +65,7 @@ def write_audit(
     sample = draw(masks, n, seed, earlier)
     drawn = sample.drawn
     controls = plant(max(2, round(CONTROLS * len(drawn))), seed)
-    run = store.read_json(FINISHED)["digest"]
+    run = store.read_json(FINISHED, ["digest"])["digest"]
     named = [[d.mask.item for d in drawn], by, seed, run, len(controls)]
     name = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
     planted = {hashlib.sha256(f"{name}:{i}".encode()).hexdigest()[:16]: c
@@ -97,7 +97,7 @@ def fresh(store: Store) -> bool:
     """Whether there is a sample, of the verdicts that OUT has now."""
     if not (store.exists(SAMPLE) and store.exists(FINISHED)):
         return False
-    return bool(store.read_json(FINISHED)["digest"] == store.read_json(SAMPLE)["run"])
+    return bool(store.read_json(FINISHED, ["digest"])["digest"] == store.read_json(SAMPLE)["run"])
 
 
 def read_shown(store: Store) -> list[dict[str, Any]]:

@@ -146,7 +146,7 @@ def _write(
         shard_of.update(dict.fromkeys(keys, info.name))
     changed = rewrite(store, to, shard_of, regions)
     to.write_json(RUN, store.read_json(RUN))
-    made_of = store.read_json(FINISHED)["digest"]
+    made_of = store.read_json(FINISHED, ["digest"])["digest"]
     to.write_json(FINISHED, {"digest": made_of, "released_from": audit["run"]})
     for name in (LEAKS, SAMPLING):
         if store.exists(name):

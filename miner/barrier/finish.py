@@ -63,7 +63,7 @@ def is_finished(store: Store, config: Config, marks: Marks) -> bool:
     """Whether shards and ledger are those of this configuration and these units."""
     if not all(store.exists(name) for name in (FINISHED, MANIFEST, CALIBRATION)):
         return False
-    return store.read_json(FINISHED)["digest"] == digest(store, config, marks)
+    return store.read_json(FINISHED, ["digest"])["digest"] == digest(store, config, marks)
 
 
 def finish(
@@ -119,7 +119,14 @@ def finish(
         {
             "digest": made_of,
             "tars": {one["info"]["name"]: one["made_of"] for one in packed},
-            "ledger": {name: sha256 for part in told for name, sha256 in part["files"].items()},
+            "ledger": {
+                **{name: sha256 for part in told for name, sha256 in part["files"].items()},
+                **{
+                    name: hashlib.sha256(new.read(name)).hexdigest()
+                    for name in (SAMPLING, LEAKS)
+                    if new.exists(name)
+                },
+            },
         },
     )
     if beside is not None:

@@ -101,7 +101,7 @@ def _refilter(
     use_ray: bool,
     check: Callable[[], None],
 ) -> Changes:
-    run = store.read_json(RUN)
+    run = store.read_json(RUN, ["config"])
     marks = read_marks(store)
     if not marks:
         raise Refused(f"{out}: no committed units; nothing to filter")

@@ -25,6 +25,8 @@ FOLDER = "lease"
 BEAT_S = 5.0
 SILENT_S = 30.0  # nobody who is alive is silent for so long
 FORGOTTEN_S = 3600.0  # no clocks differ so much: who is silent for longer need not be watched
+_HELD: set[str] = set()  # paths of the leases that this process holds
+_HOLDING = threading.Lock()  # from the creation of a lease until it is among these
 
 
 class Lease:
@@ -67,9 +69,12 @@ class Lease:
     def _end(self) -> None:
         self._ended.set()
         self._thread.join(timeout=BEAT_S)
-        self._store.remove(self._name)
-        if self._store.local:
-            with contextlib.suppress(OSError):
+        _HELD.discard(self._store.path(self._name))
+        # What stays on a failing disk counts for nothing once this process is gone, and what ended
+        # the run is to be said.
+        with contextlib.suppress(OSError):
+            self._store.remove(self._name)
+            if self._store.local:
                 os.rmdir(self._store.path(FOLDER))
 
 
@@ -107,7 +112,12 @@ def _acquire(
                 f"out: {store.url}: {who(other)} is mining there since {other['since']}; wait for "
                 "it, choose another --out, or take over with --takeover"
             )
-        if store.create(_name(number + 1), json.dumps(about, indent=2).encode()):
+        mine = _name(number + 1)
+        with _HOLDING:
+            created = store.create(mine, json.dumps(about, indent=2).encode())
+            if created:
+                _HELD.add(store.path(mine))
+        if created:
             for name in names:
                 store.remove(name)
             return number + 1
@@ -119,6 +129,10 @@ def _living(store: Store, name: str, say: Callable[[str], None]) -> dict[str, An
     if about is None:
         return None
     alive = _runs_here(about)
+    if alive and about["pid"] == os.getpid():
+        with _HOLDING:
+            if store.path(name) not in _HELD:  # once this process's, and not to be removed then
+                return None
     if alive is not None:
         return about if alive else None
     if _age_s(about) > FORGOTTEN_S:

@@ -81,7 +81,7 @@ def status(out: Annotated[str, typer.Argument(help="output folder or URL of a ru
 
     store = Store(out)
     check_out(store)
-    rows = store.read_json(RUN)["rows"]
+    rows = store.read_json(RUN, ["rows"])["rows"]
     console = Terminal()
     if line := state(store):
         console.print(line, soft_wrap=True, highlight=False)

@@ -17,6 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from miner.core.errors import Refused
 from miner.core.remote import OBJECTS, reached
+from miner.core.shapes import odd
 
 
 class DamagedFile(Refused, ValueError):
@@ -176,13 +177,24 @@ class Store:
         text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
         self.write(name, text.encode() + b"\n")
 
-    def read_json(self, name: str) -> Any:
-        """Read JSON; raises `DamagedFile`."""
+    def read_json(self, name: str, needs: Sequence[str] = ()) -> Any:
+        """Read an object of JSON.
+
+        Args:
+            name: of the file.
+            needs: keys that it must have.
+
+        Raises:
+            DamagedFile: it is none, or not what a file of this name holds (`miner.core.shapes`).
+        """
         data = self.read(name)
         try:
-            return json.loads(data)
+            value = json.loads(data)
         except (ValueError, RecursionError) as error:
             raise DamagedFile(self.shown(name), f"not JSON: {error}") from None
+        if why := odd(name, value, needs):
+            raise DamagedFile(self.shown(name), why)
+        return value
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write a parquet file (zstd)."""
@@ -191,8 +203,19 @@ class Store:
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """Read a parquet file, or some of its columns; raises `DamagedFile`."""
-        try:
+        with self._parquet(name):
             return pq.read_table(self.path(name), columns=columns, filesystem=self.fs)
+
+    def read_schema(self, name: str) -> pa.Schema:
+        """Columns of a parquet file; raises `DamagedFile`."""
+        with self._parquet(name):
+            return pq.read_schema(self.path(name), filesystem=self.fs)
+
+    @contextlib.contextmanager
+    def _parquet(self, name: str) -> Iterator[None]:
+        """Turns what Arrow raises on damage into `DamagedFile`."""
+        try:
+            yield
         except MemoryError:
             raise
         except (pa.ArrowException, OSError) as error:

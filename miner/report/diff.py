@@ -61,7 +61,7 @@ def diff(one: Store, other: Store, examples: int = 3) -> Difference:
         check_out(store)
         if not store.exists(FINISHED):
             raise Refused(f"{store.url}: its run has not finished; miner run goes on with it")
-    configs = [{**s.read_json(RUN)["config"], "out": ""} for s in (one, other)]
+    configs = [{**s.read_json(RUN, ["config"])["config"], "out": ""} for s in (one, other)]
     rows, same_rows = _moved(*(_rows(store) for store in (one, other)))
     states = [_masks(store) for store in (one, other)]
     masks, same_masks = _moved(*({k: v[0] for k, v in s.items()} for s in states))

@@ -94,7 +94,7 @@ def optional_json(store: Store, name: str) -> Any:
 
 def run_facts(store: Store) -> dict[str, Any]:
     """The resolved configuration in the reader's words, and what was left out."""
-    run = store.read_json(RUN)
+    run = store.read_json(RUN, ["config"])
     config = run["config"]
     filters, ner, segment = config["filters"], config["ner"], config["segment"]
     clip = filters.get("clip")

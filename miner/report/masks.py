@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from miner.core.store import Store
 from miner.report.words import SHOWN
@@ -42,8 +41,7 @@ def masks_table(store: Store) -> pa.Table:
 
 def _masks_of(store: Store, name: str) -> pa.Table:
     """The masks of one file of the ledger, which holds all rows of its pictures."""
-    with store.fs.open(store.path(name), "rb") as file:
-        there = set(pq.read_schema(file).names)
+    there = set(store.read_schema(name).names)
     wanted = [column for column in dict.fromkeys((*COLUMNS, *SHOWN)) if column in there]
     table = store.read_table(name, wanted)
     beside = f"ledger/samples/{name.rsplit('/', 1)[-1]}"

@@ -424,7 +424,10 @@ class Judged:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.audit = {"audit": "a" * 16, "items": [{"item": f"{i:016x}"} for i in range(4)]}
+        self.audit = {
+            "audit": "a" * 16,
+            "items": [{"item": f"{i:016x}", "size": [9, 9]} for i in range(4)],
+        }
         self.lines = [
             {"audit": "a" * 16, "item": f"{i:016x}", "auditor": "x", "verdict": "right",
              "outline": [[1, 1], [2, 2], [3, 1]]}

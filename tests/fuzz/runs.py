@@ -47,14 +47,14 @@ class Runs:
             shutil.rmtree(self.folder / name, ignore_errors=True)
         rng.choice((self._corpus, self._configuration, self._out))(rng)
 
-    def _sound(self, name: str) -> Path:
+    def sound(self, name: str) -> Path:
         """OUT of the corpus as it is."""
         out = self.folder / "sound" / name
         if name not in self.fates:
-            self.fates[name] = self._mine(self._settings(name), out)
+            self.fates[name] = self.mine(self.settings(name), out)
         return out
 
-    def _settings(self, name: str, corpus: Path | None = None) -> dict[str, Any]:
+    def settings(self, name: str, corpus: Path | None = None) -> dict[str, Any]:
         path = corpus or self.folder / "corpora" / name
         return {
             "corpora": [{"kind": self.kinds[name], "path": str(path), "name": "c"}],
@@ -66,7 +66,7 @@ class Runs:
     def _corpus(self, rng: random.Random) -> None:
         """A file of the corpus is damaged, or a caption is odd."""
         name = rng.choice(sorted(self.kinds))
-        self._sound(name)
+        self.sound(name)
         work = self.folder / "work"
         shutil.copytree(self.folder / "corpora" / name, work)
         file = rng.choice(sorted(p for p in work.rglob("*") if p.is_file()))
@@ -78,7 +78,7 @@ class Runs:
             file.write_text(json.dumps(warped(json.loads(data), rng)))
         else:
             file.write_bytes(damaged(data, rng))
-        found = self._mine(self._settings(name, work), self.folder / "out")
+        found = self.mine(self.settings(name, work), self.folder / "out")
         before = self.fates[name]
         for row in found.keys() & before.keys():
             assert found[row] == before[row], f"{name}: neighbour {row[:2]} of {file.name}"
@@ -86,12 +86,12 @@ class Runs:
     def _configuration(self, rng: random.Random) -> None:
         """A place of the configuration is odd."""
         name = rng.choice(sorted(self.kinds))
-        value = warped(self._settings(name), rng)
+        value = warped(self.settings(name), rng)
         written = yaml.safe_dump(value)
         if rng.random() < 0.3:
             written = damaged(written.encode(), rng).decode("utf-8", "replace")
         os.chdir(self.folder)  # relative paths lead nowhere
-        self._mine(written, self.folder / "out")
+        self.mine(written, self.folder / "out")
 
     def _out(self, rng: random.Random) -> None:
         """A file of a finished OUT is damaged, and the run gone on with, or filtered anew."""
@@ -100,7 +100,7 @@ class Runs:
         from miner.run import write_report
 
         name = rng.choice(sorted(self.kinds))
-        sound, out = self._sound(name), self.folder / "out"
+        sound, out = self.sound(name), self.folder / "out"
         shutil.copytree(sound, out)
         for gone in rng.choice(((), ("finished.json",), ("shards/manifest.json", "finished.json"))):
             (out / gone).unlink()
@@ -113,16 +113,16 @@ class Runs:
             if rng.random() < 0.3:
                 refilter(str(out), [], write_report)
             else:
-                self._mine(self._settings(name), out, check=False)
+                self.mine(self.settings(name), out, check=False)
         except Refused:
             # Nothing got worse: where the file is as it was, so is all.
             shutil.copy2(sound / file.relative_to(out), file)
-            self._mine(self._settings(name), out, check=False)
+            self.mine(self.settings(name), out, check=False)
         if digests(out) != digests(sound):
             said = [str(fault) for fault in _faults(Store(out))]
             assert said, f"{file.relative_to(out)} of {name} damaged: others shards, unnoticed"
 
-    def _mine(
+    def mine(
         self, settings: dict[str, Any] | str, out: Path, check: bool = True
     ) -> dict[Fate, Fate]:
         """Run; what became of every row by picture, caption and the picture's bytes."""

@@ -82,3 +82,19 @@ def refused(done, file: Path) -> None:
     assert isinstance(done.exception, Refused), done.exception
     assert str(done.exception).startswith(f"{file}: not ")
     assert "\n" not in str(done.exception)
+
+
+@pytest.mark.parametrize("value", [[], None, 3, {"rows": 3}, {"digest": 1, "config": []}])
+@pytest.mark.parametrize(
+    "name",
+    ["run.json", "finished.json", "lease/000001.json", "isolated/a.json", "plan/quilt.json",
+     "report/calibration.json", "audit/audit.json", "ledger/sampling.json"],
+)  # fmt: skip
+def test_json_of_another_shape_is_one_line_that_names_the_file(tmp_path, name, value):
+    store = Store(tmp_path)
+    store.write_json(name, value)
+    needs = {"report/calibration.json": "limits", "ledger/sampling.json": "coverage"}
+    needs |= {"run.json": "identity", "finished.json": "tars"}
+    with pytest.raises(Refused, match=name.replace(".", r"\.")) as said:
+        store.read_json(name, [needs[name]] if name in needs else [])
+    assert "\n" not in str(said.value)

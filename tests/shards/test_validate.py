@@ -186,7 +186,8 @@ def test_run_lengths_of_pycocotools_are_sound(mask: np.ndarray) -> None:
 def test_the_run_of_the_manifest_is_that_of_run_json(copy: Path, place: str) -> None:
     run = json.loads((copy / "shards/manifest.json").read_text())["run"]
     assert run
-    text = json.dumps({"hash": "0" * 64, "config": {}, "seed": 0, place: run})
+    stated = {"x": run} if place == "config" else run
+    text = json.dumps({"hash": "0" * 64, "config": {}, "seed": 0, place: stated})
     (copy / "run.json").write_text(text)
     assert any("another run" in f for f in faults(copy)) is (place != "hash")
 
@@ -199,22 +200,24 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", ["samples", "candidates"])
+@pytest.mark.parametrize(
+    "file", ["samples/quilt-000000.parquet", "candidates/quilt-000000.parquet", "sampling.json"]
+)
 def test_any_flipped_bit_of_the_ledger_is_found(
-    finished_run: Path, tmp_path: Path, kind: str
+    finished_run: Path, tmp_path: Path, file: str
 ) -> None:
     out = Path(shutil.copytree(finished_run, tmp_path / "out"))
     assert faults(out) == []
-    path = out / f"ledger/{kind}/quilt-000000.parquet"
+    path = out / "ledger" / file
     whole = path.read_bytes()
     for place in range(0, len(whole), len(whole) // 20):
         broken = bytearray(whole)
         broken[place] ^= 1 << place % 8
         path.write_bytes(broken)
-        text = f"ledger/{kind}/quilt-000000.parquet: changed since it was written (sha256 differs)"
+        text = f"ledger/{file}: changed since it was written (sha256 differs)"
         assert text in faults(out), place
     path.unlink()
-    lost = f"ledger/{kind}/quilt-000000.parquet: missing, finished.json lists it"
+    lost = f"ledger/{file}: missing, finished.json lists it"
     assert lost in faults(out)
 
 

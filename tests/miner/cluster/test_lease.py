@@ -171,3 +171,15 @@ def test_a_run_leaves_an_out_alone_that_another_one_is_at_work_in(store):
     with pytest.raises(Refused, match="corpora"):  # and goes on when it has ended
         run(config, Lines(), use_ray=False)
     assert store.names("lease") == []
+
+
+def test_a_lease_that_could_not_be_removed_holds_nobody_up_and_hides_no_error(store, monkeypatch):
+    def full(self, name):
+        raise OSError(28, "No space left on device", name)
+
+    with monkeypatch.context() as failing:
+        with held(store):
+            failing.setattr(Store, "remove", full)
+    assert store.names("lease")
+    with held(store):
+        assert store.names("lease") == ["lease/000002.json"]
