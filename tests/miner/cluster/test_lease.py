@@ -158,16 +158,20 @@ def test_the_heartbeat_says_what_it_is_told(store):
         assert "10 captions, 1.0/s, 0:00:03 left" in state(store)
 
 
-def test_a_run_leaves_an_out_alone_that_another_one_is_at_work_in(store):
+def test_a_run_leaves_an_out_alone_that_another_one_is_at_work_in(store, tmp_path):
     from miner.load_config import check_config
     from miner.progress import Lines
     from miner.run import run
 
-    config = check_config({"corpora": [{"kind": "pairs", "path": "x"}], "out": store.url}, "test")
+    (tmp_path / "a.txt").write_text("Nuclei.")
+    (tmp_path / "a.png").write_bytes(b"")
+    corpus = {"kind": "pairs", "path": str(tmp_path)}
+    config = check_config({"corpora": [corpus], "out": store.url}, "test")
     with held(store):
         with pytest.raises(Refused, match="is mining there since"):
             run(config, Lines(), use_ray=False)
         assert not store.exists("plan")
+    (tmp_path / "a.png").unlink()
     with pytest.raises(Refused, match="corpora"):  # and goes on when it has ended
         run(config, Lines(), use_ray=False)
     assert store.names("lease") == []
