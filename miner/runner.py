@@ -58,6 +58,8 @@ def cluster(config: Config) -> Iterator[Callable[[], list[int]]]:
         except ConnectionError as error:
             raise Refused(f"RAY_ADDRESS={address}: {_first(error)}") from None
     else:
+        # Ray tells its makers about clusters, and asks the metadata of clouds for that.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Ray's workers run at nice 15 by default and lose to any other load.
         os.environ.setdefault("RAY_worker_niceness", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

@@ -291,7 +291,7 @@ class Client:
 def _secrets(url: str, key: str | None) -> list[str]:
     """What is sent along that nobody else may see, as it may be spelled; the longest first."""
     parts = urllib.parse.urlsplit(url)
-    found = [key, parts.password]
+    found = [key, parts.password, parts.username]
     found += [value for _, value in urllib.parse.parse_qsl(parts.query)]
     if parts.username or parts.password:
         pair = f"{parts.username or ''}:{parts.password or ''}"

@@ -85,7 +85,8 @@ def leaks(*sources):
 
 def secrets(serve):
     """Settings of a server that repeats whatever it is sent, with secrets in every place."""
-    echo = f"{CANARIES[3]} {' '.join(SPELLED)}"
+    # The token of a hub is never sent to it, so a server cannot repeat it.
+    echo = " ".join([CANARIES[3], *sorted(SPELLED - {CANARIES[4]})])
 
     def answer(body):
         if "caption" in str(body["messages"][-1]["content"])[:20]:
@@ -110,12 +111,12 @@ def test_a_default_run_opens_no_connection_beyond_this_machine(corpora, tmp_path
     assert connected(tmp_path / "connects") == []
 
 
-@pytest.mark.slow
 @pytest.mark.whole
 def test_no_secret_stays_in_out_or_on_the_terminal(corpora, tmp_path, serve):
     sets = secrets(serve)
     done = run(corpora, tmp_path / "out", tmp_path / "connects", *sets)
     assert done.returncode == 0, done.stderr
+    assert connected(tmp_path / "connects") == []
     said = [("terminal", (done.stdout + done.stderr).encode())]
     assert leaks(texts(tmp_path / "out"), said) == []
     recorded = b"".join(data for _, data in texts(tmp_path / "out/llm"))
