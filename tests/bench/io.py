@@ -40,6 +40,7 @@ from shards.decode import decode_image
 from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.run import export
+from shards.known import completed
 from shards.load import GroundedCaptions
 from shards.pack import pack, write_manifest
 from shards.stream import GroundedStream, StreamLoader, part
@@ -69,7 +70,7 @@ def pack_peer(samples: Iterable[dict[str, Any]], out: str | os.PathLike[str]) ->
         for s in samples:
             value = {**s["json"], **rest}
             value["regions"] = [{**r, **region} for r in value["regions"]]
-            yield value, s["jpg"], "jpg"
+            yield completed(value), s["jpg"], "jpg"
 
     store = Store(out)
     write_manifest(store, pack(items(), store, "train", ShardsConfig(max_bytes=SHARD_BYTES)))
