@@ -28,14 +28,12 @@ from miner.core.layout import FINISHED, NOTEBOOK, RUN
 from miner.core.shown import all_masked
 from miner.core.store import Store
 from miner.corpora.config import corpus_name
-from miner.corpora.opened import mostly
 from miner.corpora.plan import (
     Plan,
     UnitRef,
     load_rows,
     make_plan,
     reader,
-    try_pictures,
 )
 from miner.corpora.rows import sample_id
 from miner.crew import Crew
@@ -148,8 +146,6 @@ def _run(
     if marks:
         _check_corpora(store, begun, plan)
     _try_side_files(config, plan, store)
-    if not marks:
-        _try_pictures(config, plan, store, progress)
     prepare(store, config)
     described = describe(config, plan, files)
     if marks:  # a refilter has changed the configuration since, not the units
@@ -215,9 +211,14 @@ def _mine(
     leave_out = LeaveOut(store, progress)
     new: dict[str, UnitMark] = {}
     left = sum(plan.units.values()) - len(marks)
+    begun: set[str] = set()  # corpora
     for done in crew.units(pending, left, leave_out, progress.note):
         leave_out.rows += done.rows
         progress.unit(done)
+        corpus = done.mark["unit_id"].rpartition("-")[0]
+        if corpus not in begun and (warning := _mostly_unreadable(done, config)):
+            progress.note(warning)
+        begun.add(corpus)
         new[done.mark["unit_id"]] = done.mark
         if len(new) >= MARKS_TOGETHER:
             keep_marks(store, new)
@@ -410,15 +411,17 @@ def _try_side_files(config: Config, plan: Plan, store: Store) -> None:
             raise Refused(f"corpora.{name}.side_paths: {error.filename}: {why}") from None
 
 
-def _try_pictures(config: Config, plan: Plan, store: Store, progress: Heard) -> None:
-    """Say at once of which corpus most pictures cannot be read."""
-    first: dict[str, UnitRef] = {}
-    for ref in plan.refs():
-        first.setdefault(ref.corpus, ref)
-    for corpus in config.corpora:
-        name = corpus_name(corpus)
-        if name in first and mostly(found := try_pictures(first[name], corpus, store)):
-            progress.note(f"warning: {name}: {found.said}; miner inspect {corpus.path} says more")
+def _mostly_unreadable(done: MinedUnit, config: Config) -> str | None:
+    """A warning where most rows of a unit cannot be read: it is not a picture that is wrong."""
+    bad = done.status.get("unreadable", 0)
+    if 2 * bad <= done.rows:
+        return None
+    name = done.mark["unit_id"].rpartition("-")[0]
+    (path,) = (corpus.path for corpus in config.corpora if corpus_name(corpus) == name)
+    return (
+        f"warning: {name}: {bad} of its first {done.rows} rows cannot be read; "
+        f"miner inspect {path} says more"
+    )
 
 
 def _check_corpora(store: Store, begun: Mapping[str, Any], plan: Plan) -> None:

@@ -1,4 +1,4 @@
-"""A sample of a corpus's pictures, opened: what cannot be read is known before a run ends."""
+"""A sample of a corpus's pictures, opened: what cannot be read is known before a run."""
 
 from __future__ import annotations
 
@@ -37,11 +37,6 @@ class Opened:
         """`20 of 24 pictures cannot be read: missing_image 19, truncated 1`; "" where all can."""
         why = ", ".join(f"{reason} {n}" for reason, n in self.faults.items())
         return f"{self.bad} of {self.pictures} pictures cannot be read: {why}" if why else ""
-
-
-def mostly(found: Opened) -> bool:
-    """Whether more than half cannot be read: something is wrong with the corpus, not a picture."""
-    return 2 * found.bad > found.pictures
 
 
 def opened(source: Reader, rows: Sequence[Row], store: Store) -> Opened:

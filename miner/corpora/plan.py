@@ -28,7 +28,6 @@ from miner.core.store import Store
 from miner.core.unit import Unit
 from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.load import build_unit, read_rows
-from miner.corpora.opened import Opened, opened
 from miner.corpora.rows import Place, Reader, Row
 
 VERSION = 3
@@ -160,12 +159,6 @@ def load_unit(
 def load_rows(ref: UnitRef, config: CorpusConfig, store: Store) -> list[Row]:
     """The rows of a unit as the reader hands them on, without their pictures."""
     return read_rows(_opened(ref, config, store), _places(ref, store))
-
-
-def try_pictures(ref: UnitRef, config: CorpusConfig, store: Store) -> Opened:
-    """Open some pictures of a unit."""
-    source = _opened(ref, config, store)
-    return opened(source, read_rows(source, _places(ref, store)), store)
 
 
 def _opened(ref: UnitRef, config: CorpusConfig, store: Store) -> Reader:

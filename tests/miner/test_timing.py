@@ -1,5 +1,6 @@
 """Where the time went, which stage is the bottleneck, and a line of JSON a unit."""
 
+import dataclasses
 import io
 import json
 
@@ -7,6 +8,7 @@ import pytest
 
 from miner.load_config import check_config
 from miner.progress import Lines, Log
+from miner.run import _mostly_unreadable
 from miner.timing import Times
 from miner.work import MinedUnit
 
@@ -77,3 +79,15 @@ def test_what_is_left_follows_from_the_rate(monkeypatch, capsys):
     now[0] = 5.0
     lines.unit(mined(0))
     assert "10 captions, 2.0/s, 25 s left, 7 masks drawn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("bad", "warns"), [(6, True), (5, False), (0, False)])
+def test_a_corpus_whose_first_rows_mostly_cannot_be_read_is_told(bad, warns):
+    config = check_config({"corpora": [{"kind": "pairs", "path": "x", "name": "c"}]}, "test")
+    unit = dataclasses.replace(mined(0), status={"unreadable": bad, "asked": 10 - bad})
+    said = _mostly_unreadable(unit, config)
+    assert bool(said) == warns
+    if said:
+        assert said == (
+            "warning: c: 6 of its first 10 rows cannot be read; miner inspect x says more"
+        )

@@ -10,13 +10,9 @@ from typer.testing import CliRunner
 from miner.cli import app
 from miner.config import Config
 from miner.core.errors import Refused
-from miner.core.store import Store
 from miner.core.terminal import Terminal
 from miner.corpora.inspect import examine, show
-from miner.corpora.opened import mostly
-from miner.corpora.plan import make_plan, try_pictures
 from tests.miner.corpora.layouts import (
-    config,
     image_table,
     pathgen_record,
     picture,
@@ -130,21 +126,6 @@ def test_paths_in_the_place_of_bytes_are_told(tmp_path, capsys):
     pq.write_table(image_table(rows), tmp_path / "train-00000-of-00001.parquet")
     show(examine(str(tmp_path)), Terminal(width=200))
     assert "9 of 9 pictures cannot be read: missing_image 9" in capsys.readouterr().out
-
-
-def test_a_run_says_at_once_when_most_pictures_cannot_be_read(tmp_path):
-    quilt(tmp_path / "c")
-    corpus = config("quilt", tmp_path / "c")
-    store = Store(tmp_path / "out")
-    ref = next(make_plan([corpus], 4, store).refs())
-    assert not mostly(try_pictures(ref, corpus, store))
-    for file in (tmp_path / "c").rglob("*.zip"):
-        file.unlink()
-    store = Store(tmp_path / "again")
-    ref = next(make_plan([corpus], 7, store).refs())
-    found = try_pictures(ref, corpus, store)
-    assert mostly(found)
-    assert found.said == "6 of 7 pictures cannot be read: missing_image 6"
 
 
 def test_a_row_that_names_no_picture_is_told_by_its_number(tmp_path):
