@@ -57,14 +57,32 @@ def pack_peer(samples: Iterable[dict[str, Any]], out: str | os.PathLike[str]) ->
     rest = {
         "split": "train",
         "image": "a.jpg",
+        "image_sha256": None,
         "group": "a",
         "license": "",
+        "source": "",
+        "turns": [],
         "mpp": 0.5,
+        "mpp_source": "slide",
         "mentions": [],
         "negatives": [],
+        "facts": [],
         "strata": [],
+        "members": [],
     }
-    region = {"q_value": 0.1, "segmenter": "stain"}
+    region = {
+        "kind": "stuff",
+        "instances": [],
+        "segmenter": "stain",
+        "prompt": "nuclei",
+        "confidence": None,
+        "clip": {},
+        "ks": {},
+        "geometry": {},
+        "biomedparse_p": None,
+        "scores": [],
+        "q_value": 0.1,
+    }
 
     def items() -> Iterator[tuple[dict[str, Any], bytes, str]]:
         for s in samples:
