@@ -216,13 +216,17 @@ def print_tail(alike: np.ndarray, n: int) -> None:
 
     The tail is exponential from its 99th percentile on; the pairs that were compared stand for all.
     """
+    if not len(alike):
+        print("  no two different fields are alike enough to be candidates")
+        return
     start = float(np.quantile(alike, 0.99))
     beyond = alike[alike > start] - start
     at_same = len(beyond) * np.exp(-(SAME - start) / max(float(beyond.mean()), 1e-9))
     expected = 2 * at_same / n**2 * 1e6
     print(
         f"  correlation of detail of {len(alike)} candidates that are none: 99 % {start:.3f}, "
-        f"highest {alike.max():.3f}; expected false partners a picture at 10^6: {expected:.1g}"
+        f"highest {alike.max():.3f}; expected false partners a picture at 10^6: {expected:.1g}",
+        flush=True,
     )
 
 
