@@ -113,7 +113,7 @@ bench-dedupe: $(READY)
 	$(BIN)/python -m tests.bench.dedupe
 	$(BIN)/python -m tests.bench.dedupe --only vectors --hard
 
-# Synthetic units of two sizes; some ten minutes, most of them for near-duplicates.
+# Synthetic units of two sizes; half of the time goes into tars.
 bench-barrier: $(READY)
 	$(BIN)/python -m tests.bench.barrier --rows 3000 30000
 
