@@ -28,13 +28,7 @@ from miner.core.layout import FINISHED, NOTEBOOK, RUN
 from miner.core.shown import all_masked
 from miner.core.store import Store
 from miner.corpora.config import corpus_name
-from miner.corpora.plan import (
-    Plan,
-    UnitRef,
-    load_rows,
-    make_plan,
-    reader,
-)
+from miner.corpora.plan import Plan, UnitRef, load_rows, make_plan, reader
 from miner.corpora.rows import sample_id
 from miner.crew import Crew
 from miner.timing import Times

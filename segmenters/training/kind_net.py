@@ -25,7 +25,13 @@ from segmenters.stain.nuclei import nuclear_mask, split
 from segmenters.training import augment, views
 from segmenters.training.data import KIND_OF_CODE, TrainingTile
 from segmenters.training.regions import rows, tiles
-from segmenters.training.regions.train import encoder_file, looks_of, pretrained, train
+from segmenters.training.regions.train import (
+    encoder_file,
+    looks_of,
+    pretrained,
+    shared_out,
+    train,
+)
 
 # Share of the crops per source. Where the kind is that of the tile, most of its nuclei have it.
 SHARES = {
@@ -132,9 +138,7 @@ class Sampler:
         self.tiles: dict[str, list[TrainingTile]] = {}
         for tile in found:
             self.tiles.setdefault(tile.source, []).append(tile)
-        self.sources = [source for source in SHARES if source in self.tiles]
-        shares = np.array([SHARES[source] for source in self.sources])
-        self.shares = shares / shares.sum()
+        self.sources, self.shares = shared_out(SHARES, self.tiles)
 
     def crop(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One crop: image uint8 (s, s, 3); kinds and weights at half its size, see `loss_of`."""

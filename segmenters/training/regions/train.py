@@ -12,7 +12,7 @@ import importlib.util
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import cv2
@@ -167,6 +167,13 @@ class Batches(Protocol):
         """Pixels, float32 (n, 3, H, W), and targets."""
 
 
+def shared_out(shares: Mapping[str, float], there: Collection[str]) -> tuple[list[str], np.ndarray]:
+    """Sources that there are, and the share of each among them, float64 (n,), summing up to 1."""
+    sources = [source for source in shares if source in there]
+    of_each = np.array([shares[source] for source in sources])
+    return sources, of_each / of_each.sum()
+
+
 class Sampler:
     """Draws crops, source by source in their shares."""
 
@@ -184,9 +191,7 @@ class Sampler:
             # Of a source in turn what holds the same: rare tissues are not drowned.
             holds = f"{np.bitwise_or.reduce(_single(tile.labels['allowed']))}"
             self.tiles.setdefault(tile.source, {}).setdefault(holds, []).append(tile)
-        self.sources = [source for source in SHARES if source in self.tiles]
-        shares = np.array([SHARES[source] for source in self.sources])
-        self.shares = shares / shares.sum()
+        self.sources, self.shares = shared_out(SHARES, self.tiles)
         self.within: dict[str, tuple[list[list[TrainingTile]], np.ndarray]] = {}
         for source, groups in self.tiles.items():
             lists = [groups[key] for key in sorted(groups)]
