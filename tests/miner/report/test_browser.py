@@ -43,8 +43,17 @@ def page(driver, report):
 
 
 def cells(page):
-    rows = page.find_elements("css selector", "#list tr")[1:]
-    return [[c.text for c in row.find_elements("tag name", "td")] for row in rows]
+    """Text of the cells shown, read in one script: the list is drawn anew while one looks."""
+    return page.execute_script(
+        "return [...document.querySelectorAll('#list tr')].slice(1)"
+        ".map(row => [...row.querySelectorAll('td')].map(cell => cell.innerText.trim()))"
+    )
+
+
+def listed(page, number):
+    """The cells once the page has followed a link to `number` rows."""
+    WebDriverWait(page, 10).until(lambda _: len(cells(page)) == number)
+    return cells(page)
 
 
 def test_search_filters_by_concept_state_score_and_name(page):
@@ -65,14 +74,14 @@ def test_search_filters_by_concept_state_score_and_name(page):
 def test_a_number_leads_to_its_rows(page):
     link = page.find_element("css selector", "#rows a[href*='reason=truncated']")
     number = int(link.text)
+    assert number > 0
     link.click()
-    found = cells(page)
-    assert len(found) == number > 0
+    found = listed(page, number)
     assert {(row[3], row[4]) for row in found} == {("unreadable", "truncated")}
     link = page.find_element("css selector", "#concepts a[href*='state=written']")
     number = int(link.text)
     page.execute_script("arguments[0].click()", link)
-    assert len(cells(page)) == number
+    assert {row[1] for row in listed(page, number)} == {"written"}
 
 
 def test_a_picture_is_enlarged_and_its_mask_hidden(page):
