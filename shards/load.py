@@ -94,7 +94,7 @@ class GroundedCaptions(torch.utils.data.Dataset):
             raise IndexError(f"sample {i} of {len(self)}")
         image, text = self._members(i)
         key, shard = self.index["key"][i].as_py(), int(self._at[i, 0])
-        sample = sound_sample(text, key, self._splits[shard])
+        sample = sound_sample(text, key, self._splits[shard], decoded=self._decode)
         item: dict[str, Any] = Item(key=key)
         if self._decode:
             item.update(_decoded(image, sample))

@@ -115,9 +115,9 @@ def decode_masks(rles: Sequence[Mapping[str, Any]], height: int, width: int) -> 
         if list(rle["size"]) != [height, width]:
             raise ValueError(f"RLE of size {rle['size']}, the image is {[height, width]}")
     runs = run_lengths([rle["counts"] for rle in rles])
-    for one in runs:
+    for number, one in enumerate(runs):
         if one.min() < 0 or one.sum() != height * width:
-            raise ValueError("the run lengths of an RLE do not add up to its size")
+            raise ValueError(f"mask {number}: run lengths do not add up to the size")
     inks = np.zeros(sum(len(one) for one in runs), np.uint8)
     at = 0
     for one in runs:

@@ -353,8 +353,10 @@ def test_bad_pictures_and_masks_name_the_sample(tmp_path: Path) -> None:
         dataset[0]
     with pytest.raises(Damaged, match="region 0: an RLE of another size"):
         dataset[1]
-    with pytest.raises(Damaged, match="sample runs: region 0: run lengths do not add up"):
+    with pytest.raises(Damaged, match="sample runs: mask 0: run lengths do not add up"):
         dataset[2]
+    with pytest.raises(Damaged, match="sample runs: region 0: run lengths do not add up"):
+        GroundedCaptions(tmp_path, "train", decode=False)[2]
     for i, key, place in ((3, "none", "counts"), (4, "text", "size")):
         with pytest.raises(Damaged, match=rf"sample {key}: regions\.0\.rle\.{place}: "):
             dataset[i]
