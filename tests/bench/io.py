@@ -43,6 +43,7 @@ from shards.export.run import export
 from shards.known import completed
 from shards.load import GroundedCaptions
 from shards.pack import pack, write_manifest
+from shards.sample import GroundedSample
 from shards.stream import GroundedStream, StreamLoader, part
 from shards.tar import scan
 from tests.shards.build import build
@@ -52,8 +53,8 @@ pa.array([0])  # pyarrow imports pandas with its first array: start-up, no matte
 SHARD_BYTES = 45_000_000  # what 500 of the peers' samples take
 
 
-def pack_peer(samples: Iterable[dict[str, Any]], out: str | os.PathLike[str]) -> None:
-    """Pack the peers' samples: fsync, sha256, index and manifest included."""
+def whole(samples: Iterable[dict[str, Any]]) -> list[tuple[GroundedSample, bytes, str]]:
+    """The peers' samples with all fields that packing asks for."""
     rest = {
         "split": "train",
         "image": "a.jpg",
@@ -83,15 +84,25 @@ def pack_peer(samples: Iterable[dict[str, Any]], out: str | os.PathLike[str]) ->
         "scores": [],
         "q_value": 0.1,
     }
+    items = []
+    for s in samples:
+        value = {**s["json"], **rest}
+        value["regions"] = [{**r, **region} for r in value["regions"]]
+        items.append((completed(value), s["jpg"], "jpg"))
+    return items
 
-    def items() -> Iterator[tuple[dict[str, Any], bytes, str]]:
-        for s in samples:
-            value = {**s["json"], **rest}
-            value["regions"] = [{**r, **region} for r in value["regions"]]
-            yield completed(value), s["jpg"], "jpg"
 
+def pack_whole(
+    items: Sequence[tuple[GroundedSample, bytes, str]], out: str | os.PathLike[str]
+) -> None:
+    """Pack samples: fsync, sha256, index and manifest included."""
     store = Store(out)
-    write_manifest(store, pack(items(), store, "train", ShardsConfig(max_bytes=SHARD_BYTES)))
+    write_manifest(store, pack(items, store, "train", ShardsConfig(max_bytes=SHARD_BYTES)))
+
+
+def pack_peer(samples: Iterable[dict[str, Any]], out: str | os.PathLike[str]) -> None:
+    """Pack the peers' samples."""
+    pack_whole(whole(samples), out)
 
 
 def _places(path: str) -> Iterator[tuple[int, int, int]]:
@@ -216,8 +227,10 @@ def bench_pack(folder: Path, samples: list[dict[str, Any]]) -> Iterator[tuple[st
                         sink.write(s)
         return len(samples)
 
+    items = whole(samples)
+
     def ours() -> int:
-        pack_peer(samples, folder / "out")
+        pack_whole(items, folder / "out")
         return len(samples)
 
     yield "pack: TarWriter", bare

@@ -14,6 +14,7 @@ RAY_BAR = 0.9
 PACK_BAR = 1.0
 LOAD_BAR = 0.8
 TILES = 300
+ROUNDS = 9  # of a second each, of which the median counts: whatever else runs disturbs few of them
 
 
 def captions() -> Iterator[Promise]:
@@ -31,7 +32,7 @@ def shards(folder: Path) -> Iterator[Promise]:
     io.pack_peer(samples, folder / "tiles")
     contestants = [*io.bench_pack(folder, samples), *io.bench_load(folder / "tiles")][:4]
     packed, ours, raw, stream = (
-        [wall for wall, _ in found] for found in io.contest(contestants, rounds=3).values()
+        [wall for wall, _ in found] for found in io.contest(contestants, rounds=ROUNDS).values()
     )
     yield _ratio("packing, synced and hashed, beside a bare TarWriter", PACK_BAR, ours, packed)
     yield _ratio("loading beside raw tar + cv2, one process", LOAD_BAR, stream, raw)
