@@ -97,14 +97,18 @@ def borrowed(candidates: pa.Table) -> np.ndarray:
 
 
 def present(extent: Extent, batch: Batch, score: np.ndarray) -> np.ndarray:
-    """Probability that the concept is in the picture, float64 (n,), NaN where nobody answered."""
+    """Probability that the concept is in the picture, float64 (n,), NaN where nobody answered.
+
+    And where nobody measured how often this segmenter misses this very concept: that others like
+    it are found says little of one that is not, and nothing of what another segmenter finds.
+    """
     empty = np.array([reason == "empty" for reason in batch.given], bool)
     logit = np.where(batch.has_mask, log_odds(score), np.where(empty, FOUND_NOTHING, np.nan))
+    seen = np.isfinite(logit) & np.isin(batch.segmenter.astype(str), extent.whole.segmenters)
     found = np.full(len(logit), np.nan)
-    for concept, family in sorted(set(zip(batch.concept, batch.family, strict=True))):
-        names = (f"concept:{concept}", f"family:{family}", "global")
-        one = next(extent.presence[n] for n in names if n in extent.presence)
-        rows = (batch.concept == concept) & np.isfinite(logit)
+    for concept in sorted(set(batch.concept) & extent.presence.keys()):
+        rows = (batch.concept == concept) & seen
+        one = extent.presence[concept]
         found[rows] = np.interp(logit[rows], one.x, one.y)
     # Experts saw it, or looked and saw none.
     return np.where(batch.trusted & np.isfinite(logit), batch.has_mask.astype(float), found)

@@ -21,7 +21,7 @@ from filters.decision import to_json as decision_to_json
 from filters.fitted import read_json
 from miner.core.errors import Refused
 
-VERSION = 1
+VERSION = 2  # 1 had presence of families
 EMBEDDED = Path(__file__).parent / "data" / "extent.json"
 FOUND_NOTHING = -20.0  # log odds that stand for an answer without a mask
 SPREAD = (-4.0, 1.0)  # limits of the logarithm of an expected error
@@ -117,7 +117,7 @@ class Extent:
     """All of one file.
 
     Attributes:
-        presence: by "concept:NAME", "family:NAME" and "global".
+        presence: by concept.
         whole: probability that the mask covers all of its concept.
         counts: how many objects there are.
         sources: labelled data that it was fitted on.

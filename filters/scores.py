@@ -80,7 +80,7 @@ NOT_MEASURED = "not_measured"  # why a column says nothing: mined before there w
 # What `filters.completeness.add_extent` adds to them.
 EXTENT: Mapping[str, str] = {
     "presence": "probability that the concept is in the picture, at even odds before the search; "
-    "null where no segmenter answered",
+    "null where no segmenter answered, or how often it misses the concept was not measured",
     "exhaustive": "probability that the mask is all of its concept in the picture: of the pixels "
     "80 %, of the objects 90 % or more",
     "exhaustive_why": "why that cannot be said",

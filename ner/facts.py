@@ -36,8 +36,9 @@ def facts_of(reading: Reading, said: Sequence[str], stated: Sequence[str]) -> tu
     homes: list[Phrase] = []  # diagnoses that tell an organ
     sited = stained = False
     apart = "\u00d7" in reading.text  # whether a number may stand apart from its sign
+    doubted = [p for i, p in enumerate(reading.phrases) if said[i] != "affirmed"]
     for i, phrase in enumerate(reading.facts):
-        if stated[i] != "affirmed":
+        if stated[i] != "affirmed" or _within(phrase, doubted):
             continue
         entry = phrase.entry
         kind = entry.fact
@@ -73,6 +74,11 @@ def facts_of(reading: Reading, said: Sequence[str], stated: Sequence[str]) -> tu
     if len(found) > 1:
         found.sort(key=_start)
     return tuple(found)
+
+
+def _within(fact: Phrase, phrases: Sequence[Phrase]) -> bool:
+    """Whether a fact is part of a phrase: "possibly liver cells" states no liver."""
+    return any(p.first <= fact.first and fact.last <= p.last for p in phrases)
 
 
 def _implied(reading: Reading, phrases: Sequence[Phrase]) -> list[Fact]:

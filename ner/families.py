@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from ner.concepts import Concept, concepts
 
@@ -34,6 +34,18 @@ def related(first: str, second: str, table: Mapping[str, Concept]) -> bool:
     """Whether one concept is the other's kind, part or whole: no alternative to it."""
     above, below = _above(first, table), _above(second, table)
     return second in above or first in below or bool(above & STROMA and below & STROMA)
+
+
+def likely(name: str, there: Iterable[str], sites: Set[str]) -> bool:
+    """Whether something may well be in a picture where it was not found.
+
+    Args:
+        name: the concept.
+        there: concepts of which it may be a kind, part or whole.
+        sites: organs, in one of which it may be at home.
+    """
+    table = concepts()
+    return bool(homes(name) & sites) or any(related(name, other, table) for other in there)
 
 
 @functools.cache

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from miner.core.rows import FactRow
 from ner.concepts import Concept
+from ner.families import homes
 from ner.mentions import Fact, Mention
 
 # Smallest object, in um, that can be outlined: about five pixels of a 1000 px picture of the field,
@@ -55,6 +56,14 @@ class PictureFacts(NamedTuple):
 NOTHING = PictureFacts(frozenset(), 0.0, False)
 
 
+class Named(TypedDict):
+    """What of a mention says where a concept is named: `start` to `end` of the text."""
+
+    concept: str
+    start: int
+    end: int
+
+
 def picture(facts: Sequence[Fact]) -> PictureFacts:
     """Return what the facts of a caption say about its picture."""
     if not facts:
@@ -83,6 +92,27 @@ def _smallest_um(magnification: str) -> float:
 def sites_of(facts: Iterable[FactRow] | None) -> frozenset[str]:
     """Organs named by a caption's facts, lower-case."""
     return frozenset(f["value"].lower() for f in facts or () if f["kind"] == "site" and f["value"])
+
+
+def named_sites(facts: Iterable[FactRow], mentions: Sequence[Named]) -> frozenset[str]:
+    """Organs that a text names in words of their own, which can rule out what they lack.
+
+    Those that only a structure at home there tells ("glomeruli", "liver cells") are not among them:
+    that structure may be one of another picture, and then so is the organ.
+
+    Args:
+        facts: of the text.
+        mentions: of the same text.
+    """
+    return sites_of(fact for fact in facts if not any(_told(fact, mention) for mention in mentions))
+
+
+def _told(fact: FactRow, mention: Named) -> bool:
+    """Whether a structure at home in an organ tells that organ; what is in no text none tells."""
+    start, end = fact["start"], fact["end"]
+    if start is None or end is None or fact["value"] not in homes(mention["concept"]):
+        return False
+    return mention["start"] <= start and end <= mention["end"]
 
 
 def forbidden(concept: Concept | None, sites: frozenset[str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from miner.core.rows import AskRow, FactRow, Kind, MentionRow
 from ner.concepts import Concept, concepts
-from ner.families import family, related
+from ner.families import family, homes, related
 from ner.ground import forbidden, sites_of
 from segmenters.config import SegmentConfig
 from segmenters.equivalents import equivalents
@@ -107,8 +107,10 @@ def _decoys(
     A decoy must not be in the picture, nor anything that has the same mask: that of a gland is no
     wrong one, whatever organ's gland it was asked for. Surest are concepts that cannot occur in
     the organ, then those that occur in other organs only, then those nobody mentions; relatives of
-    what is mentioned and what most tissue contains are never decoys. Among equally sure ones those
-    of the family of an affirmed concept come first, since they resemble it in kind and size.
+    what is mentioned, what is at home in the organ and what most tissue contains are never decoys.
+    Among equally sure ones those come first that a segmenter answers as themselves, for of these it
+    can be known how often they are missed, then those of the family of an affirmed concept, since
+    they resemble it in kind and size.
     """
     table = concepts()
     families = {family(table[n], table[n].kind) for n in positive if n in table}
@@ -121,17 +123,18 @@ def _decoys(
     free = [
         concept
         for name, concept in table.items()
-        if supported(name) and all(absent(one) for one in shown[name])
+        if supported(name) and all(map(absent, shown[name])) and not homes(name) & sites
     ]
 
     def unsure(name: str) -> int:
         elsewhere = sites and table[name].sites and not sites & set(table[name].sites)
         return 0 if forbidden(table[name], sites) else 1 if elsewhere else 2
 
-    def rank(concept: Concept) -> tuple[int, bool, str]:
+    def rank(concept: Concept) -> tuple[int, bool, bool, str]:
         alike = family(concept, concept.kind) in families
         digest = hashlib.sha256(f"{image_id}\0{concept.name}".encode()).hexdigest()
-        return max(map(unsure, shown[concept.name])), not alike, digest
+        sure = max(map(unsure, shown[concept.name]))
+        return sure, sure > 0 and len(shown[concept.name]) > 1, not alike, digest
 
     # Of those that have one mask only the first: it is one answer, however often it is asked for.
     chosen: dict[str, str] = {}

@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 
 from filters.scores import NOT_MEASURED
-from ner.concepts import concepts
-from ner.families import homes, related
+from ner.families import likely
+from ner.ground import sites_of
 from shards.sample import ABSENT, PRESENT, UNKNOWN, GroundedSample, Negative, Region, State
 
 CONFIRMED = ("negated", "decoy")  # denied and not found, searched for and not found
@@ -103,16 +103,13 @@ def absent(sample: GroundedSample) -> list[str]:
     at home in the organ that the text names: a search that found nothing does not outweigh that.
     """
     gone = [name for name, state in states(sample).items() if state == ABSENT]
+    if not gone:
+        return []
     denied = {n["concept"] for n in sample["negatives"] if n["why"] == "negated"}
     named = {m["concept"] for m in sample["mentions"] if m["polarity"] != "negated"}
     named |= {r["concept"] for r in sample["regions"]}
-    sites = {f["value"] for f in sample["facts"] if f["kind"] == "site"}
-    table = concepts()
-
-    def likely(name: str) -> bool:
-        return bool(homes(name) & sites) or any(related(name, n, table) for n in named)
-
-    return sorted(name for name in gone if name in denied or not likely(name))
+    sites = sites_of(sample["facts"])
+    return sorted(name for name in gone if name in denied or not likely(name, named, sites))
 
 
 def unsettled(sample: GroundedSample, certain: float) -> list[str]:

@@ -94,13 +94,16 @@ class KnownConcept(TypedDict):
     Attributes:
         concept: canonical name of the structure.
         state: present: a region stands for it; absent: denied and not found, or a decoy that was
-            searched and not found; all else is unknown.
+            searched and not found where it is known to be found, or in an organ that cannot have
+            it; all else is unknown.
         p: probability that it is in the picture given the best answer, at even odds before;
-            null where no segmenter answered.
+            null where no segmenter answered, or how often it misses the concept was not measured.
         why: of present, region; of absent, negated or decoy; of unknown, the reason why its mask
             was not kept or why it was not asked, uncertain (the caption is in doubt), found (denied
             or a decoy, but something was found), kin (a kind, part or whole of something that is
-            there), affirmed_elsewhere and denied_elsewhere (by another caption of the picture).
+            there), at_home (a decoy that the organ may well show), unmeasured (a decoy that was not
+            found, but nobody knows how often it is missed), affirmed_elsewhere and denied_elsewhere
+            (by another caption of the picture).
     """
 
     concept: str

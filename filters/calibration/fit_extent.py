@@ -54,7 +54,7 @@ APART = FOLDS - 1  # fold of the labelled tiles that is left to the benchmark
 RECALL, REACHED = 0.8, 0.9  # of the pixels, and of the objects, from which on a mask is all of it
 REAL_WEIGHT = 4.0  # phantoms are many and alike, see `filters.calibration.train`
 ABSENT_ASKED = 12  # absent concepts that a tile is asked for
-MIN_SHOWN = 8  # pictures with and without a concept each, below which its family speaks for it
+MIN_SHOWN = 8  # pictures with and without a concept each, below which it was not measured
 MIN_COUNTED = 20  # masks of a concept, below which nothing is said of its number
 COVERAGE = 0.96  # share of the labelled numbers that an interval holds; 90 % is what is stated
 RIDGE = 100.0  # of the penalty on squared weights
@@ -165,7 +165,7 @@ def weights(table: pa.Table) -> np.ndarray:
 
 
 def fit_presence(table: pa.Table, drawn: pa.Table) -> dict[str, Presence]:
-    """Presence by concept, family, and of all.
+    """Presence by concept, of those that enough pictures show.
 
     Args:
         table: the survey.
@@ -177,17 +177,15 @@ def fit_presence(table: pa.Table, drawn: pa.Table) -> dict[str, Presence]:
     weight = weights(table)
     known = concepts()
     kin = np.array([family(known[name], known[name].kind) for name in asked], object)
-    groups = {f"concept:{name}": asked == name for name in sorted(set(asked))}
-    groups |= {f"family:{name}": kin == name for name in sorted(set(kin))}
-    groups["global"] = np.ones(len(asked), bool)
     found = {}
-    for name, rows in groups.items():
+    for name in sorted(set(asked)):
+        rows = asked == name
         shown, lacking = int((rows & there).sum()), int((rows & ~there).sum())
         if shown >= MIN_SHOWN > lacking:
             # How often it is missed is known; what is answered where it is not, its family says.
             rows = rows | (np.isin(kin, kin[rows]) & ~there)
             lacking = int((rows & ~there).sum())
-        if min(shown, lacking) >= MIN_SHOWN or name == "global":
+        if min(shown, lacking) >= MIN_SHOWN:
             found[name] = presence_of(logit[rows], there[rows], weight[rows])
     return found
 
@@ -377,10 +375,10 @@ def summary(fitted: Fitted) -> list[str]:
                 f"  {one}: {int(rows.sum())}, in it {held[rows].mean():.3f}, "
                 f"most over fewest {width:.2f}"
             )
-    for level, presence in fitted.extent.presence.items():
+    for concept, presence in fitted.extent.presence.items():
         gone = np.interp(FOUND_NOTHING, presence.x, presence.y)
         lines.append(
-            f"{level}: shown by {presence.present}, not by {presence.absent}; "
+            f"{concept}: shown by {presence.present}, not by {presence.absent}; "
             f"there though nothing was found {gone:.2f}"
         )
     return lines

@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Sequence
 
-from miner.core.rows import JudgedCandidate, MentionRow
+from miner.core.rows import FactRow, JudgedCandidate, MentionRow
 from ner.concepts import concepts
-from ner.families import related
+from ner.families import homes, related
+from ner.ground import forbidden, named_sites, sites_of
 from shards.sample import ABSENT, PRESENT, UNKNOWN, KnownConcept, Negative, State
 
 
@@ -21,18 +22,21 @@ def states(
     candidates: Sequence[JudgedCandidate],
     grounded: Collection[str],
     absent_below: float,
+    facts: Sequence[FactRow] = (),
 ) -> list[KnownConcept]:
     """State of every concept named or asked, those that are named first.
 
-    Absence is confirmed by an answer: one that found nothing, or none that scores. What no
-    segmenter knows, what another caption of the picture affirms, and what is a kind, part or whole
-    of something that is there, is confirmed by nobody.
+    Absence is confirmed by an answer: one that found nothing, or none that scores. Where no caption
+    denies it, it must also be known that the concept is found where it is, or the organ that the
+    caption names cannot have it. What no segmenter knows, what another caption of the picture
+    affirms, and what is a kind, part or whole of something that is there, is confirmed by nobody.
 
     Args:
         mentions: of the caption.
         candidates: of its picture, with verdicts and extent (`filters.completeness`).
         grounded: concepts with a region.
         absent_below: see `filters.absent_below`.
+        facts: of the caption.
     """
     named: dict[str, list[MentionRow]] = {}
     for mention in mentions:
@@ -42,12 +46,17 @@ def states(
         asked.setdefault(candidate["concept"], []).append(candidate)
     there = {*grounded, *(c["concept"] for c in candidates if c["keep"])}
     there |= {m["concept"] for m in mentions if m["polarity"] == "affirmed"}
+    sites, ruling = sites_of(facts), named_sites(facts, mentions)
     rows: list[KnownConcept] = []
     for name in [*named, *sorted(asked.keys() - named.keys())]:
         answers = asked.get(name, [])
-        kin = any(_kin(name, other) for other in there)
+        doubt = ""
+        if any(_kin(name, other) for other in there):
+            doubt = "kin"
+        elif any("decoy" in c["roles"] for c in answers):
+            doubt = _doubt(name, answers, sites, ruling)
         state, why = _state(
-            named.get(name, []), answers, name in grounded, kin, _gone(answers, absent_below)
+            named.get(name, []), answers, name in grounded, doubt, _gone(answers, absent_below)
         )
         found = [c["presence"] for c in answers if c["presence"] is not None]
         rows.append(
@@ -93,10 +102,18 @@ def _state(
     mentions: Sequence[MentionRow],
     answers: Sequence[JudgedCandidate],
     grounded: bool,
-    kin: bool,
+    doubt: str,
     gone: bool,
 ) -> tuple[State, str]:
-    """State of a concept, and why."""
+    """State of a concept, and why.
+
+    Args:
+        mentions: of the concept.
+        answers: for it.
+        grounded: whether it has a region.
+        doubt: why it may be there although it was not found, empty for no reason.
+        gone: whether it was looked for and not found.
+    """
     polarities = {m["polarity"] for m in mentions}
     roles = {role for c in answers for role in c["roles"]}
     if grounded:
@@ -114,8 +131,8 @@ def _state(
         silent = [c["reason"] for c in answers if c["score"] is None and c["reason"] != "empty"]
         return UNKNOWN, (silent[0] or "found") if len(silent) == len(answers) else "found"
     # Experts who looked everywhere need no other word.
-    if kin and "complete" not in roles:
-        return UNKNOWN, "kin"
+    if doubt and "complete" not in roles:
+        return UNKNOWN, doubt
     if "negated" in polarities:
         return ABSENT, "negated"
     return (ABSENT, "decoy") if "decoy" in roles else (UNKNOWN, "denied_elsewhere")
@@ -131,11 +148,37 @@ def _unmasked(mentions: Sequence[MentionRow], answers: Sequence[JudgedCandidate]
 
 
 def _gone(answers: Sequence[JudgedCandidate], absent_below: float) -> bool:
-    """Whether a concept was looked for and not found in a convincing way."""
-    if not any(c["score"] is not None or c["reason"] == "empty" for c in answers):
-        return False
-    found = ((c["score"] or 0.0, c["presence"] or 0.0) for c in answers)
-    return all(max(both) < absent_below for both in found)
+    """Whether a concept was looked for and not found in a convincing way.
+
+    A mask convinces nobody only where it is known how often such a one is right.
+    """
+    spoke = [c for c in answers if c["score"] is not None or c["reason"] == "empty"]
+    return bool(spoke) and all(
+        c["score"] is None
+        if c["presence"] is None
+        else max(c["score"] or 0.0, c["presence"]) < absent_below
+        for c in spoke
+    )
+
+
+def _doubt(
+    name: str,
+    answers: Sequence[JudgedCandidate],
+    sites: frozenset[str],
+    ruling: frozenset[str],
+) -> str:
+    """Why a decoy that was not found may be there all the same, empty for no reason.
+
+    Args:
+        name: its concept.
+        answers: for it.
+        sites: organs that the caption tells of.
+        ruling: those of them that it names in words of their own.
+    """
+    if homes(name) & sites:
+        return "at_home"
+    measured = any(c["presence"] is not None for c in answers)
+    return "" if measured or forbidden(concepts().get(name), ruling) else "unmeasured"
 
 
 def ignored(

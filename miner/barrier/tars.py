@@ -200,8 +200,10 @@ def _items(store: Store, given: Tar) -> Iterator[Item]:
             if kept and sample["status"] is not None:
                 sample = rewritten(sample, kept)
             mentions, answers = sample["mentions"] or [], by_image[sample["image_id"]]
-            known = states(mentions, answers, {c["concept"] for c in kept}, absent_below)
-            grounded = grounded_sample(
+            facts = sample["facts"] or []
+            grounded = {c["concept"] for c in kept}
+            known = states(mentions, answers, grounded, absent_below, facts)
+            built = grounded_sample(
                 sample,
                 image,
                 kept,
@@ -211,7 +213,7 @@ def _items(store: Store, given: Tar) -> Iterator[Item]:
                 known,
                 ignored(mentions, answers, known) if given.config.shards.keep_ignored else [],
             )
-            yield grounded, image["data"], image["format"], sides
+            yield built, image["data"], image["format"], sides
 
 
 def _candidates(store: Store, unit: _UnitRows, image_ids: pa.Array) -> dict[int, JudgedCandidate]:

@@ -321,7 +321,8 @@ class JudgedCandidate(CandidateRow):
         q_value: expected share of wrong masks among those at least as good, 0..1.
         failed: first filter that the mask failed, whatever its role.
         keep: whether the mask stands up to all filters.
-        presence: probability that the concept is in the picture, null where nobody answered.
+        presence: probability that the concept is in the picture, null where nobody answered or
+            how often the segmenter misses the concept was not measured.
         exhaustive: probability that the mask is all of it.
         exhaustive_why: why that cannot be said.
         count_low: fewest objects that there are.

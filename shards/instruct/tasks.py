@@ -21,6 +21,7 @@ from miner.core.parts import Part, find
 from miner.core.settings import PartSettings
 from ner.concepts import concepts
 from ner.families import related
+from ner.ground import forbidden, named_sites
 from shards.export.folder import VisualPrompt
 from shards.export.masks import box_of
 from shards.export.options import Options
@@ -265,12 +266,12 @@ def absences(sample: GroundedSample) -> list[tuple[str, str]]:
         while name in table and table[name].parent:
             name = str(table[name].parent)
             there.add(name)
-    site = site_of(sample)
+    site, sites = site_of(sample), named_sites(sample["facts"], sample["mentions"])
     gone = set(absent_concepts(sample)) - there
     found = {n["concept"]: n["why"] for n in sample["negatives"] if n["concept"] in gone}
-    if site:
+    if sites == {site}:
         for concept in table.values():
-            if site in concept.not_sites and concept.name not in {*there, *known}:
+            if forbidden(concept, sites) and concept.name not in {*there, *known}:
                 found[concept.name] = "site"
     return sorted(
         (name, why)

@@ -57,6 +57,18 @@ def test_an_unseen_segmenter_and_an_unlabelled_concept_say_why() -> None:
     assert rows[2]["count_why"] == "not_told_apart"
 
 
+def test_presence_is_told_only_of_what_was_measured_with_this_segmenter() -> None:
+    rows = table(
+        {"concept": "nucleus", "area_px": 0, "reason": "empty"},
+        {"concept": "nucleus", "area_px": 0, "reason": "empty", "segmenter": "someone"},
+        {"concept": "thyroid follicle", "area_px": 0, "reason": "empty", "asked_as": "gland"},
+        {"concept": "nucleus", "area_px": 0, "reason": "empty", "segmenter": "expert",
+         "roles": ["decoy", "trusted", "complete"]},
+    ).to_pylist()  # fmt: skip
+    assert 0 < rows[0]["presence"] < 0.2
+    assert [row["presence"] for row in rows[1:]] == [None, None, 0.0]
+
+
 def test_presence_rises_with_the_score() -> None:
     extent = load_extent()
     for one in extent.presence.values():

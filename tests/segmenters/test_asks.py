@@ -53,6 +53,22 @@ def test_decoys_differ_between_pictures_and_not_between_runs():
     assert len({tuple(chosen(f"q/{i}")) for i in range(10)}) > 3
 
 
+def test_what_is_at_home_in_the_organ_is_no_decoy_and_what_is_answered_as_itself_comes_first():
+    def decoys(site):
+        facts = [{"kind": "site", "value": site, "start": 0, "end": 1}] if site else []
+        config = SegmentConfig(decoys=10_000)
+        found = asks([mention("neuron")], facts, lambda name: True, config, "q/a")
+        return [a["concept"] for a in found if a["roles"] == ["decoy"]]
+
+    # Of all that a gland's mask answers for; in the colon some of them are at home.
+    glands = [n for n in decoys(None) if "gland" in (n, *equivalents(n))]
+    assert glands == ["gland"]
+    assert "gland" not in decoys("colon")
+    assert "crypt of lieberkuhn" not in decoys("colon")
+    assert "hepatocyte" in decoys("colon")
+    assert "hepatocyte" not in decoys("liver")
+
+
 def test_no_decoy_has_the_mask_of_something_that_may_be_there():
     def decoys(names, site=None):
         facts = [{"kind": "site", "value": site, "start": 0, "end": 1}] if site else []

@@ -14,8 +14,8 @@ def candidate(concept, roles, score, reason=None, presence=0.0, keep=False, fail
     }  # fmt: skip
 
 
-def found(mentions, candidates, grounded=(), absent_below=0.5):
-    rows = states(mentions, candidates, set(grounded), absent_below)
+def found(mentions, candidates, grounded=(), absent_below=0.5, facts=()):
+    rows = states(mentions, candidates, set(grounded), absent_below, facts)
     return {row["concept"]: (row["state"], row["why"]) for row in rows}
 
 
@@ -46,6 +46,32 @@ def test_a_decoy_counts_when_nothing_convincing_was_found_and_no_caption_names_i
         {"concept": "fat", "why": "decoy", "start": None, "end": None}
     ]
     assert found(mentions, candidates)["keratin"] == ("unknown", "uncertain")
+
+
+def test_a_decoy_is_absent_where_it_is_known_to_be_found_or_cannot_be():
+    def site(organ, start=None, end=None):
+        return {"kind": "site", "value": organ, "start": start, "end": end}
+
+    missed = [candidate("hepatocyte", ["decoy"], None, "empty", presence=None)]
+    seen = [candidate("hepatocyte", ["decoy"], None, "empty", presence=0.1)]
+    unmeasured, absent = ("unknown", "unmeasured"), ("absent", "decoy")
+    assert found([], missed)["hepatocyte"] == unmeasured
+    assert found([], seen)["hepatocyte"] == absent
+    assert found([], missed, facts=[site("kidney")])["hepatocyte"] == absent
+    assert found([], seen, facts=[site("liver")])["hepatocyte"] == ("unknown", "at_home")
+    # "glomeruli", words 3 to 9, are all that tells of a kidney.
+    told = [site("kidney", 3, 9)]
+    assert found([mention("glomerulus")], missed, facts=told)["hepatocyte"] == unmeasured
+
+
+def test_what_is_denied_is_absent_where_nothing_was_found():
+    mentions = [mention("mucin", "negated")]
+    for score, reason, expected in (
+        (None, "empty", ("absent", "negated")),
+        (0.1, None, ("unknown", "found")),  # nobody knows how often such a mask is right
+    ):
+        answers = [candidate("mucin", ["negated"], score, reason, presence=None)]
+        assert found(mentions, answers)["mucin"] == expected
 
 
 def test_what_cannot_be_in_that_organ_is_a_finding_and_not_known_to_be_absent():
