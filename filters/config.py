@@ -37,7 +37,8 @@ class GeometryConfig(Settings):
     """When a mask cannot be right whatever it shows.
 
     Attributes:
-        max_area_fraction: a mask that covers more of the picture is the picture.
+        max_area_fraction: a mask that covers more of the picture is the picture, unless it is of a
+            tissue and by a segmenter that the decision was fitted on.
         min_area_px: a smaller mask is a speck.
         max_speck_fraction: largest share of the area in specks.
         max_border_fraction: largest share of a cell's outline on the border, counted in edges of

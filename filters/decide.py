@@ -135,7 +135,8 @@ def judge(candidates: pa.Table, config: FilterConfig) -> Judged:
     batch = read_batch(candidates)
     score, level = probabilities(batch, decision)
     failed = np.full(candidates.num_rows, PASSED, object)
-    _rule_out(failed, batch, _Partners(batch, candidates), score, config)
+    calibrated = np.isin(batch.segmenter.astype(str), decision.segmenters)
+    _rule_out(failed, batch, _Partners(batch, candidates), score, calibrated, config)
     return Judged(
         score=score,
         level=level,
@@ -248,9 +249,14 @@ def _competition(
 
 
 def _rule_out(
-    failed: np.ndarray, batch: Batch, partners: _Partners, score: np.ndarray, config: FilterConfig
+    failed: np.ndarray,
+    batch: Batch,
+    partners: _Partners,
+    score: np.ndarray,
+    calibrated: np.ndarray,
+    config: FilterConfig,
 ) -> None:
-    """Everything but the stated precision or rate."""
+    """Everything but the stated precision or rate; see `geometry.verdicts` for `calibrated`."""
     columns = batch.columns
 
     def fail(name: str, where: np.ndarray) -> None:
@@ -259,7 +265,7 @@ def _rule_out(
     failed[~batch.has_mask] = [reason or "empty" for reason in batch.given[~batch.has_mask]]
     fail("not_finite", batch.damaged)
     shapes = geometry.verdicts(
-        columns, list(batch.judged), list(batch.kind), concepts(), config.geometry
+        columns, list(batch.judged), list(batch.kind), calibrated, concepts(), config.geometry
     )
     for name in sorted(set(shapes) - {PASSED}):
         fail(name, shapes == name)

@@ -105,6 +105,13 @@ def test_reasons(changes, reason):
     assert one["keep"] == (reason is None)
 
 
+@pytest.mark.parametrize(("segmenter", "reason"), [("embedded", None), ("sam", "whole_image")])
+def test_tissue_that_fills_a_picture(segmenter, reason):
+    filled = {"kind": "stuff", "geometry_area_fraction": 1.0, "geometry_objects": 1.0}
+    (one,) = judge([row(concept="fat", segmenter=segmenter, **filled)])
+    assert one["reason"] == reason
+
+
 def test_a_mask_is_judged_as_what_it_was_answered_as():
     gland = {"concept": "gland", "geometry_diameter_um": 100.0}
     own, borrowed = judge([row(**gland), row(**gland, image_id="q/b", asked_as="nucleus")])

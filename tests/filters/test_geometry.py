@@ -21,12 +21,18 @@ def discs(centers: list[tuple[int, int]], radius: int, side: int = 200) -> np.nd
     return mask
 
 
-def verdict(mask: np.ndarray, concept: str, mpp: float | None = MPP) -> str:
-    kind = concepts()[concept].kind
+CALIBRATED, STRANGE = np.array([True]), np.array([False])
+
+
+def verdict(
+    mask: np.ndarray, concept: str, mpp: float | None = MPP, calibrated: np.ndarray = CALIBRATED
+) -> str:
+    kind = concepts()[concept].kind if concept in concepts() else "stuff"
     scores = geometry.measure_mask(mask, measure(components(mask)), mpp)
     columns = {name: np.array([scores.get(name, np.nan)]) for name in GEOMETRY}
     columns["area_px"] = np.array([float(mask.sum())])
-    return geometry.verdicts(columns, [concept], [kind], concepts(), GeometryConfig())[0]
+    found = geometry.verdicts(columns, [concept], [kind], calibrated, concepts(), GeometryConfig())
+    return found[0]
 
 
 def test_scores_of_two_discs():
@@ -50,7 +56,10 @@ def test_without_a_scale_sizes_are_undefined():
 @pytest.mark.parametrize(
     ("mask", "concept", "reason"),
     [
-        (np.ones((200, 200), bool), "stroma", "whole_image"),
+        (np.ones((200, 200), bool), "stroma", ""),
+        (np.ones((200, 200), bool), "gland", "whole_image"),
+        (np.ones((200, 200), bool), "cytoplasm", "whole_image"),
+        (np.ones((200, 200), bool), "something else", "whole_image"),
         (discs([(50, 50)], 1), "nucleus", "speck"),
         (discs([(-5, 100)], 14), "nucleus", "border_cut"),
         (discs([(100, 100)], 60), "nucleus", "implausible_size"),
@@ -66,6 +75,14 @@ def test_verdicts(mask, concept, reason):
     assert verdict(mask, concept) == reason
 
 
+def test_a_tissue_fills_a_picture_only_by_a_segmenter_that_is_calibrated():
+    everything = np.ones((200, 200), bool)
+    assert verdict(everything, "fat", calibrated=STRANGE) == "whole_image"
+    nearly = everything.copy()
+    nearly[:8] = False
+    assert verdict(nearly, "fat", calibrated=STRANGE) == ""
+
+
 def test_a_count_that_cannot_fit():
     columns = {name: np.array([np.nan]) for name in GEOMETRY}
     columns |= {
@@ -74,7 +91,9 @@ def test_a_count_that_cannot_fit():
         "geometry_diameter_um": np.array([5.0]),
         "geometry_density_mm2": np.array([90_000.0]),
     }
-    found = geometry.verdicts(columns, ["nucleus"], ["object"], concepts(), GeometryConfig())
+    found = geometry.verdicts(
+        columns, ["nucleus"], ["object"], CALIBRATED, concepts(), GeometryConfig()
+    )
     assert found[0] == "implausible_count"
 
 
@@ -88,7 +107,7 @@ def test_an_object_that_sprawls_and_a_region_of_dots():
         "geometry_objects": np.array([1.0]),
     }
     found = geometry.verdicts(
-        {**columns, **stuff_like}, ["gland"], ["object"], concepts(), GeometryConfig()
+        {**columns, **stuff_like}, ["gland"], ["object"], CALIBRATED, concepts(), GeometryConfig()
     )
     assert found[0] == "not_an_object"
     dots = {
@@ -99,7 +118,7 @@ def test_an_object_that_sprawls_and_a_region_of_dots():
         "geometry_diameter_um": np.array([6.0]),
     }
     found = geometry.verdicts(
-        {**columns, **dots}, ["stroma"], ["stuff"], concepts(), GeometryConfig()
+        {**columns, **dots}, ["stroma"], ["stuff"], CALIBRATED, concepts(), GeometryConfig()
     )
     assert found[0] == "not_a_region"
 
