@@ -21,10 +21,11 @@ class Crew:
     Args:
         config: the run.
         use_ray: spread over Ray.
+        say: told who waits for room, and who is lost.
     """
 
-    def __init__(self, config: Config, use_ray: bool):
-        self._config, self._use_ray = config, use_ray
+    def __init__(self, config: Config, use_ray: bool, say: Callable[[str], None]):
+        self._config, self._use_ray, self._say = config, use_ray, say
         self._stack = contextlib.ExitStack()
         self._workers: Callable[[], Sequence[int]] | None = None
 
@@ -47,14 +48,13 @@ class Crew:
         pending: Iterable[UnitRef],
         left: int,
         leave_out: Callable[[UnitRef, isolation.Isolated], UnitRef],
-        say: Callable[[str], None],
     ) -> Iterator[MinedUnit]:
         """Marks of the `left` pending units, as they are committed."""
         config = self._config
         if self._use_ray:
             from miner.runner import run_units
 
-            yield from run_units(config, pending, left, self._ray(), leave_out, say)
+            yield from run_units(config, pending, left, self._ray(), leave_out, self._say)
             return
         if config.runner.isolation:
             worker: Any = isolation.IsolatedWorker(config, NAMES)
@@ -79,5 +79,4 @@ class Crew:
             return map(function, work)
         from miner.cluster.tasks import apply
 
-        self._ray()
-        return apply(function, work)
+        return apply(function, work, self._ray(), self._say)

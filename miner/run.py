@@ -156,7 +156,7 @@ def _run(
     done = sum(mark["tables"]["samples"]["rows"] for mark in marks.values())
     progress.start(units, sum(plan.rows.values()), len(marks), done)
     again: set[str] = set()
-    with Crew(config, use_ray) as crew:
+    with Crew(config, use_ray, progress.note) as crew:
         while True:
             if len(marks) < units:
                 marks = _mine(store, config, plan, marks, described["run"], progress, crew)
@@ -206,7 +206,7 @@ def _mine(
     new: dict[str, UnitMark] = {}
     left = sum(plan.units.values()) - len(marks)
     begun: set[str] = set()  # corpora
-    for done in crew.units(pending, left, leave_out, progress.note):
+    for done in crew.units(pending, left, leave_out):
         leave_out.rows += done.rows
         progress.unit(done)
         corpus = done.mark["unit_id"].rpartition("-")[0]

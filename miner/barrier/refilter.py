@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from miner.barrier.finish import finish
@@ -23,6 +24,7 @@ from miner.core.contents import contents
 from miner.core.errors import Refused
 from miner.core.layout import CHANGES, RUN, check_out
 from miner.core.store import Store
+from miner.core.terminal import say
 from miner.crew import Crew
 from miner.load_config import apply_sets, check_config
 
@@ -123,7 +125,7 @@ def _refilter(
         found.append(compare(counted, changed))
         return {RUN: {**run, **_described(new, run)}, CHANGES: dataclasses.asdict(found[0])}
 
-    with Crew(new, use_ray) as crew:
+    with Crew(new, use_ray, partial(say, err=True)) as crew:
         finish(store, new, marks, crew.spread, check, beside)
     report(store)
     return found[0]
