@@ -2,6 +2,7 @@
 
 import errno
 import signal
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -14,6 +15,7 @@ from miner.core.unit import CANDIDATES, IMAGES, SAMPLES, Unit
 from miner.corpora.plan import UnitRef
 from miner.isolation import Isolated, IsolatedWorker, left_out, remember, told
 from miner.load_config import check_config
+from miner.run import LeaveOut
 from miner.stages import NAMES
 from miner.work import Reported
 
@@ -204,6 +206,43 @@ def test_a_full_disk_ends_the_run_at_once(world, worker, number):
         worker.process(REF, None)
     assert error.value.filename == "/out/x"
     assert len(world.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("took", "limit_s"),
+    [([], 600), ([10.0] * 9 + [500.0], 600), ([40.0, 100.0, 9.0], 800)],
+)
+def test_without_a_limit_of_its_own_it_follows_from_what_units_took(worker, took, limit_s):
+    worker.took.extend(took)
+    assert worker._limit_s() == limit_s
+
+
+@pytest.mark.parametrize(("own", "late"), [(None, False), (30.0, True)])
+def test_a_limit_of_its_own_is_for_the_unit_else_for_its_silence(worker, monkeypatch, own, late):
+    runner = worker.config.runner.model_copy(update={"unit_timeout_s": own})
+    worker.config = worker.config.model_copy(update={"runner": runner})
+    monkeypatch.setattr(isolation.time, "monotonic", lambda: 1000.0)
+    assert worker._late(began=100.0, heard=990.0) == late
+    assert worker._late(began=100.0, heard=300.0)
+
+
+def left_out_one_by_one(store: Store, done: int, faults: int) -> list[str]:
+    """Leave one row out of each of some units while others pass; what was said."""
+    said = []
+    leave_out = LeaveOut(store, SimpleNamespace(note=said.append))
+    leave_out.rows = done
+    for i in range(faults):
+        ref = UnitRef(f"c-{i:06d}", "c", i, len(ROWS))
+        leave_out(ref, Isolated({i: fault("worker_died")}))
+    return said
+
+
+def test_what_fails_whatever_the_row_ends_the_run_in_one_line(tmp_path):
+    store = Store(str(tmp_path))
+    assert len(left_out_one_by_one(store, 10, 23)) == 23
+    with pytest.raises(Refused, match=r"^24 of 26 rows fail, which is no matter of the rows"):
+        left_out_one_by_one(store, 10, 24)
+    assert len(left_out_one_by_one(store, 5 * 24, 24)) == 24  # among so many it may be the rows
 
 
 def fault(reason: str) -> isolation.Fault:
