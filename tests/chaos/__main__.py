@@ -1,6 +1,6 @@
 """Runs on three nodes on loopback to which everything happens; all give the same bytes.
 
-    python -m tests.chaos [--runs N] [--seed S] [--log FILE]
+    python -m tests.chaos [--runs N] [--seed S] [--jobs J] [--log FILE]
 
 Among some sixty pictures one crashes its decoder, one never ends and one takes all memory. While a
 run mines them, workers, raylets, nodes, the head and the driver are killed or stopped, at moments
@@ -12,8 +12,11 @@ and the three pictures alone must be left out. Exit 1 says that one did not.
 from __future__ import annotations
 
 import argparse
+import collections
+import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import random
@@ -45,6 +48,7 @@ UNITS = CAPTIONS // UNIT_ROWS
 TIMEOUT_S = 30
 LONGEST_S = 1800  # a run that has not ended by then never will
 VICTIMS = ("child", "actor", "raylet", "node", "head", "driver")
+AT_BARRIER = ("driver", "driver", "head", "raylet", "node")  # no unit is worked on there
 ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join([str(POISON), *sys.path]),
     # The head notices a stopped raylet after some 10 s instead of a minute.
@@ -74,13 +78,18 @@ class Fault:
         when = "barrier" if self.after == UNITS else f"unit {self.after}"
         return f"{self.victim} {what} at {when}"
 
+    @property
+    def kind(self) -> str:
+        """What is done to whom, whenever and for however long."""
+        return f"{self.victim} {'stopped' if self.stop_s else 'killed'}"
+
 
 def faults(rng: random.Random) -> list[Fault]:
     """Three to seven, in order; one of them at the barrier or while shards are packed."""
     found = []
     for i in range(rng.randint(3, 7)):
         after = UNITS if i == 0 else rng.randrange(UNITS)
-        victim = rng.choice(("driver", "head", "driver") if after == UNITS else VICTIMS)
+        victim = rng.choice(AT_BARRIER if after == UNITS else VICTIMS)
         stopped = victim not in ("node", "head") and rng.random() < 0.4
         found.append(
             Fault(after, rng.uniform(0, 4), victim, rng.uniform(5, 40) if stopped else 0.0)
@@ -110,6 +119,7 @@ class Run:
     def __init__(self, cluster: Nodes, corpus: Path, out: Path, log: IO[str]):
         self.cluster, self.corpus, self.out, self.log = cluster, corpus, out, log
         self.stopped: list[tuple[float, psutil.Process]] = []
+        self.struck: list[Fault] = []
         self.drivers = 0
         self.driver = self._drive()
 
@@ -162,8 +172,14 @@ class Run:
             self.cluster.start(1)
 
     def strike(self, fault: Fault, rng: random.Random) -> None:
-        """Do it."""
+        """Do it, where there is such a victim."""
         self.say(str(fault))
+        if self._strike(fault, rng):
+            self.struck.append(fault)
+        else:
+            self.say("nobody there")
+
+    def _strike(self, fault: Fault, rng: random.Random) -> bool:
         processes = self.cluster.processes
         if fault.victim in ("node", "head"):
             others = [process for process in processes if process is not self.cluster.head]
@@ -172,16 +188,17 @@ class Run:
                 self.cluster.kill(whom)
             if fault.victim == "node" and self.cluster.head is not None:
                 self.cluster.start(1)
-            return
+            return whom is not None
         victims = list(self.victims(fault.victim))
         if not victims:
-            self.say("nobody there")
-            return
+            return False
         victim = rng.choice(victims)
         with contextlib.suppress(psutil.Error):
             victim.send_signal(signal.SIGSTOP if fault.stop_s else signal.SIGKILL)
             if fault.stop_s:
                 self.stopped.append((time.monotonic() + fault.stop_s, victim))
+            return True
+        return False
 
     def victims(self, kind: str) -> Iterator[psutil.Process]:
         """Processes of a kind, now."""
@@ -232,30 +249,73 @@ def broken(out: Path, expected: dict[str, str]) -> list[str]:
     return wrong
 
 
-def chaos(seed: int, corpus: Path, expected: dict[str, str], folder: Path) -> tuple[list[str], str]:
-    """One run; returns what is wrong, and what happened."""
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """What became of a run.
+
+    Attributes:
+        seed: of the run.
+        wrong: what is wrong with its OUT; nothing where all is well.
+        seconds: from the first node to the end.
+        struck: what was done to it.
+        drivers: how many it took.
+        said: by drivers and harness.
+    """
+
+    seed: int
+    wrong: list[str]
+    seconds: float
+    struck: list[Fault]
+    drivers: int
+    said: str
+
+    def __str__(self) -> str:
+        happened = "; ".join([f"{self.seconds:.0f} s", *map(str, self.struck)])
+        return (
+            f"seed {self.seed}: {'; '.join(self.wrong) or 'equal'} "
+            f"({happened}; {self.drivers} drivers)"
+        )
+
+    def line(self) -> str:
+        """The same as a line of JSON."""
+        return json.dumps(
+            {
+                "seed": self.seed,
+                "wrong": self.wrong,
+                "seconds": round(self.seconds),
+                "struck": list(map(str, self.struck)),
+                "drivers": self.drivers,
+            }
+        )
+
+
+def chaos(seed: int, corpus: Path, expected: dict[str, str], folder: Path) -> Ended:
+    """One run."""
     rng = random.Random(seed)
     planned = faults(rng)
     began = time.monotonic()
-    out = folder / f"out-{seed}"
-    with (
-        (folder / f"{seed}.log").open("w") as log,
-        nodes(1, 1, 1, environment=ENVIRONMENT) as cluster,
-    ):
-        run = Run(cluster, corpus, out, log)
-        try:
-            for fault in planned:
-                over = not run.until(None, fault.after)
-                if over or not run.until(time.monotonic() + fault.wait_s, 0):
-                    break
-                run.strike(fault, rng)
-            while run.step():
-                if time.monotonic() - began > LONGEST_S:
-                    return [f"no end after {LONGEST_S} s"], "; ".join(map(str, planned))
-        finally:
-            run.end()
-    happened = f"{'; '.join(map(str, planned))}; {run.drivers} drivers"
-    return broken(out, expected), f"{time.monotonic() - began:.0f} s; {happened}"
+    out, said = folder / f"out-{seed}", folder / f"{seed}.log"
+    wrong, struck, drivers = [], [], 0
+    try:
+        with said.open("w") as log, nodes(1, 1, 1, environment=ENVIRONMENT) as cluster:
+            run = Run(cluster, corpus, out, log)
+            struck = run.struck
+            try:
+                for fault in planned:
+                    over = not run.until(None, fault.after)
+                    if over or not run.until(time.monotonic() + fault.wait_s, 0):
+                        break
+                    run.strike(fault, rng)
+                while run.step() and not wrong:
+                    if time.monotonic() - began > LONGEST_S:
+                        wrong = [f"no end after {LONGEST_S} s"]
+            finally:
+                run.end()
+                drivers = run.drivers
+    except RuntimeError as error:
+        wrong = [f"a node does not start: {error}"]
+    seconds = time.monotonic() - began
+    return Ended(seed, wrong or broken(out, expected), seconds, struck, drivers, said.read_text())
 
 
 def main() -> int:
@@ -264,8 +324,10 @@ def main() -> int:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the first run; the next has the next"
     )
+    parser.add_argument("--jobs", type=int, default=1, help="runs at once; they mostly wait")
     parser.add_argument("--log", type=Path, help="a line of JSON a run is added here")
     args = parser.parse_args()
+    struck: collections.Counter[str] = collections.Counter()
     well = 0
     with tempfile.TemporaryDirectory(prefix="chaos") as name:
         folder = Path(name)
@@ -276,18 +338,22 @@ def main() -> int:
                 file.write(f"poison:{act}".encode())
         plain = [*command(corpus, folder / "plain"), "--no-ray"]
         subprocess.run(plain, env={**os.environ, **ENVIRONMENT}, check=True, capture_output=True)
-        expected = shard_bytes(folder / "plain")
-        for seed in range(args.seed, args.seed + args.runs):
-            wrong, happened = chaos(seed, corpus, expected, folder)
-            well += not wrong
-            line = f"seed {seed}: {'; '.join(wrong) or 'equal'} ({happened})"
-            print(line, flush=True)
-            if wrong:
-                print((folder / f"{seed}.log").read_text()[-4000:], flush=True)
-            if args.log:
-                with args.log.open("a") as file:
-                    value = {"seed": seed, "wrong": wrong, "happened": happened}
-                    file.write(json.dumps(value) + "\n")
+        one = functools.partial(
+            chaos, corpus=corpus, expected=shard_bytes(folder / "plain"), folder=folder
+        )
+        with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+            runs = [pool.submit(one, args.seed + i) for i in range(args.runs)]
+            for done in concurrent.futures.as_completed(runs):
+                ended = done.result()
+                well += not ended.wrong
+                struck.update(fault.kind for fault in ended.struck)
+                print(ended, flush=True)
+                if ended.wrong:
+                    print(ended.said[-4000:], flush=True)
+                if args.log:
+                    with args.log.open("a") as file:
+                        file.write(f"{ended.line()}\n")
+    print(", ".join(f"{kind}: {n}" for kind, n in sorted(struck.items())))
     print(f"{well} of {args.runs} ended with equal bytes and the three pictures left out")
     return int(well < args.runs)
 

@@ -62,7 +62,12 @@ class Nodes:
         return self._start(cpus, *options)
 
     def _start(self, cpus: int, *options: str) -> subprocess.Popen[bytes]:
-        where = ["--head", f"--port={self.address.rsplit(':')[-1]}", "--include-dashboard=false"]
+        where = [
+            *("--head", f"--port={self.address.rsplit(':')[-1]}", "--include-dashboard=false"),
+            # Two heads on one machine would ask for the same one.
+            f"--ray-client-server-port={free_port()}",
+            "--no-monitor",
+        ]
         first = self.head is None
         if not first:
             where = [f"--address={self.address}"]
@@ -72,7 +77,7 @@ class Nodes:
             process = subprocess.Popen(
                 [
                     *(RAY, "start", *where, f"--num-cpus={cpus}", "--disable-usage-stats"),
-                    *("--block", "--object-store-memory=200000000"),
+                    *("--block", "--object-store-memory=200000000", "--include-log-monitor=false"),
                     *("--min-worker-port=0", "--max-worker-port=0"),
                     # Else the raylet waits for the agents' own, and on a busy machine too briefly.
                     *(f"--{agent}-port={free_port()}" for agent in AGENTS),
