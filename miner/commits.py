@@ -11,13 +11,15 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import NotRequired
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
 
 from miner.core.errors import Refused
+from miner.core.shapes import misfit
 from miner.core.store import DamagedFile, Store
 from miner.core.unit import SILENT_REASONS, Unit
 
@@ -57,13 +59,13 @@ class UnitMark(StoredUnit):
     """`units/{unit_id}.json`: what was committed of a unit.
 
     Attributes:
-        run: identity of the run, as in run.json.
+        run: identity of the run, as in run.json; early marks have none.
         counts: what the stages counted.
         missing: what took no part, and how to get it.
         masks: candidates with a mask.
     """
 
-    run: str
+    run: NotRequired[str]
     counts: dict[str, int]
     missing: dict[str, str]
     masks: int
@@ -143,7 +145,7 @@ def marks(store: Store) -> dict[str, UnitMark]:
     as it was put there, so that not every mark is a request of its own.
 
     Raises:
-        DamagedUnit: a mark is no JSON.
+        DamagedUnit: a mark is no JSON, or not what a mark of that unit holds.
     """
     said = _kept(store)
     names = store.names("units", suffix=".json")
@@ -153,19 +155,41 @@ def marks(store: Store) -> dict[str, UnitMark]:
     said |= {u: data.decode(errors="replace") for u, data in zip(alone, read, strict=True)}
     # As one text: a third of the time, and equal keys are held once.
     try:
-        found = json.loads(f"[{','.join(said[unit_id] for unit_id in units)}]")
-        return dict(zip(units, found, strict=True))
-    except ValueError:
-        return {unit_id: _mark(store, unit_id, said[unit_id]) for unit_id in units}
+        read = json.loads(f"[{','.join(said[unit_id] for unit_id in units)}]")
+        found = dict(zip(units, read, strict=True))
+    except (ValueError, RecursionError):
+        found = {}
+    return {
+        unit_id: found[unit_id]
+        if unit_id in found and not _odd(unit_id, found[unit_id])
+        else _mark(store, unit_id, said[unit_id])
+        for unit_id in units
+    }
 
 
 def _mark(store: Store, unit_id: str, text: str) -> UnitMark:
     """A mark from its text, or from its own file where the text is damaged."""
-    for said in (text, store.read(f"units/{unit_id}.json").decode(errors="replace")):
-        with contextlib.suppress(ValueError):
+    file = f"units/{unit_id}.json"
+    for said in (text, store.read(file).decode(errors="replace")):
+        try:
             mark: UnitMark = json.loads(said)
+        except (ValueError, RecursionError) as error:
+            why = f"not JSON: {error}"
+            continue
+        if not (why := _odd(unit_id, mark)):
             return mark
-    raise _damaged(store, unit_id, f"units/{unit_id}.json", "not JSON")
+    raise _damaged(store, unit_id, file, why)
+
+
+def _odd(unit_id: str, mark: UnitMark) -> str:
+    """What is wrong with a unit's mark; "" for nothing."""
+    if why := misfit(UnitMark, mark):
+        return why
+    if mark["unit_id"] != unit_id:
+        return f"unit_id: it is the mark of {mark['unit_id']!r}"
+    if lacking := [name for name in TABLES if name not in mark["tables"]]:
+        return f"tables: lacks {lacking[0]}"
+    return ""
 
 
 def forget(store: Store, unit_id: str) -> None:
@@ -242,8 +266,12 @@ def _open(store: Store, mark: StoredUnit, name: str) -> pq.ParquetFile:
     try:
         data = store.read(file)
         if hashlib.sha256(data).hexdigest() == mark["tables"][name]["sha256"]:
-            return pq.ParquetFile(pa.BufferReader(data))
-        why = "changed since it was committed (sha256 differs)"
+            opened = pq.ParquetFile(pa.BufferReader(data))
+            if opened.metadata.num_rows == mark["tables"][name]["rows"]:
+                return opened
+            why = f"its mark says {mark['tables'][name]['rows']} rows"
+        else:
+            why = "changed since it was committed (sha256 differs)"
     except FileNotFoundError:
         why = "missing, its mark lists it"
     except OSError as error:

@@ -19,7 +19,7 @@ from miner.audit.population import By, Mask, population
 from miner.core.errors import Refused
 from miner.core.layout import FINISHED, check_out
 from miner.core.masks import bbox, decode
-from miner.core.store import Store
+from miner.core.store import DamagedFile, Store
 from miner.report import inline
 from miner.report.gallery import Pictures
 from shards.sample import IMAGE_FORMATS
@@ -102,8 +102,11 @@ def fresh(store: Store) -> bool:
 
 def read_shown(store: Store) -> list[dict[str, Any]]:
     """What the page knows of every item: concept, caption, names of picture and mask."""
-    text = store.read(PAGE).decode().split('id="data">', 1)[1].split("</script>", 1)[0]
-    found: list[dict[str, Any]] = json.loads(text)["items"]
+    text = store.read(PAGE).decode(errors="replace").partition('id="data">')[2]
+    try:
+        found: list[dict[str, Any]] = json.loads(text.partition("</script>")[0])["items"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise DamagedFile(store.shown(PAGE), "holds no items as the audit wrote them") from None
     return found
 
 

@@ -50,7 +50,8 @@ class Session:
         self._audit = read_audit(store) if fresh(store) else write_audit(store, n, by, 0)
         self._shown = {item["item"]: item for item in read_shown(store)}
         self._file = f"{HELD}/{written(name)}.jsonl"
-        self._lines = store.read(self._file).decode().splitlines() if self._there() else []
+        held = store.read(self._file) if self._there() else b""
+        self._lines = held.decode(errors="replace").splitlines()
 
     def _there(self) -> bool:
         return self._store.exists(self._file)

@@ -41,6 +41,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "images": "distinct pictures",
         "units": "work units",
         "content": "sha256 of which row is in which unit",
+        "files": "sha256 of the tables beside it; with others it is made anew",
         "problems": "what is wrong with the publisher's files, one line each",
     },
     ESTIMATE: {

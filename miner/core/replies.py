@@ -30,13 +30,19 @@ class Replies:
             record = self._store.read_json(_name(question))
         except (OSError, ValueError):
             return None
-        reply = record.get("reply") if isinstance(record, dict) else None
-        return reply if isinstance(reply, str) else None
+        reply = record.get("reply")
+        # Those of earlier versions have no sum.
+        sound = isinstance(reply, str) and record.get("sha256", _sum(reply)) == _sum(reply)
+        return reply if sound else None
 
     def put(self, question: bytes, reply: str) -> None:
         """Record a reply that could be read; failures are to be asked again."""
         if self._store is not None:
-            self._store.write_json(_name(question), {"reply": reply})
+            self._store.write_json(_name(question), {"reply": reply, "sha256": _sum(reply)})
+
+
+def _sum(reply: str) -> str:
+    return hashlib.sha256(reply.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _name(question: bytes) -> str:

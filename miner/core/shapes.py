@@ -9,10 +9,21 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 import pydantic
+from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
+
+# A file that a swap may touch: those of a data set, and nothing outside of OUT.
+_Published = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(run\.json|finished\.json|(shards|ledger|report)(/[^/.\x00-\x1f][^/\x00-\x1f]*)+)$"
+    ),
+]
+
+_Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
 class RunShape(TypedDict, total=False):
@@ -57,7 +68,7 @@ class WhyShape(TypedDict):
 class IsolatedShape(TypedDict):
     """isolated/{unit}.json."""
 
-    rows: dict[str, WhyShape]
+    rows: dict[Annotated[str, StringConstraints(pattern=r"^\d{1,18}$")], WhyShape]
 
 
 class PlanShape(TypedDict):
@@ -67,7 +78,86 @@ class PlanShape(TypedDict):
     units: int
     images: int
     content: str
+    files: NotRequired[dict[str, str]]
     problems: list[str]
+
+
+class ZipShape(TypedDict):
+    """plan/{corpus}/zip-{number}.json: of which file the index beside it is."""
+
+    fingerprint: Any
+    members: int
+    sha256: NotRequired[str]
+
+
+class AmountShape(TypedDict):
+    """An estimated total and its interval."""
+
+    low: float
+    middle: float
+    high: float
+
+
+class EstimateShape(TypedDict):
+    """estimate/expected.json."""
+
+    rows: Annotated[int, Field(gt=0)]
+    seconds: AmountShape
+    bytes: AmountShape
+    tokens_in: AmountShape
+    tokens_out: AmountShape
+
+
+class TookShape(TypedDict):
+    """estimate/took.json."""
+
+    rows: Annotated[int, Field(gt=0)]
+    seconds: float
+
+
+class SwapShape(TypedDict):
+    """barrier/swap.json, which moves and removes files."""
+
+    folder: Annotated[str, StringConstraints(pattern=r"^barrier/[0-9a-f]{16}/next$")]
+    put: list[_Published]
+    remove: list[_Published]
+
+
+class ChangesShape(TypedDict):
+    """report/changes.json."""
+
+    settings: list[str]
+    concepts: dict[str, _Pair]
+    reasons: dict[str, _Pair]
+    gained: int
+    lost: int
+
+
+class ControlShape(TypedDict):
+    """Copies that were planted among the pictures, and how many of them were found."""
+
+    planted: int
+    found: int
+
+
+class ProtectedShape(TypedDict):
+    """What was found of one protected set."""
+
+    name: str
+    pictures: int
+    found: dict[str, int]
+    of_its_patients: int
+    control: ControlShape
+
+
+class LeaksShape(TypedDict):
+    """ledger/leaks.json."""
+
+    compared: int
+    excluded: int
+    thresholds: dict[str, float]
+    model: str
+    sets: list[ProtectedShape]
 
 
 class CalibrationShape(TypedDict, total=False):
@@ -78,11 +168,28 @@ class CalibrationShape(TypedDict, total=False):
     calibrations: dict[str, Any]
 
 
+class ItemShape(TypedDict):
+    """A mask to judge, or one of the controls."""
+
+    item: str
+    corpus: str
+    image: str
+    group: str
+    concept: str
+    family: str
+    stratum: str
+    kept: bool
+    control: str | None
+    size: _Pair
+
+
 class AuditShape(TypedDict):
     """audit/audit.json."""
 
+    audit: str
     run: str
-    items: list[dict[str, Any]]
+    strata: dict[str, int]
+    items: list[ItemShape]
 
 
 class SamplingShape(TypedDict, total=False):
@@ -98,6 +205,12 @@ _SHAPES: dict[str, type] = {
     r"lease/\d+\.json": LeaseShape,
     r"isolated/[^/]+\.json": IsolatedShape,
     r"plan/[^/]+\.json": PlanShape,
+    r"plan/[^/]+/zip-\d+\.json": ZipShape,
+    r"estimate/expected\.json": EstimateShape,
+    r"estimate/took\.json": TookShape,
+    r"barrier/swap\.json": SwapShape,
+    r"report/changes\.json": ChangesShape,
+    r"ledger/leaks\.json": LeaksShape,
     r"report/calibration\.json": CalibrationShape,
     r"audit/audit\.json": AuditShape,
     r"ledger/sampling\.json": SamplingShape,
@@ -117,8 +230,16 @@ def odd(name: str, value: Any, needs: Sequence[str] = ()) -> str:
     if lacking := [key for key in needs if key not in value]:
         return f"lacks {lacking[0]}"
     shape = next((s for pattern, s in _SHAPES.items() if re.fullmatch(pattern, name)), None)
-    if shape is None:
-        return ""
+    return "" if shape is None else misfit(shape, value)
+
+
+def misfit(shape: type, value: Any) -> str:
+    """Where a value of JSON first differs from a shape, and how; "" where it fits.
+
+    Args:
+        shape: a `TypedDict` of `typing_extensions`.
+        value: what a file holds.
+    """
     try:
         _adapter(shape).validate_python(value, strict=True)
     except pydantic.ValidationError as error:

@@ -197,14 +197,19 @@ class Store:
         return value
 
     def write_table(self, name: str, table: pa.Table) -> None:
-        """Write a parquet file (zstd)."""
+        """Write a parquet file (zstd), each page with a sum that reading compares."""
         with self.writer(name) as file:
-            pq.write_table(table, file, compression="zstd")
+            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """Read a parquet file, or some of its columns; raises `DamagedFile`."""
         with self._parquet(name):
-            return pq.read_table(self.path(name), columns=columns, filesystem=self.fs)
+            return pq.read_table(
+                self.path(name),
+                columns=columns,
+                filesystem=self.fs,
+                page_checksum_verification=True,
+            )
 
     def read_schema(self, name: str) -> pa.Schema:
         """Columns of a parquet file; raises `DamagedFile`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -60,14 +61,18 @@ class Locations:
         self._archives: list[archive.Archive] | None = None
 
     def prepare(self, store: Store) -> None:
-        """Index the zips, unless an index of the same file is stored."""
+        """Index the zips, unless an index of the same file is stored, and sound."""
         for at, place in enumerate(self.zips):
-            print_, mark = place.fingerprint(), f"{self.key}/zip-{at:02d}.json"
-            if store.exists(mark) and store.read_json(mark)["fingerprint"] == print_:
-                continue
+            print_, name = place.fingerprint(), f"{self.key}/zip-{at:02d}"
+            if store.exists(mark := f"{name}.json") and store.exists(f"{name}.npy"):
+                have = store.read_json(mark)
+                same = have["fingerprint"] == print_
+                if same and have.get("sha256") == _sum(store, f"{name}.npy"):
+                    continue
             index = archive.build_index(place, self.field)
-            archive.save_index(store, f"{self.key}/zip-{at:02d}.npy", index)
-            store.write_json(mark, {"fingerprint": print_, "members": len(index)})
+            archive.save_index(store, f"{name}.npy", index)
+            said = {"fingerprint": print_, "members": len(index)}
+            store.write_json(mark, {**said, "sha256": _sum(store, f"{name}.npy")})
 
     def own(self, name: str) -> str:
         """A path or URL below one of the folders as a name in it; any other name stays."""
@@ -148,6 +153,10 @@ class Locations:
         if any(name not in result for name in wanted):
             _from_folders(self.nested(), wanted, result)
         return {n: result.get(n, "missing_image") for n in [*result, *wanted]}
+
+
+def _sum(store: Store, name: str) -> str:
+    return hashlib.sha256(store.read(name)).hexdigest()
 
 
 def _discover(root: Folder, names: Sequence[str]) -> list[Folder]:

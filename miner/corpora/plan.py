@@ -20,11 +20,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from miner.core.errors import Refused
 from miner.core.parts import find
-from miner.core.store import Store
+from miner.core.store import DamagedFile, Store
 from miner.core.unit import Unit
 from miner.corpora.config import CorpusConfig, corpus_name
 from miner.corpora.load import build_unit, read_rows
@@ -202,17 +201,25 @@ def _plan_corpus(source: Reader, name: str, unit_rows: int, store: Store) -> Non
     mark = f"plan/{name}.json"
     if store.exists(mark):
         have = store.read_json(mark)
-        if all(have.get(k) == v for k, v in wanted.items()):
+        same = all(have.get(k) == v for k, v in wanted.items())
+        if same and have.get("files") == _sums(name, store):
             return
         store.remove(mark)
     problems = _scan(source, name, wanted["tables"], store)
     found = _units(name, unit_rows, store)
     if not found["rows"]:
         raise Refused(f"{source.folder.field}: {source.folder.url}: no rows in {source.tables[0]}")
-    store.write_json(mark, {**wanted, **found, "problems": problems})
+    files = _sums(name, store)
+    store.write_json(mark, {**wanted, **found, "problems": problems, "files": files})
     for scan in store.names(f"plan/{name}", suffix=".parquet"):
         if "/scan-" in scan:
             store.remove(scan)
+
+
+def _sums(name: str, store: Store) -> dict[str, str]:
+    """sha256 of the tables that say where every row of a corpus is, by name."""
+    names = store.names(f"plan/{name}", suffix=".parquet")
+    return {n: hashlib.sha256(store.read(n)).hexdigest() for n in names if "/units-" in n}
 
 
 def _scan(source: Reader, name: str, tables: list[Any], store: Store) -> list[str]:
@@ -221,11 +228,10 @@ def _scan(source: Reader, name: str, tables: list[Any], store: Store) -> list[st
     number = 0
     state: dict[str, Any] = {"table": 0, "next": 0, "problems": []}
     while store.exists(scan_name := f"plan/{name}/scan-{number:05d}.parquet"):
-        with store.fs.open(store.path(scan_name), "rb") as file:
-            metadata = pq.ParquetFile(file).schema_arrow.metadata or {}
-        if metadata.get(b"fingerprint", b"").decode() != fingerprint:
+        said = _scanned(store, scan_name, fingerprint)
+        if said is None:
             break
-        state = json.loads(metadata[b"state"])
+        state = json.loads(said)
         number += 1
     for stale in store.names(f"plan/{name}", suffix=".parquet"):
         if "/scan-" in stale and stale >= scan_name:
@@ -239,7 +245,7 @@ def _scan(source: Reader, name: str, tables: list[Any], store: Store) -> list[st
         columns = list(zip(*pending, strict=True)) or [()] * len(_SCAN)
         piece = pa.Table.from_arrays(
             [pa.array(c, f.type) for c, f in zip(columns, _SCAN, strict=True)], schema=_SCAN
-        ).replace_schema_metadata({"fingerprint": fingerprint, "state": state})
+        ).replace_schema_metadata({"state": state, "sum": _sum_of(fingerprint, state)})
         store.write_table(f"plan/{name}/scan-{number:05d}.parquet", piece)
         number += 1
         pending.clear()
@@ -256,6 +262,22 @@ def _scan(source: Reader, name: str, tables: list[Any], store: Store) -> list[st
         start = 0
         flush(table + 1, 0, problems)
     return problems
+
+
+def _scanned(store: Store, name: str, fingerprint: str) -> str | None:
+    """How far a piece of a scan got; None for one of other files, and a damaged one."""
+    try:
+        table = store.read_table(name)
+    except DamagedFile:
+        return None
+    metadata = table.schema.metadata or {}
+    state, said = (metadata.get(n, b"").decode(errors="replace") for n in (b"state", b"sum"))
+    sound = table.schema.equals(_SCAN) and said == _sum_of(fingerprint, state)
+    return state if sound else None
+
+
+def _sum_of(fingerprint: str, state: str) -> str:
+    return hashlib.sha256(json.dumps([fingerprint, state]).encode()).hexdigest()
 
 
 def _units(name: str, unit_rows: int, store: Store) -> dict[str, Any]:

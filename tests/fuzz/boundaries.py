@@ -506,8 +506,11 @@ class State:
         from miner.core.store import Store
         from miner.report import write_report
 
+        for name, value in BESIDE.items():
+            Store(self.out).write_json(name, value)
         write_report(Store(self.out))
         write_audit(Store(self.out), 4, "concept", 0)
+        (folder / "precious").write_text("not of OUT")
         self.files = sorted(p for p in self.out.rglob("*") if p.is_file() and p.suffix != ".html")
         self.key = (
             Store(self.out)
@@ -533,7 +536,45 @@ class State:
             data = damaged(data, rng)
         broken.unlink()
         broken.write_bytes(data)
-        rng.choice(READS)(Store(work), self.key)
+        try:
+            rng.choice(READS)(Store(work), self.key)
+        finally:
+            assert (self.folder / "precious").exists()
+
+
+AMOUNT = {"low": 1.0, "middle": 2.0, "high": 3.0}
+# What a hand-made OUT has not, as those who write it do.
+BESIDE: dict[str, Any] = {
+    "estimate/expected.json": {
+        "rows": 14, "units": 2, **dict.fromkeys(
+            ("hours", "gpu_hours", "seconds", "bytes", "tokens_in", "tokens_out"), AMOUNT
+        ),
+    },
+    "estimate/took.json": {"rows": 14, "seconds": 3.5},
+    "report/changes.json": {
+        "settings": ["filters.precision: None -> 0.9"], "concepts": {"nucleus": [3, 2]},
+        "reasons": {"precision": [0, 1]}, "gained": 0, "lost": 1,
+    },
+    "ledger/leaks.json": {
+        "compared": 9, "excluded": 0, "model": "layout",
+        "thresholds": {"detail": 0.6, "cosine": 0.84, "detail_beside_cosine": 0.4},
+        "sets": [
+            {"name": "pathmmu", "pictures": 3, "patients": 0, "levels": ["exact"], "pairs": [],
+             "sha256": "0" * 64, "found": {"exact": 0}, "of_its_patients": 0,
+             "control": {"planted": 4, "found": 4}}
+        ],
+    },
+    "isolated/quilt-000000.json": {"rows": {"3": {"reason": "crashed"}}},
+    "plan/quilt.json": {"rows": 7, "units": 1, "images": 7, "content": "0" * 64, "problems": ["x"]},
+    "lease/000000.json": {
+        "host": "h", "machine": "m", "pid": 1, "began": "2026-01-01T00:00:00+00:00", "beat": 3,
+        "since": "2026-01-01T00:00:00+00:00", "seen": "2026-01-01T00:00:00+00:00",
+    },
+    "barrier/swap.json": {
+        "folder": "barrier/0123456789abcdef/next", "put": ["shards/README.md", "run.json"],
+        "remove": ["ledger/leaks.json"],
+    },
+}  # fmt: skip
 
 
 def _linked(source: str, target: str) -> None:
@@ -612,7 +653,50 @@ def _mined(store: Any, key: str) -> None:
     run.sampling()
 
 
-READS = (_status, _show, _validate, _load, _export, _audit, _report, _dupes, _mined)
+def _swap(store: Any, key: str) -> None:
+    from miner.barrier.swap import finish_swap
+
+    finish_swap(store)
+
+
+def _isolated(store: Any, key: str) -> None:
+    from miner.isolation import left_out
+
+    left_out(store)
+
+
+def _estimate(store: Any, key: str) -> None:
+    from miner.estimate import account
+
+    account(store, 1.0, 2)
+
+
+def _release(store: Any, key: str) -> None:
+    """From judgements to what is published; the gate is open."""
+    from miner.audit.folder import read_audit
+    from miner.audit.release import release
+
+    audit = read_audit(store)
+    lines = [
+        {"audit": audit["audit"], "item": one["item"], "auditor": "a", "verdict": "right"}
+        for one in audit["items"]
+    ]
+    file, to = Path(store.root).parent / "judged.jsonl", Path(store.root).parent / "released"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shutil.rmtree(to, ignore_errors=True)
+    release(store, [file], to, 0.0, False, ["CC0"])
+
+
+def _session(store: Any, key: str) -> None:
+    from miner.audit.session import Session
+
+    Session(store, "ann").left()
+
+
+READS = (
+    _status, _show, _validate, _load, _export, _audit, _report, _dupes, _mined, _swap, _isolated,
+    _estimate, _release, _session,
+)  # fmt: skip
 
 
 class Inspected:

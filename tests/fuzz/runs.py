@@ -102,7 +102,8 @@ class Runs:
         name = rng.choice(sorted(self.kinds))
         sound, out = self.sound(name), self.folder / "out"
         shutil.copytree(sound, out)
-        for gone in rng.choice(((), ("finished.json",), ("shards/manifest.json", "finished.json"))):
+        finish, pack = ("finished.json",), ("finished.json", "shards/manifest.json")
+        for gone in rng.choice(((), finish, pack, (*finish, "units/c-000001.json"))):
             (out / gone).unlink()
         file = rng.choice(sorted(p for p in out.rglob("*") if p.is_file()))
         if file.suffix == ".json" and rng.random() < 0.6:

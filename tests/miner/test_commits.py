@@ -89,6 +89,40 @@ def test_a_damaged_unit_goes_from_process_to_process():
     assert (error.unit_id, str(error)) == ("q-1", "q-1 is damaged")
 
 
+ODD_MARKS = {
+    "another shape": lambda mark: [mark],
+    "no counts": lambda mark: {k: v for k, v in mark.items() if k != "counts"},
+    "counts are none": lambda mark: {**mark, "counts": None},
+    "missing is a list": lambda mark: {**mark, "missing": []},
+    "a count is text": lambda mark: {**mark, "counts": {"texts": "7"}},
+    "masks are a share": lambda mark: {**mark, "masks": 0.5},
+    "another unit's": lambda mark: {**mark, "unit_id": "quilt-000001"},
+    "a table is left out": lambda mark: {**mark, "tables": {"samples": mark["tables"]["samples"]}},
+    "a table without rows": lambda mark: {
+        **mark, "tables": {**mark["tables"], "images": {"bytes": 1, "sha256": "0"}}
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ODD_MARKS)
+def test_a_mark_of_another_shape_is_named_in_a_line(how, tmp_path):
+    store, one = Store(tmp_path), unit(np.random.default_rng(0), "quilt")
+    mark = commit(store, "quilt-000000", one)
+    store.write_json("units/quilt-000000.json", ODD_MARKS[how](mark))
+    with pytest.raises(DamagedUnit, match=r"units/quilt-000000\.json: ") as caught:
+        marks(store)
+    assert caught.value.unit_id == "quilt-000000"
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mark_that_counts_other_rows_than_its_table_has_is_not_believed(tmp_path):
+    store, one = Store(tmp_path), unit(np.random.default_rng(0), "quilt")
+    mark = commit(store, "quilt-000000", one)
+    mark["tables"]["samples"]["rows"] += 1
+    with pytest.raises(DamagedUnit, match=r"samples\.parquet: its mark says"):
+        read_table(store, mark, "samples")
+
+
 def test_a_mark_that_is_no_json_is_named_and_can_be_forgotten(tmp_path):
     store, one = Store(tmp_path), unit(np.random.default_rng(0), "quilt")
     for unit_id in ("quilt-000000", "quilt-000001"):

@@ -16,6 +16,7 @@ from tests.miner.finished import finished
 
 SAMPLES = "ledger/samples/quilt-000000.parquet"
 CANDIDATES = "ledger/candidates/quilt-000000.parquet"
+MARK = "units/quilt-000000.json"
 HOW = {"cut": lambda data: data[: len(data) // 2], "bytes": lambda data: b"\xff\x00" * 200}
 
 
@@ -67,6 +68,16 @@ def test_status(out, name, how):
     refused(command("status", str(out)), out / name)
 
 
+@pytest.mark.parametrize("key", ["tables", "counts", "missing", "masks"])
+def test_status_of_a_mark_of_another_shape(out, key):
+    mark = Store(out).read_json(MARK)
+    for value in (None, [], "x"):
+        Store(out).write_json(MARK, {**mark, key: value})
+        done = command("status", str(out))
+        assert isinstance(done.exception, Refused), done.exception
+        assert str(done.exception).startswith(f"{out / MARK}: {key}: ")
+
+
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("name", ["run.json", "finished.json", SAMPLES, CANDIDATES])
 def test_validate(out, name, how):
@@ -88,7 +99,9 @@ def refused(done, file: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     ["run.json", "finished.json", "lease/000001.json", "isolated/a.json", "plan/quilt.json",
-     "report/calibration.json", "audit/audit.json", "ledger/sampling.json"],
+     "report/calibration.json", "audit/audit.json", "ledger/sampling.json", "ledger/leaks.json",
+     "plan/quilt/zip-00.json", "estimate/expected.json", "estimate/took.json",
+     "report/changes.json", "barrier/swap.json"],
 )  # fmt: skip
 def test_json_of_another_shape_is_one_line_that_names_the_file(tmp_path, name, value):
     store = Store(tmp_path)

@@ -171,6 +171,18 @@ def test_recorded_replies_are_not_asked_again(serve, tmp_path):
     assert len(server.requests) == 3
 
 
+def test_a_damaged_recording_is_asked_again(serve, tmp_path):
+    server = serve(lambda body: mentions(GOOD))
+    first = LlmExtractor(config(server, cache=str(tmp_path)))([CAPTION])
+    (file,) = tmp_path.rglob("*.json")
+    record = json.loads(file.read_text())
+    sound = {"reply": record["reply"]}  # of a version that kept no sums
+    for content, calls in ((record, 1), (sound, 1), ({**record, "reply": "{}"}, 2), ([], 3)):
+        file.write_text(json.dumps(content))
+        assert LlmExtractor(config(server, cache=str(tmp_path)))([CAPTION]) == first
+        assert len(server.requests) == calls
+
+
 def test_failures_are_not_recorded(serve, tmp_path):
     replies = iter([(500, b"{}"), mentions(GOOD)])
     server = serve(lambda body: next(replies))

@@ -35,6 +35,21 @@ def test_only_the_own_last_verdict_on_this_sample_is_taken_back(store):
     assert first in Session(store, "a_b").left()  # of the same file name
 
 
+def test_a_damaged_page_or_file_of_judgements_is_no_traceback(tmp_path):
+    store = finished(tmp_path / "out")
+    page = store.path("audit/index.html")
+    for items in (b"", b'<script id="data">[]</script>', b'<script id="data">{</script>', b"\xff"):
+        Session(store, "ann", n=12)
+        with open(page, "wb") as file:
+            file.write(items)
+        with pytest.raises(Refused, match=r"audit/index\.html: holds no items"):
+            Session(store, "ann")
+        store.remove("audit")
+    session = Session(store, "ann", n=12)
+    store.write("judgements/ann.jsonl", b"\xff\xfe\n")
+    assert len(Session(store, "ann").left()) == len(session.left())
+
+
 def test_what_is_no_verdict_is_refused(store):
     session = Session(store, "ann", n=12)
     with pytest.raises(Refused, match="an item of the sample"):

@@ -145,6 +145,28 @@ def test_killed_while_files_move_the_new_data_set_is_completed(mined, plain):
     assert validate(mined).faults == []
 
 
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"remove": ["../precious"]},
+        {"remove": ["shards/../../precious"]},
+        {"remove": ["units/quilt-000000.json"]},
+        {"folder": "barrier/..", "put": ["run.json"]},
+        {"folder": "barrier/0123456789abcdef/next", "put": ["../precious"]},
+        {"folder": "..", "put": ["precious"]},
+    ],
+)
+def test_a_swap_of_somebody_else_touches_nothing_but_a_data_set(mined, plan):
+    precious = Path(mined.url).parent / "precious"
+    precious.write_text("mine")
+    before = {p: p.read_bytes() for p in Path(mined.url).rglob("*") if p.is_file()}
+    mined.write_json("barrier/swap.json", {"folder": "barrier/x", "put": [], "remove": [], **plan})
+    with pytest.raises(Refused, match=r"barrier/swap\.json: (folder|put|remove)"):
+        finish_swap(mined)
+    assert precious.read_text() == "mine"
+    assert all(path.read_bytes() == data for path, data in before.items())
+
+
 def test_tasks_in_any_order_give_the_same_bytes(mined, plain):
     def backwards(function, items):
         return map(function, reversed(list(items)))

@@ -1,6 +1,7 @@
 import errno
 import pickle
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -93,6 +94,20 @@ def _names(error, path, what):
     assert isinstance(error, Refused)
     travelled = pickle.loads(pickle.dumps(error))
     assert (str(travelled), travelled.why) == (str(error), error.why)
+
+
+def test_a_flipped_bit_in_a_table_is_found(tmp_path):
+    """In the rows, that is; without sums most flips give other numbers instead."""
+    store = Store(tmp_path)
+    numbers = np.random.default_rng(0).integers(0, 1 << 62, 4000)
+    store.write_table("a.parquet", pa.table({"x": numbers}))
+    whole = (tmp_path / "a.parquet").read_bytes()
+    for place in range(100, 4000 * 7, 997):
+        broken = bytearray(whole)
+        broken[place] ^= 1 << place % 8
+        (tmp_path / "a.parquet").write_bytes(broken)
+        with pytest.raises(DamagedFile, match=r"a\.parquet: not readable as parquet"):
+            store.read_table("a.parquet")
 
 
 def test_a_file_that_is_gone_is_not_called_damaged(store):

@@ -2,6 +2,7 @@ import os
 import pickle
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,6 +94,20 @@ def test_changed_files_are_planned_anew(corpus, tmp_path):
     assert make_plan([corpus], 5, store).units == {"quilt": 7}
 
 
+def test_a_damaged_plan_is_made_anew(corpus, tmp_path):
+    store = Store(str(tmp_path / "out"))
+    make_plan([corpus], 4, store)
+    name = "plan/quilt/units-00000.parquet"
+    whole, table = store.read(name), store.read_table(name)
+    swapped = table.set_column(1, "row", pc.subtract(29, table["row"])).cast(table.schema)
+    store.write_table(name, swapped)  # a table that reads well, and lies
+    make_plan([corpus], 4, store)
+    assert store.read(name) == whole
+    store.remove(name)
+    make_plan([corpus], 4, store)
+    assert store.read(name) == whole
+
+
 class Killed(Exception):
     pass
 
@@ -119,6 +134,25 @@ def test_an_interrupted_scan_goes_on_where_it_was(corpus, tmp_path, monkeypatch)
     assert starts == sorted(set(starts))
     assert plan.fingerprint == expected.fingerprint
     assert [n for n in store.names("plan/quilt") if "scan-" in n] == []
+
+
+@pytest.mark.whole
+def test_a_damaged_piece_of_an_interrupted_scan_is_scanned_again(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(planning, "SCAN_ROWS", 4)
+    expected = make_plan([corpus], 4, Store(str(tmp_path / "whole")))
+    store = Store(str(tmp_path / "out"))
+    monkeypatch.setattr(planning, "_units", None)
+    with pytest.raises(TypeError):
+        make_plan([corpus], 4, store)
+    monkeypatch.undo()
+    pieces = {n: store.read(n) for n in store.names("plan/quilt") if "scan-" in n}
+    whole = pieces["plan/quilt/scan-00002.parquet"]
+    for place in range(0, len(whole), 29):
+        broken = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        for name, data in (pieces | {"plan/quilt/scan-00002.parquet": broken}).items():
+            store.write(name, data)
+        assert make_plan([corpus], 4, store).fingerprint == expected.fingerprint
+        store.remove("plan/quilt.json")
 
 
 def test_pieces_of_another_files_scan_are_dropped(corpus, tmp_path, monkeypatch):

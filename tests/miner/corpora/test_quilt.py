@@ -290,6 +290,21 @@ def test_neither_path_nor_place_of_the_pictures_shows(tmp_path):
     assert results[0] == results[1]
 
 
+def test_a_damaged_index_of_a_zip_is_made_anew(tmp_path):
+    names = [f"vid{i}_image_{i}.jpg" for i in range(5)]
+    write_quilt(tmp_path / "q", [quilt_row(i) for i in range(5)])
+    write_zip(tmp_path / "q/z.zip", {f"x/{n}": picture(i) for i, n in enumerate(names)})
+    first = read_all(config("quilt", tmp_path / "q"), tmp_path / "out")
+    (index,) = (tmp_path / "out/plan").rglob("*.npy")
+    whole = index.read_bytes()
+    for place in range(0, len(whole), 17):
+        index.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        assert read_all(config("quilt", tmp_path / "q"), tmp_path / "out") == first
+        assert index.read_bytes() == whole
+    index.unlink()
+    assert read_all(config("quilt", tmp_path / "q"), tmp_path / "out") == first
+
+
 def test_plan_holds_no_path(tmp_path):
     write_quilt(tmp_path / "secret-place", [quilt_row(0)])
     write_images(tmp_path / "secret-place" / "images", ["vid0_image_0.jpg"])
