@@ -19,6 +19,7 @@ from typing import Any
 import ray
 
 from miner import interrupts
+from miner.cluster.alone import keeping_to_itself
 from miner.cluster.head import Head, check_address
 from miner.cluster.metrics import Metrics
 from miner.cluster.pool import Pool, post
@@ -58,7 +59,7 @@ def cluster(config: Config) -> Iterator[Callable[[], list[int]]]:
         except ConnectionError as error:
             raise Refused(f"RAY_ADDRESS={address}: {_first(error)}") from None
     else:
-        # Ray tells its makers about clusters, and asks the metadata of clouds for that.
+        # Ray tells its makers about clusters.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Ray's workers run at nice 15 by default and lose to any other load.
         os.environ.setdefault("RAY_worker_niceness", "0")
@@ -91,13 +92,14 @@ def _start(cpus: int, runtime_env: dict[str, Any], quiet: dict[str, Any]) -> Non
     """Start a local Ray; on a busy machine it gives its own processes too little time at first."""
     for left in reversed(range(STARTS)):
         try:
-            ray.init(
-                address="local",
-                num_cpus=max(1, cpus),
-                include_dashboard=False,
-                runtime_env=runtime_env,
-                **quiet,
-            )
+            with keeping_to_itself():
+                ray.init(
+                    address="local",
+                    num_cpus=max(1, cpus),
+                    include_dashboard=False,
+                    runtime_env=runtime_env,
+                    **quiet,
+                )
             return
         except Exception as error:  # Ray raises nothing narrower
             ray.shutdown()

@@ -26,7 +26,22 @@ SPELLED = {
     "canaryPass7%2Fx%2By",
     base64.b64encode(b"canaryUser7:canaryPass7/x+y").decode(),
 }
-LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|::1|localhost|0\.0\.0\.0|None|b?'?localhost'?")
+LOOPBACK = re.compile(r"(::ffff:)?127\.\d+\.\d+\.\d+|::1|b?'?localhost'?|None")
+# A Ray as a run starts it, one task, and the sockets of all its processes: those that are no
+# Python have no hook.
+ON_RAY = """
+import psutil, ray
+from miner.load_config import check_config
+from miner.runner import cluster
+corpora = [{"kind": "pairs", "path": "p"}]
+with cluster(check_config({"corpora": corpora, "runner": {"workers": 1}}, "test")):
+    ray.get(ray.remote(lambda: 1).remote())
+    me = psutil.Process()
+    for process in (me, *me.children(recursive=True)):
+        for one in process.net_connections("inet"):
+            for address in filter(None, (one.laddr, one.raddr)):
+                print(process.name(), address.ip)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -38,23 +53,34 @@ def corpora(tmp_path_factory):
     return folder
 
 
+def hooked(connects):
+    """An environment in which every Python process notes where it connects to."""
+    path = os.pathsep.join([str(HERE / "outward"), os.environ.get("PYTHONPATH", "")])
+    env = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    return {**env, "HISTOMINE_CONNECTS": str(connects), "PYTHONPATH": path}
+
+
 def run(corpora, out, connects, *extra, env=None, ray=False):
     arguments = ["run", "quickstart.yaml", "--out", str(out), "--corpus", f"quilt={corpora}/quilt"]
     arguments += ["--corpus", f"pathcap={corpora}/pathcap", *([] if ray else ["--no-ray"]), *extra]
-    more = {"HISTOMINE_CONNECTS": str(connects), "HF_TOKEN": CANARIES[4], "A_KEY": CANARIES[3]}
-    path = os.pathsep.join([str(HERE / "outward"), os.environ.get("PYTHONPATH", "")])
+    more = {"HF_TOKEN": CANARIES[4], "A_KEY": CANARIES[3]}
     return subprocess.run(
         [sys.executable, "-m", "miner.cli", *arguments],
         capture_output=True,
         text=True,
-        env={**os.environ, **more, "PYTHONPATH": path, **(env or {})},
+        env={**hooked(connects), **more, **(env or {})},
     )
 
 
 def connected(file):
     """Where processes connected to beyond this machine."""
     lines = file.read_text().splitlines() if file.exists() else []
-    return [line for line in lines if not LOOPBACK.fullmatch(line.split(" ", 1)[1])]
+    return beyond(lines)
+
+
+def beyond(lines):
+    """Of lines of a word and an address those with one beyond this machine."""
+    return [line for line in lines if not LOOPBACK.fullmatch(line.rsplit(" ", 1)[1])]
 
 
 def texts(folder):
@@ -103,10 +129,27 @@ def secrets(serve):
     return sets
 
 
+@pytest.mark.whole
+def test_the_ray_of_a_run_opens_no_socket_beyond_this_machine(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", ON_RAY],
+        capture_output=True,
+        text=True,
+        env=hooked(tmp_path / "connects"),
+    )
+    assert done.returncode == 0, done.stderr
+    sockets = done.stdout.splitlines()
+    assert {"gcs_server", "raylet"} <= {line.rsplit(" ", 1)[0] for line in sockets}
+    assert beyond(sockets) == []
+    assert (tmp_path / "connects").exists()  # the hook was there
+    assert connected(tmp_path / "connects") == []
+
+
 @pytest.mark.slow
 @pytest.mark.whole
-def test_a_default_run_opens_no_connection_beyond_this_machine(corpora, tmp_path):
-    done = run(corpora, tmp_path / "out", tmp_path / "connects")
+@pytest.mark.parametrize("ray", [False, True], ids=["no-ray", "ray"])
+def test_a_default_run_opens_no_connection_beyond_this_machine(corpora, tmp_path, ray):
+    done = run(corpora, tmp_path / "out", tmp_path / "connects", ray=ray)
     assert done.returncode == 0, done.stderr
     assert connected(tmp_path / "connects") == []
 
@@ -143,7 +186,8 @@ def test_no_secret_stays_in_rays_logs_and_jobs(corpora, tmp_path, serve):
         assert done.returncode == 0, done.stderr
         assert connected(tmp_path / "c") == []
         said = [("terminal", (done.stdout + done.stderr).encode())]
-        logs = ((str(p), p.read_bytes()) for p in place.rglob("*") if p.is_file())
+        logs = [(str(p), p.read_bytes()) for p in place.rglob("*") if p.is_file()]
+        assert any("raylet" in name for name, _ in logs)
         assert leaks(texts(tmp_path / "out"), said, logs) == []
     finally:
         shutil.rmtree(place, ignore_errors=True)
