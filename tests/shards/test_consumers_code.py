@@ -1,18 +1,21 @@
 """Exports through the consumers' own code, where their packages are installed.
 
-None of them is a dependency: `pip install --no-deps --target DIR` with megatron-energon, lvis,
-ms-swift, fiftyone, what these need beside it, and DIR on PYTHONPATH.
+Transformers comes with the extra `mine`; of the others none is a dependency: `pip install --no-deps
+--target DIR` with megatron-energon, lvis, ms-swift (modelscope, modelscope_hub, peft, accelerate,
+json_repair beside it), fiftyone, what these need, and DIR on PYTHONPATH.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco
 
 from miner.core.store import Store
@@ -20,6 +23,7 @@ from shards.export.boxed import boxes
 from shards.export.options import Options
 from shards.export.phrases import phrases
 from shards.export.run import export, samples
+from tests.shards import consumers
 from tests.shards.build import build
 
 
@@ -122,6 +126,110 @@ def test_swift_scales_the_boxes_itself(out: Store, tmp_path: Path) -> None:
         text = " ".join(m["content"] for m in row["messages"])
         assert text.count("<bbox>") == len(wanted)
         assert text.count("<ref-object>") == len(objects["ref"])
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "side"),
+    [
+        ("qwen", "Qwen2VLTemplate", 1000),
+        ("qwen", "Qwen2_5VLTemplate", None),  # pixels of the picture that the model is shown
+        ("internvl", "InternvlTemplate", 1000),
+    ],
+)
+def test_swift_writes_the_boxes_where_each_model_expects_them(
+    out: Store, tmp_path: Path, module: str, name: str, side: int | None
+) -> None:
+    """Its templates' own scaling and wording; they need no model for that."""
+    templates = pytest.importorskip(f"swift.template.templates.{module}")
+    inputs = pytest.importorskip("swift.template.template_inputs")
+    export(samples(out), "ms-swift", tmp_path / "x", Options())
+    template = object.__new__(getattr(templates, name))
+    template.template_backend, template.bbox_format = "swift", "legacy"
+    template.replace_tag = lambda *_: ["<picture>"]
+    by_key, told = {s.key: s.value for s in samples(out, ["train"])}, 0
+    for line in (tmp_path / "x/train.jsonl").read_text().splitlines():
+        one = inputs.StdTemplateInputs.from_dict(json.loads(line))
+        key = Path(one.images[0]).stem
+        picture = Image.open(tmp_path / "x" / one.images[0])
+        one.images = [picture]
+        template._get_height_width(one)
+        one.images = [picture.resize((picture.width // 2, picture.height // 2))]
+        texts = [m["content"] for m in one.messages]
+        parts, scales = template._split_special_tokens(texts, [1.0] * len(texts))
+        written = "".join(template._pre_tokenize(parts, scales, one)[0])
+        assert "<bbox>" not in written
+        assert "<ref-object>" not in written
+        width, height = (side, side) if side else one.images[0].size
+        value = by_key[key]
+        wanted = [
+            [
+                x * to / of
+                for x, to, of in zip(box, (width, height) * 2, picture.size * 2, strict=True)
+            ]
+            for p in phrases(value)
+            for box in boxes(p.region, Options().max_boxes)
+        ]
+        found = re.findall(r"\D(\d+), ?(\d+)\D{1,4}(\d+), ?(\d+)\D", written)
+        assert len(found) == len(wanted)
+        np.testing.assert_allclose(np.array(found, float), np.array(wanted), atol=0.51)
+        told += len(wanted)
+    assert told > 20
+
+
+def test_kosmos2_finds_phrases_and_boxes_again(out: Store, tmp_path: Path) -> None:
+    """transformers' processor writes patch tokens into the text, and reads them back."""
+    code = pytest.importorskip("transformers.models.kosmos2.processing_kosmos2")
+    export(samples(out), "kosmos2", tmp_path / "x", Options())
+    processor = object.__new__(code.Kosmos2Processor)
+    processor.num_patch_index_tokens = 32 * 32
+    told = 0
+    for path in sorted((tmp_path / "x/train").glob("*.json")):
+        data = json.loads(path.read_text())
+        grouped: dict[tuple[int, int], list[tuple[float, ...]]] = {}
+        for start, end, *box, _ in data["ref_exps"]:
+            grouped.setdefault((start, end), []).append(tuple(box))
+        spans, text, at = sorted(grouped), "", 0
+        for start, end in spans:
+            phrase = f"<phrase>{data['caption'][start:end]}</phrase>"
+            text, at = text + data["caption"][at:start] + phrase, end
+        text += data["caption"][at:]
+        found = [grouped[span] for span in spans]
+        processor._check_bboxes_for_single_text(found)
+        written = processor._preprocess_single_example(text, None, found, "")
+        # A tokenizer drops the blanks round its own tokens.
+        tokens = re.sub(r" ?(<(?:patch_index_\d+|/delimiter\w+/)>) ?", r"\1", written)
+        again, entities = code.clean_text_and_extract_entities_with_bboxes(tokens)
+        assert again == data["caption"].strip()
+        assert [(e[0], e[1]) for e in entities] == [
+            (data["caption"][a:b], (a, b)) for a, b in spans
+        ]
+        for (_, _, read), ours in zip(entities, found, strict=True):
+            np.testing.assert_allclose(np.array(read), np.array(ours), atol=1 / 16)
+            told += len(ours)
+    assert told > 20
+
+
+def test_llava_pads_pictures_as_the_boxes_are_given(out: Store, tmp_path: Path) -> None:
+    """transformers' own padding moves an object to where the export says it is."""
+    code = pytest.importorskip("transformers.models.llava.image_processing_pil_llava")
+    export(samples(out), "llava", tmp_path / "x", Options())
+    read: dict[tuple[str, str], list[list[float]]] = {}
+    for key, phrase, found in consumers.llava(tmp_path / "x/train.json"):
+        read[key, phrase] = found
+    told = 0
+    for one in samples(out, ["train"]):
+        height, width = one.value["height"], one.value["width"]
+        for phrase in phrases(one.value):
+            wanted = boxes(phrase.region, Options().max_boxes)
+            for (x1, y1, x2, y2), given in zip(wanted, read[one.key, phrase.text], strict=True):
+                picture = np.zeros((1, height, width), np.uint8)
+                picture[:, int(y1) : int(y2), int(x1) : int(x2)] = 1
+                square = code.LlavaImageProcessorPil.pad_to_square(None, picture)[0]
+                ys, xs = np.nonzero(square)
+                box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]) / len(square)
+                np.testing.assert_allclose(given, box, atol=0.006)  # two digits are printed
+                told += 1
+    assert told > 20
 
 
 def test_fiftyone_imports_every_region_where_it_lies(out: Store, tmp_path: Path) -> None:
