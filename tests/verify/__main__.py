@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.verify import known, mined, outside, speed
+from tests.verify import known, mined, outside, sam3, speed
 from tests.verify.promise import Promise
 
 # Below lie the seeds of the demo, of the tests and of all training.
@@ -35,6 +35,7 @@ def promises(folder: Path, seed: int, captions: int) -> Iterator[Promise]:
         lambda: mined.resume(corpora, out, took, seed),
         lambda: mined.precision(corpora, out),
         lambda: known.known(corpora, out),
+        lambda: sam3.asked(corpora, out, folder / "sam3"),
         lambda: mined.exports(out),
         lambda: outside.mentions(folder),
         outside.biomedparse,
