@@ -22,6 +22,7 @@ from filters.fitted import read_json
 from miner.core.errors import Refused
 
 VERSION = 2  # 1 had presence of families
+COMMAND = "python -m filters.calibration.fit_extent"
 EMBEDDED = Path(__file__).parent / "data" / "extent.json"
 FOUND_NOTHING = -20.0  # log odds that stand for an answer without a mask
 SPREAD = (-4.0, 1.0)  # limits of the logarithm of an expected error
@@ -161,7 +162,7 @@ def load_extent(path: str | os.PathLike[str] = "embedded") -> Extent:
         Refused: no such file, not JSON, another version, damaged.
     """
     file = EMBEDDED if path == "embedded" else Path(path)
-    data = read_json(file, "filters.extent", VERSION)
+    data = read_json(file, "filters.extent", VERSION, COMMAND)
     try:
         counts = data["counts"]
         return Extent(

@@ -9,13 +9,16 @@ from typing import Any
 from miner.core.errors import Refused
 
 
-def read_json(file: Path, field: str, version: int) -> dict[str, Any]:
+def read_json(
+    file: Path, field: str, version: int, command: str = "miner calibrate"
+) -> dict[str, Any]:
     """A JSON object that states its version.
 
     Args:
         file: to be read.
         field: of the configuration that named it, for messages.
         version: the only one that is read.
+        command: that writes such a file.
 
     Raises:
         Refused: no such file, not JSON, another version.
@@ -30,6 +33,6 @@ def read_json(file: Path, field: str, version: int) -> dict[str, Any]:
     if found != version:
         raise Refused(
             f"{field}: {file} has version {found}, this program reads {version}; "
-            "write it anew with `miner calibrate`"
+            f"write it anew with `{command}`"
         )
     return data
