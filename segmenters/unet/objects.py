@@ -89,3 +89,16 @@ def enlarge(labels: np.ndarray, probability: np.ndarray, threshold: float, shape
     if labels.shape != tuple(shape):
         grown = cv2.resize(grown, size, interpolation=cv2.INTER_NEAREST_EXACT)
     return np.where(fine > threshold, grown, 0).astype(np.int32), fine
+
+
+def grow(labels: np.ndarray, free: np.ndarray, reach_px: int) -> np.ndarray:
+    """Objects grown into free pixels, int32 (H, W); where two meet the higher number goes on.
+
+    Args:
+        labels: int32 (H, W).
+        free: bool (H, W), where they may grow.
+        reach_px: how far.
+    """
+    square = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
+    wide = cv2.dilate(labels.astype(np.float32), square).astype(np.int32)
+    return np.where((labels == 0) & free, wide, labels)

@@ -43,6 +43,17 @@ def test_cytoplasm_lies_between_the_nuclei_of_epithelium(segmenter, tile):
     assert np.array_equal(cytoplasm.mask, tissue.mask & ~nuclei.mask)
 
 
+def test_stromal_nuclei_reach_beyond_their_nuclei_and_into_no_other(segmenter, tile):
+    nuclei, stromal, epithelial = segmenter.segment(
+        segmenter.encode(tile.image, tile.mpp),
+        ask("nucleus", "stromal nucleus", "epithelial nucleus"),
+    )
+    core = stromal.mask & nuclei.mask
+    assert core.sum() < stromal.mask.sum() < 3 * core.sum()
+    assert set(np.unique(stromal.labels[core])) == set(np.unique(stromal.labels[stromal.mask]))
+    assert not (stromal.mask & epithelial.mask).any()
+
+
 def test_every_prompt_gets_one_answer_in_order(segmenter, tile):
     prompts = ask("gland", "nucleolus", "nucleus", "stroma", "tumor cell")
     answers = segmenter.segment(segmenter.encode(tile.image, None), prompts)

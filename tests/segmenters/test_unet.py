@@ -92,6 +92,18 @@ def test_enlarged_objects_follow_the_probability():
     assert np.array_equal(big > 0, fine > 0.5)
 
 
+def test_objects_grow_into_what_is_free_and_keep_their_own():
+    labels = discs([(20, 20), (20, 34)])
+    free = np.zeros((64, 64), bool)
+    free[:, :40] = True
+    found = objects.grow(labels, free, 3)
+    assert (found[labels > 0] == labels[labels > 0]).all()
+    assert found[20, 12] == labels[20, 20]
+    assert found[20, 27] in (labels[20, 20], labels[20, 34])
+    assert not found[20, 41:].any()
+    assert not found[20, :11].any()
+
+
 def test_dark_pixels_at_the_rim_are_nucleus_and_pale_ones_are_not():
     labels = discs([(20, 20), (44, 44)], radius=7)
     rim = cv2.dilate(labels.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
