@@ -220,7 +220,9 @@ def release(
     from miner.core.store import Store
     from miner.core.terminal import Terminal
 
-    outcome = gate(Store(out), audit, to, min_precision, drop_failing, accept_license or [])
+    store = Store(out)
+    store.reach()
+    outcome = gate(store, audit, to, min_precision, drop_failing, accept_license or [])
     console = Terminal()
     for line in outcome.said:
         console.print(line, highlight=False, soft_wrap=True)

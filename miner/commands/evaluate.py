@@ -73,7 +73,9 @@ def evaluate(
     if config is not None or set_ or len(masks) > 1:
         raise Refused("--config, --set and several --masks: for annotated sets, without OUT")
     refuse_beside(context, "OUT", "tiles")
-    found = compare(Store(out), masks[0])
+    store = Store(out)
+    store.reach()
+    found = compare(store, masks[0])
     if json_file is not None:
         _write(json_file, found)
     console = Terminal()
@@ -81,7 +83,7 @@ def evaluate(
     for line in words(found):
         console.print(line, highlight=False, soft_wrap=True)
     if worst is not None:
-        n = write_worst(Store(out), masks[0], worst)
+        n = write_worst(store, masks[0], worst)
         console.print(f"The worst {n} are drawn in {worst}", soft_wrap=True)
 
 

@@ -40,7 +40,9 @@ def register(app: typer.Typer) -> None:
         if instruct and not part.dialogues:
             raise Refused(f"--instruct {instruct}: {to} has no place for dialogues")
         options = read_options(part, change or ())
-        source = samples(Store(out), split)
+        store = Store(out)
+        store.reach()
+        source = samples(store, split)
         if published:
             source = only_published(source)
         if instruct:
@@ -75,7 +77,9 @@ def register(app: typer.Typer) -> None:
         from miner.core.wording import counted
         from shards.validate import validate as check
 
-        report = check(Store(out), in_processes(workers))
+        store = Store(out)
+        store.reach()
+        report = check(store, in_processes(workers))
         for fault in report.faults[:most]:
             say(f"BROKEN {fault}")
         if len(report.faults) > most:

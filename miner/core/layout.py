@@ -103,6 +103,7 @@ def check_out(store: Store) -> None:
     Raises:
         Refused: nothing is there, or something else.
     """
+    store.reach()
     with reached(store.url):
         begun = store.exists(RUN)
         there = begun or store.fs.exists(store.root)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
+
+import fsspec
+from fsspec.exceptions import FSTimeoutError
 
 from miner.core.errors import Refused
+
+ANSWER_S = 15  # that a store may take for its first answer; later ones their libraries wait out
 
 # Their errors are no OSErrors, and nobody here wants to import them to name them.
 _LIBRARIES = frozenset(
@@ -34,6 +40,8 @@ def reached(url: str) -> Iterator[None]:
         yield
     except Refused:
         raise
+    except FSTimeoutError:
+        raise Refused(f"{url}: no answer within {ANSWER_S} s") from None
     except PermissionError as error:
         if "://" not in url:
             raise
@@ -42,3 +50,41 @@ def reached(url: str) -> Iterator[None]:
         if not (why := unreachable(error)):
             raise
         raise Refused(f"{url}: {why}") from None
+
+
+def listed(fs: Any, path: str) -> None:
+    """List a folder, the first thing that is asked of a store: it may not take for ever.
+
+    Libraries try a server that is not there again and again, some for many minutes.
+
+    Args:
+        fs: of fsspec.
+        path: as `fs` spells it.
+
+    Raises:
+        FSTimeoutError: there is no answer within `ANSWER_S`.
+    """
+    if fs.async_impl:
+        fsspec.asyn.sync(fs.loop, fs._ls, path, detail=False, timeout=ANSWER_S)
+    else:
+        fs.ls(path, detail=False)
+
+
+def answers(url: str, called: str) -> None:
+    """Find out whether the store of an input answers; what lies in it is another matter.
+
+    Args:
+        url: local path or fsspec URL.
+        called: what a message begins with.
+
+    Raises:
+        Refused: it does not, or lets nobody in, or there is no store of this scheme.
+    """
+    if "://" not in url:
+        return
+    try:
+        fs, path = fsspec.core.url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        raise Refused(f"{called}: {error}") from None
+    with reached(called), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        listed(fs, path)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from miner.core.errors import Refused
-from miner.core.remote import OBJECTS, reached
+from miner.core.remote import OBJECTS, listed, reached
 from miner.core.shapes import odd
 
 
@@ -65,7 +65,7 @@ class Store:
         return self.path(name) if self.local else f"{self.url.rstrip('/')}/{name}"
 
     def reach(self) -> None:
-        """Find out whether files can be written here; nothing is.
+        """Find out whether the store answers and has such a bucket; nothing is written.
 
         Raises:
             Refused: the store does not answer, lets nobody in, or has no such bucket.
@@ -74,7 +74,7 @@ class Store:
             return
         with reached(self.url):
             try:
-                self.fs.ls(self.root, detail=False)
+                listed(self.fs, self.root)
             except FileNotFoundError:
                 bucket = self.root.partition("/")[0]
                 if self._objects and not self.fs.exists(bucket):

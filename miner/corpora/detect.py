@@ -5,6 +5,7 @@ from __future__ import annotations
 from miner.core.errors import Refused
 from miner.core.parts import find, kinds
 from miner.core.read_settings import check
+from miner.core.remote import answers
 from miner.corpora.config import CorpusConfig
 from miner.corpora.corpus_folder import Folder, corpus_folder
 from miner.corpora.pairs import SUFFIXES
@@ -28,6 +29,7 @@ def detect(path: str) -> CorpusConfig:
     Raises:
         Refused: nothing is there, or it is no corpus; says what it looks like.
     """
+    answers(path, path)
     try:
         listing = Listing(*corpus_folder(path, ""))
     except Refused:

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from miner.core.errors import Refused
 from miner.core.parts import find
+from miner.core.remote import answers
 from miner.core.store import DamagedFile, Store
 from miner.core.unit import Unit
 from miner.corpora.config import CorpusConfig, corpus_name
@@ -109,11 +110,16 @@ class Plan:
 
 
 def reader(config: CorpusConfig) -> Reader:
-    """Open a corpus.
+    """Open a corpus whose store answers soon.
 
     Raises:
         Refused: its files are not where the configuration says, or are not what it says.
     """
+    answers(config.path, f"corpora.{corpus_name(config)}.path: {config.path}")
+    return _read(config)
+
+
+def _read(config: CorpusConfig) -> Reader:
     return find("corpora", config.kind).build(config, 1)
 
 
@@ -165,7 +171,7 @@ def _opened(ref: UnitRef, config: CorpusConfig, store: Store) -> Reader:
     if key not in _open_readers:
         while len(_open_readers) >= 8:
             _open_readers.pop(next(iter(_open_readers)))
-        _open_readers[key] = reader(config)
+        _open_readers[key] = _read(config)  # amid a run its store may take its time
     return _open_readers[key]
 
 

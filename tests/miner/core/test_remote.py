@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import time
+
 import fsspec
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +15,7 @@ from miner.core.layout import check_out
 from miner.core.remote import reached, unreachable
 from miner.core.store import DamagedFile, Store
 from miner.corpora.corpus_folder import corpus_folder
+from tests.miner.conftest import DEV
 
 
 class NoKeys(Exception):
@@ -49,6 +53,42 @@ def test_a_server_that_does_not_answer_is_one_line(monkeypatch):
             ask()
     with pytest.raises(Refused, match=r"^corpora\.quilt\.path: memory://in: Could not connect"):
         corpus_folder("memory://in", "quilt")
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """A server of S3 that takes connections and says nothing."""
+    pytest.importorskip("s3fs", reason=DEV)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        yield
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["status", "s3://b/out"], "s3://b/out"),
+        (["export", "s3://b/out", "--to", "coco", "--out", "x"], "s3://b/out"),
+        (["inspect", "s3://b/in"], "s3://b/in"),
+        (
+            ["plan", "quickstart.yaml", "--out", "OUT", "--corpus", "quilt=s3://b/in"],
+            "corpora.quilt.path: s3://b/in",
+        ),
+    ],
+)
+def test_a_server_that_says_nothing_is_not_waited_for(
+    arguments, named, silent, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("miner.core.remote.ANSWER_S", 1)
+    began = time.monotonic()
+    at = [str(tmp_path / "out") if word == "OUT" else word for word in arguments]
+    done = CliRunner().invoke(app, at)
+    assert str(done.exception) == f"{named}: no answer within 1 s"
+    assert time.monotonic() - began < 8
 
 
 def test_people_are_told_the_whole_address(tmp_path):
