@@ -16,7 +16,7 @@ import dataclasses
 import difflib
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -38,6 +38,7 @@ class Part:
         cite: how its authors ask to be cited.
         without: what to set to get it, told by the report of a run without it; nothing when empty.
         dialogues: of an exporter, whether it has a place for dialogues (`miner export --instruct`).
+        options: of an exporter, those of its settings that it reads; None means all.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Part:
     cite: str = ""
     without: str = ""
     dialogues: bool = True
+    options: Collection[str] | None = None
 
 
 def kinds(group: str) -> list[str]:

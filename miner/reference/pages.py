@@ -69,10 +69,18 @@ def _exports() -> Iterator[str]:
     for kind in kinds("exporters"):
         owned.setdefault(find("exporters", kind).Settings, []).append(f"`{kind}`")
     for model, names in owned.items():
+        rows = [row for row in fields("", model) if row[0] != "`kind`"]
         if model is not Options:
             yield f"**{', '.join(names)}.** {summary(model)}"
-        rows = (row for row in fields("", model) if row[0] != "`kind`")
-        yield table(("setting", "type", "default", "meaning"), rows)
+            yield table(("setting", "type", "default", "meaning"), rows)
+            continue
+        read = {kind: find("exporters", kind).options or () for kind in kinds("exporters")}
+        by = [
+            ", ".join(f"`{kind}`" for kind, names in read.items() if row[0].strip("`") in names)
+            for row in rows
+        ]
+        head = ("setting", "type", "default", "meaning", "read by")
+        yield table(head, ((*row, who) for row, who in zip(rows, by, strict=True)))
 
 
 def output() -> str:

@@ -12,7 +12,7 @@ import cv2
 from shards.export.dialogue import STOPS, chat_turns, placed
 from shards.export.folder import Folder, Lists, Sample, VisualPrompt
 from shards.export.masks import boxes, too_many
-from shards.export.options import Options, exporters
+from shards.export.options import CHAT, MASKS, Options, exporters
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
 from shards.export.portable import pixels
 
@@ -264,4 +264,12 @@ def _opened(turns: list[dict[str, Any]], options: Options) -> list[dict[str, Any
     return [first, *turns[1:]]
 
 
-PARTS = exporters({"kosmos2": kosmos2, "llava": llava, "qwen": qwen}, no_dialogues=("kosmos2",))
+PARTS = exporters(
+    {"kosmos2": kosmos2, "llava": llava, "qwen": qwen},
+    no_dialogues=("kosmos2",),
+    read={
+        "kosmos2": ("max_boxes", "min_box_score", "jpeg_quality"),
+        "llava": (*CHAT, *MASKS),
+        "qwen": (*CHAT, *MASKS, "qwen_model", "max_pixels", "min_pixels"),
+    },
+)

@@ -85,4 +85,4 @@ def _copy(place: Place, folder: Folder) -> None:
         raise Damaged(f"{FOLDER}/{name}: changed since it was written (sha256 differs)")
 
 
-PARTS = exporters({"energon": energon}, no_dialogues=("energon",))
+PARTS = exporters({"energon": energon}, no_dialogues=("energon",), read={})

@@ -97,4 +97,6 @@ def _packed(mask: np.ndarray) -> str:
     return base64.b64encode(zlib.compress(file.getvalue())).decode()
 
 
-PARTS = exporters({"fiftyone": fiftyone}, no_dialogues=("fiftyone",))
+PARTS = exporters(
+    {"fiftyone": fiftyone}, no_dialogues=("fiftyone",), read={"fiftyone": ("certain",)}
+)

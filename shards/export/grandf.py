@@ -174,4 +174,11 @@ def _lowered(text: str, items: list[Phrase]) -> tuple[str, list[Phrase]]:
     ]
 
 
-PARTS = exporters({"granDf": grandf, "sa2va-gcg": sa2va_gcg, "xsam": xsam})
+PARTS = exporters(
+    {"granDf": grandf, "sa2va-gcg": sa2va_gcg, "xsam": xsam},
+    read={
+        "granDf": ("max_tokens",),
+        "sa2va-gcg": ("max_tokens", "part_phrases"),
+        "xsam": ("max_tokens",),
+    },
+)

@@ -86,4 +86,4 @@ def _category(name: str, number: int, pictures: int, objects: int) -> dict[str, 
     }
 
 
-PARTS = exporters({"lvis": lvis}, no_dialogues=("lvis",))
+PARTS = exporters({"lvis": lvis}, no_dialogues=("lvis",), read={"lvis": ("certain",)})

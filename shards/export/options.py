@@ -8,12 +8,18 @@ from typing import Any, Literal
 
 import pydantic
 
+from miner.core.errors import Refused
 from miner.core.parts import Part
 from miner.core.read_settings import apply_set, check
 from miner.core.settings import PartSettings
 from shards.export.folder import Folder, Sample
 
 Parts = Mapping[str, Part]
+
+# What chat data with boxes is spelled by.
+CHAT = ("max_boxes", "think_open", "think_close", "image_token")
+# And where phrases may have masks in the place of boxes.
+MASKS = ("grounding", "seg_token", "phrase_open", "phrase_close")
 
 
 class Options(PartSettings):
@@ -67,12 +73,14 @@ class Options(PartSettings):
 def exporters(
     writers: Mapping[str, Callable[[Iterable[Sample], Folder, Options], None]],
     no_dialogues: Collection[str] = (),
+    read: Mapping[str, Collection[str]] | None = None,
 ) -> Parts:
     """Parts of the functions that write the dialects which share these options.
 
     Args:
         writers: by kind; each writes samples, as they come, to a folder.
         no_dialogues: those of them that have no place for what is said of a picture in turns.
+        read: by kind, the options that it reads, a kind that is not there none; None: all of them.
     """
 
     def part(kind: str, write: Callable[..., None]) -> Part:
@@ -81,6 +89,7 @@ def exporters(
             Settings=Options,
             build=lambda options, threads: functools.partial(write, options=options),
             dialogues=kind not in no_dialogues,
+            options=None if read is None else read.get(kind, ()),
         )
 
     return {kind: part(kind, write) for kind, write in writers.items()}
@@ -90,9 +99,14 @@ def read_options(part: Part, changes: Sequence[str] = ()) -> PartSettings:
     """Options of an exporter, changed by `name=value`.
 
     Raises:
-        Refused: an unknown name (the nearest is named) or a wrong value.
+        Refused: an unknown name (the nearest is named), one that this exporter has no use for, or
+            a wrong value.
     """
     values: dict[str, Any] = {}
     for change in changes:
         apply_set(values, change)
-    return check(part.Settings, {**values, "kind": part.kind}, "--set ")
+    options = check(part.Settings, {**values, "kind": part.kind}, "--set ")
+    if part.options is not None and (idle := sorted(values.keys() - set(part.options))):
+        takes = ", ".join(part.options) or "no options"
+        raise Refused(f"--set {idle[0]}: has no meaning for {part.kind}, which takes {takes}")
+    return options

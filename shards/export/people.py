@@ -226,4 +226,8 @@ def _plain(name: str) -> str:
     return " ".join("".join(kept).split()) or "tissue"
 
 
-PARTS = exporters({"biomedparse": biomedparse, "coco": coco}, no_dialogues=("coco",))
+PARTS = exporters(
+    {"biomedparse": biomedparse, "coco": coco},
+    no_dialogues=("coco",),
+    read={"biomedparse": ("side_px",), "coco": ("certain",)},
+)

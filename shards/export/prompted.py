@@ -210,4 +210,5 @@ PARTS = exporters(
         "paligemma": paligemma,
     },
     no_dialogues=("vgd",),
+    read={"medplib": ("image_token",), "paligemma": ("max_boxes",)},
 )

@@ -168,4 +168,4 @@ def _feature(
     }
 
 
-PARTS = exporters({"qupath": qupath}, no_dialogues=("qupath",))
+PARTS = exporters({"qupath": qupath}, no_dialogues=("qupath",), read={"qupath": ("slides",)})

@@ -187,4 +187,6 @@ def _place(rle: Rle, width: int, height: int) -> dict[str, list[int]]:
     return {"bbox_2d": box, "point_2d": at}
 
 
-PARTS = exporters({"reasonseg": reasonseg, "segzero": segzero})
+PARTS = exporters(
+    {"reasonseg": reasonseg, "segzero": segzero}, read={"reasonseg": ("jpeg_quality",)}
+)

@@ -208,4 +208,4 @@ def _with_slots(text: str, items: Iterable[Phrase]) -> str:
     return "".join(parts)
 
 
-PARTS = exporters({"sa2va": sa2va, "refcoco": refcoco, "muse": muse})
+PARTS = exporters({"sa2va": sa2va, "refcoco": refcoco, "muse": muse}, read={})

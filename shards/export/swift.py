@@ -11,7 +11,7 @@ from shards.export.boxed import DESCRIBE, conversation, qwen_box
 from shards.export.dialogue import USER_ROLES, VISUAL_PROMPT, placed
 from shards.export.folder import Folder, JsonList, Sample, VisualPrompt
 from shards.export.masks import boxes, too_many
-from shards.export.options import Options, exporters
+from shards.export.options import CHAT, Options, exporters
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
 
 TAGS = re.compile(r"<ref-object>|<bbox>|<video>|<audio>")
@@ -149,4 +149,7 @@ def llamafactory(samples: Iterable[Sample], folder: Folder, options: Options) ->
     folder.put_json("dataset_info.json", info)
 
 
-PARTS = exporters({"ms-swift": swift, "llamafactory": llamafactory})
+PARTS = exporters(
+    {"ms-swift": swift, "llamafactory": llamafactory},
+    read={"ms-swift": ("max_boxes",), "llamafactory": CHAT},
+)

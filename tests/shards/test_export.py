@@ -7,7 +7,7 @@ import hashlib
 import json
 import resource
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -21,10 +21,12 @@ from miner.core.errors import Refused
 from miner.core.store import Store
 from shards.export.folder import Folder, Sample
 from shards.export.masks import too_many
-from shards.export.options import Options, read_options
+from shards.export.options import MASKS, Options, read_options
 from shards.export.people import square
 from shards.export.phrases import token_cut
 from shards.export.run import dialect, export, samples
+from shards.instruct.mix import Mix
+from shards.instruct.run import instructed
 from tests.shards.build import mention, sample
 from tests.shards.consumers import grandf, kosmos2, muse, qwen, refcoco
 
@@ -88,6 +90,43 @@ def test_options_are_checked() -> None:
         read_options(dialect("qwen"), ["max_boxes"])
     with pytest.raises(Refused, match="not YAML"):
         read_options(dialect("qwen"), ["seg_token=[SEG"])
+
+
+def test_an_option_that_a_dialect_ignores_is_refused(out: Path, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"^--set qwen_model: has no meaning for coco, which takes c"):
+        read_options(dialect("coco"), ["qwen_model=qwen3"])
+    with pytest.raises(Refused, match="for segzero, which takes no options"):
+        read_options(dialect("segzero"), ["max_boxes=3"])
+    assert read_options(dialect("coco"), ["certain=0.5"]).certain == 0.5
+
+
+class Noting(Options):
+    """Options that remember which of them were read."""
+
+    _read: ClassVar[set[str]] = set()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in Options.model_fields:
+            Noting._read.add(name)
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_dialects_read_the_options_that_they_take(name: str, tmp_path: Path) -> None:
+    source = [made(i) for i in range(12)]
+    for region in source[0].value["regions"]:
+        region["count"] = None  # molmo asks whether these are all
+    part = dialect(name)
+    Noting._read.clear()
+    for number, grounding in enumerate(("box", "seg")):
+        options = Noting(grounding=grounding, side_px=64)
+        export(source, name, tmp_path / f"captions-{number}", options)
+        if part.dialogues:
+            talks = instructed(source, Mix())
+            export(talks, name, tmp_path / f"dialogues-{number}", options)
+    # What keeps an exchange without boxes looks at `grounding`, which these know one of only.
+    of_chats = set(MASKS) if name in ("ms-swift", "llamafactory") else set()
+    assert Noting._read - of_chats == set(part.options)
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
