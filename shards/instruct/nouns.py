@@ -70,6 +70,12 @@ def named(concept: str) -> str:
     return plural(name) if counted else name
 
 
+def article(text: str) -> str:
+    """The article of a phrase in the singular, with a blank behind it; by letters, not sounds."""
+    spoken_as_you = text.lower().startswith(("uni", "ure", "uro", "ute"))
+    return "an " if text[:1].lower() in "aeiou" and not spoken_as_you else "a "
+
+
 def countable(text: str) -> bool:
     """Whether the last word of a phrase in the singular is one that the table counts."""
     return fold(_parts(text)[0].split(" ")[-1]) in _counted()

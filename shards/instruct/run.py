@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from miner.core.rows import TurnRow
+from ner.concepts import concepts
+from ner.families import related
 from shards.export.folder import ExportedSample, PlacedPrompt, Sample
 from shards.instruct.mix import Mix
 from shards.instruct.paraphrase import Reworder, client
 from shards.instruct.tasks import Exchange, task, thought
 from shards.sample import GroundedSample, SampleMention
 
-SLACK = 20  # dialogues before a stratum's share is held against it
+SLACK = 20  # dialogues before a stratum's share is held against it; denials, likewise
+MOST_DENIED = 0.2  # of all denials may be of one concept, else its name would tell the answer
 
 
 def instructed(samples: Iterable[Sample], mix: Mix, to: str = "") -> Iterator[Sample]:
@@ -29,6 +32,7 @@ def instructed(samples: Iterable[Sample], mix: Mix, to: str = "") -> Iterator[Sa
         to: dialect they go to; not used by the choice, so all dialects get the same dialogues.
     """
     asked: Counter[str] = Counter()
+    gone: Counter[str] = Counter()
     strata: Counter[str] = Counter()
     total = 0
     reword = client(mix.paraphrase) if mix.paraphrase else None
@@ -37,7 +41,7 @@ def instructed(samples: Iterable[Sample], mix: Mix, to: str = "") -> Iterator[Sa
         stratum = _stratum(sample.value, mix.stratum)
         if total > SLACK and strata[stratum] >= mix.max_share * (total + 1):
             continue
-        exchanges = _exchanges(sample.value, mix, rng, asked)
+        exchanges = _exchanges(sample.value, mix, rng, asked, gone)
         if not exchanges:
             continue
         total += 1
@@ -51,14 +55,27 @@ def _stratum(sample: GroundedSample, kind: str) -> str:
 
 
 def _exchanges(
-    sample: GroundedSample, mix: Mix, rng: random.Random, asked: Counter[str]
+    sample: GroundedSample,
+    mix: Mix,
+    rng: random.Random,
+    asked: Counter[str],
+    gone: Counter[str],
 ) -> list[Exchange]:
-    """Up to `mix.exchanges` exchanges, each of the task most behind its share."""
+    """Up to `mix.exchanges` exchanges, each of the task most behind its share.
+
+    Args:
+        sample: what is spoken of.
+        mix: of the tasks.
+        rng: of all choices.
+        asked: exchanges so far, by task; counts on.
+        gone: denials so far, by concept; counts on.
+    """
     scale = (1 - mix.refusals) / sum(mix.tasks.values())
     shares = {name: share * scale for name, share in mix.tasks.items()} | {"refuse": mix.refusals}
     found: list[Exchange] = []
     questions: set[str] = set()
     denied: set[str] = set()
+    told: set[str] = set()  # concepts that an answer has pointed to
     open_tasks = {name for name, share in shares.items() if share > 0}
     wanted = rng.randint(1, mix.exchanges)
     while open_tasks and len(found) < wanted:
@@ -68,14 +85,27 @@ def _exchanges(
         exchange = task(name, mix.certain)(sample, rng)
         if exchange is None or exchange.question in questions or exchange.denied in denied:
             continue
+        if gone.total() > SLACK and gone[exchange.denied] >= MOST_DENIED * gone.total():
+            continue
+        pointed = {sample["regions"][region]["concept"] for _, _, region in exchange.grounded}
+        if exchange.task == "present" and _kin(pointed, told):  # nobody asks what was just said
+            continue
+        told |= pointed
         questions.add(exchange.question)
-        denied.update({exchange.denied} - {""})
+        if exchange.denied:
+            denied.add(exchange.denied)
+            gone[exchange.denied] += 1
         asked[name] += 1
         chained = random.Random(f"{mix.seed}:{sample['key']}:{name}:think")
         if not exchange.think and chained.random() < mix.think_share:
             exchange = thought(exchange, sample, chained)
         found.append(exchange)
     return found
+
+
+def _kin(some: Set[str], others: Set[str]) -> bool:
+    """Whether two sets of concepts have one in common, or a kind, part or whole of one."""
+    return any(related(a, b, concepts()) for a in some for b in others) or bool(some & others)
 
 
 def _dialogue(

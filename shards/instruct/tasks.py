@@ -20,13 +20,13 @@ from miner.core.masks import decode
 from miner.core.parts import Part, find
 from miner.core.settings import PartSettings
 from ner.concepts import concepts
-from ner.families import related
+from ner.families import family, related
 from ner.ground import forbidden, named_sites
 from shards.export.folder import VisualPrompt
 from shards.export.masks import box_of
 from shards.export.options import Options
+from shards.instruct.nouns import article, many, named, plural, written
 from shards.instruct.nouns import countable as countable_name
-from shards.instruct.nouns import many, named, plural, written
 from shards.instruct.nouns import one as singular
 from shards.instruct.numbers import said
 from shards.instruct.wordings import THINK, pick
@@ -37,7 +37,7 @@ from shards.sample import GroundedSample
 # Objects that dialects give a box each, `max_boxes` of the exporters; one box round more of them
 # would answer "where" with the whole picture.
 BOXES = Options().max_boxes
-SHARED = 0.3  # of the smaller one; nuclei are not weighed against the epithelium that they are of
+SHARED = 0.1  # of the smaller of two regions that are weighed against each other
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +112,12 @@ def counted_name(sample: GroundedSample, region: int, number: int = 2) -> str:
     return plural(text)
 
 
+def _article(sample: GroundedSample, region: int) -> str:
+    """What stands before the name of a region that is a single object; else nothing."""
+    name = name_of(sample, region)
+    return article(name) if counted_name(sample, region) != name else ""
+
+
 def site_of(sample: GroundedSample) -> str | None:
     """The organ, when the text names exactly one."""
     sites = {f["value"] for f in sample["facts"] if f["kind"] == "site"}
@@ -142,6 +148,8 @@ def _about(
         x = asked
     elif task == "count":
         x = counted_name(sample, region, 1 if fields["n"] == "1" else 2)
+    if task == "present":
+        fields["a"] = _article(sample, region)
     answer = pick(task, False, rng, x=x, **fields)
     start = answer.lower().index(x.lower())
     return Exchange(
@@ -213,7 +221,7 @@ def compare(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     shares = {i: 100 * sample["regions"][i]["area_px"] / pixels for i in (a, b)}
     if abs(shares[a] - shares[b]) < 1 or counted_name(sample, a) == counted_name(sample, b):
         return None
-    if _shared(sample, a, b) > SHARED:
+    if not _alternatives(sample, a, b) or sum(shares.values()) > 100:
         return None
     more, less = sorted((a, b), key=lambda i: -shares[i])
     x, y = counted_name(sample, more), counted_name(sample, less)
@@ -225,6 +233,15 @@ def compare(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     answer = pick("compare", False, rng, x=x, y=y, **numbers)
     places = [(answer.lower().index(t.lower()), len(t), r) for t, r in ((x, more), (y, less))]
     return Exchange("compare", question, answer, tuple((s, s + n, r) for s, n, r in sorted(places)))
+
+
+def _alternatives(sample: GroundedSample, a: int, b: int) -> bool:
+    """Whether one asks which of two regions covers more: no kin, no cells beside tissue, apart."""
+    one, other = sample["regions"][a], sample["regions"][b]
+    table = concepts()
+    cells = [family(table.get(r["concept"]), r["kind"]) == "cell" for r in (one, other)]
+    kin = related(one["concept"], other["concept"], table)
+    return cells[0] == cells[1] and not kin and _shared(sample, a, b) <= SHARED
 
 
 def _shared(sample: GroundedSample, a: int, b: int) -> float:
@@ -300,9 +317,9 @@ def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     think = _chain(
         sample,
         rng,
-        request=f"the user takes it that {x} can be seen.",
+        request=f"the user assumes that {x} can be seen.",
         compare=ground,
-        respond="say so, do not make anything up, and ask back.",
+        respond="tell the user, make nothing up, and ask back.",
     )
     question = "refuse_count" if countable(concept) and rng.random() < 0.5 else "refuse"
     return Exchange(
@@ -319,22 +336,26 @@ def thought(exchange: Exchange, sample: GroundedSample, rng: random.Random) -> E
     phrases = [exchange.answer[start:end] for start, end, _ in exchange.grounded]
     if not phrases or exchange.task == "describe":
         return exchange
-    x = " and ".join(phrases)
+    x = " and ".join(f"the {written(phrase)}" for phrase in phrases)
     asked = "the object that is marked" if exchange.prompt else x
-    verb = "are" if len(phrases) > 1 or many(x) else "is"
+    if exchange.task == "present":  # "the" would take for granted what is asked
+        asked = counted_name(sample, exchange.grounded[0][2])
+    several = len(phrases) > 1 or many(x)
+    verb, it = ("are", "them") if several else ("is", "it")
     think = _chain(
         sample,
         rng,
         request=f"the user asks about {asked}.",
         compare=f"{x} {verb} there and can be outlined.",
-        respond="answer, and point to it.",
+        respond=f"tell the user, and mark {it}.",
     )
     return dataclasses.replace(exchange, think=think)
 
 
 def _chain(sample: GroundedSample, rng: random.Random, **steps: str) -> str:
     """A chain of thought in one of its wordings: what is asked, seen, checked, to be said."""
-    seen = sorted({name_of(sample, i) for i in range(len(sample["regions"]))})
+    regions = range(len(sample["regions"]))
+    seen = sorted({_article(sample, i) + name_of(sample, i) for i in regions})
     can = "can be seen" if seen else "no structure in it is marked"
     site = site_of(sample)
     what = f"this appears to be {_tissue(site)}" if site else "the organ cannot be told"

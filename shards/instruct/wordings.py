@@ -1,7 +1,7 @@
 """Wordings of questions and answers, with alternatives in brackets: `[Segment|Outline] the {x}`.
 
-`{x}` is a phrase of the caption or a concept's name; `{are}` and `{appear}` are the verbs that go
-with its number, as `VERBS` has them.
+`{x}` is a phrase of the caption or a concept's name, `{a}` the article of a single object; `{are}`,
+`{they}`, … go with its number, as `VERBS` has them.
 """
 
 from __future__ import annotations
@@ -19,30 +19,31 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "[Segment|Outline|Delineate|Mark|Mask|Highlight] the {x} [in this image|in this picture|"
         "in this field|here].",
         "[Can|Could] you [segment|outline|delineate|mark] the {x}[?| for me?| in this image?]",
-        "[Show|Tell] me where the {x} [can be seen|{appear} in this image], with a mask.",
+        "Show me [where|with a mask where] the {x} {are}[.| in this image.]",
         "[I need|Please give me|I would like] a segmentation mask of the {x}.",
     ),
     "count": (
-        "How many {x} [are there|can be seen|do you see|are visible|can you make out]"
+        "How many {x} [can be seen|do you see|are visible|can you make out]"
         "[?| here?| in this image?]",
+        "How many {x} are there[?| in this image?| in this field?]",
         "[Count|Tally] the {x} [in this image|in this field|here].",
         "[Give|Tell] me the number of {x} [in this image|in this field|that you can make out].",
         "[Please count|I need a count of|I would like a count of] the {x}[.| in this picture.]",
         "Could you count the {x}[?| in this picture?]",
     ),
     "locate": (
-        "[Where|In which part of the image] [do you see|can one find|would you place] the {x}?",
-        "[Locate|Find|Point out|Box] the {x} [in this image|in this picture|here].",
-        "[Give|Show] me the [boxes|bounding boxes|locations] of the {x}[.| in this image.]",
-        "[Draw|Put] [a box|bounding boxes] around the {x}[.| please.| in this image.]",
+        "[Where|In which part of the image] [do you see|can one find] the {x}?",
+        "[Locate|Find|Point out] the {x} [in this image|in this picture|here].",
+        "[Give|Show] me the [boxes|bounding boxes] of the {x}[.| in this image.]",
+        "Where {are} the {x}[?| in this image?| here?]",
+        "[Draw|Put] [boxes|bounding boxes] around the {x}[.| please.| in this image.]",
     ),
     "describe": (
         "[Describe|Explain|Summarize] [this image|this picture|what is shown here|this field] "
-        "[and ground what you name|with interleaved masks|and mark the structures].",
+        "[and mark what you name|with interleaved masks|and mark the structures].",
         "[What does this image show|What can be seen here|Can you tell me what this slide shows]? "
-        "[Mark what you mention.|Ground each phrase.]",
-        "[Give|Write] [a|a grounded|a short] description of this [image|field|section][.|, "
-        "with masks.]",
+        "[Mark what you mention.|Mark each structure.]",
+        "[Give|Write] [a|a short] description of this [image|field|section][.|, with masks.]",
     ),
     "compare": (
         "[Which|What] [covers|takes up|occupies] [more of the image|the larger area]: {x} or {y}?",
@@ -75,15 +76,15 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "refuse": (
         "[Segment|Outline|Locate|Mark|Delineate] the {x} [in this image|in this field|here].",
-        "[Describe|Explain] the [appearance|arrangement|distribution] of the {x} "
-        "[here|in this image].",
-        "[Where would you place|Can you show me|Could you box|Could you mark] the {x}"
+        "Describe the [appearance|arrangement|distribution] of the {x} [here|in this image].",
+        "[Where do you see|Can you show me|Could you outline|Could you mark] the {x}"
         "[?| in this image?]",
         "[Give|Show] me [a mask|the outline|the location] of the {x}[.| in this image.]",
     ),
     "refuse_count": (
         "[Count|Tally|Please count] the {x} [in this image|in this field|here].",
-        "How many {x} [are there|can be seen|do you see] [here|in this image|in this field]?",
+        "How many {x} [can be seen|do you see] [here|in this image|in this field]?",
+        "How many {x} are there[?| in this image?| in this field?]",
         "[Give|Tell] me the number of {x} [here|in this image|in this field|that you see].",
         "[I need|I would like] a count of the {x}[.| in this image.]",
     ),
@@ -103,20 +104,20 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "[This is where|Here is where] the {x} [{are}|can be seen].",
     ),
     "compare": (
-        "[The larger area belongs to|More of the image goes to] {x}: {p}% [|of all "
-        "pixels ]against {q}% for {y}.",
-        "The larger share, {p}%, belongs to {x}; the smaller, {q}%, to {y}.",
+        "{x} {cover} [more of the image|the larger area]: {p}%[| of all pixels], against {q}% for "
+        "{y}.",
+        "{x} {take} up the larger share, {p}%; {y} the smaller, {q}%.",
     ),
     "present": (
-        "Yes, [this image shows|one can see] the {x}[.| marked here.| that I have marked.]",
-        "Yes, [I see|I can make out] the {x}.",
+        "Yes, [this image shows|one can see|I see|I can make out] {a}{x}[.|, marked here.|, which "
+        "I have marked.]",
     ),
     "negated": (
         "No. [This image is free of {x}.|There {are} no {x} to be seen here.]",
         "No, [this image does not show {x}|there {are} no {x} in this image].",
     ),
     "decoy": (
-        "No. [I looked for {x} and found nothing convincing.|A search for {x} was in vain.]",
+        "No. [I looked for {x} and found nothing convincing.|A search for {x} found nothing.]",
         "No, [there {are} no convincing {x} here|I cannot find {x} in this image].",
     ),
     "prompted": (
@@ -133,12 +134,14 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "check the request?]",
     ),
     "refuse_negated": (
-        "[This image is free of {x}|There {are} no {x} in this image], so I [cannot do that|would "
-        "be making it up]. [Are you sure?|Did you mean something else?]",
+        "[This image is free of {x}|There {are} no {x} in this image][, so any answer would be "
+        "made up|; I would rather not make anything up]. [Are you sure?|Did you mean something "
+        "else?]",
     ),
     "refuse_decoy": (
-        "I [looked for {x} and found none|cannot find {x} in this image], so I [cannot answer "
-        "that|would be making it up]. [Are you sure it is there?|Did you mean something else?]",
+        "I [looked for {x} and found none|cannot find {x} in this image][, so any answer would be "
+        "made up|; I would rather not make anything up]. [Are you sure that {they} {are} there?|"
+        "Did you mean something else?]",
     ),
 }
 
@@ -151,7 +154,13 @@ THINK: tuple[str, ...] = (
 )
 
 # Of one or of what is not counted, and of many.
-VERBS = {"are": ("is", "are"), "Are": ("Is", "Are"), "appear": ("appears", "appear")}
+VERBS = {
+    "are": ("is", "are"),
+    "Are": ("Is", "Are"),
+    "cover": ("covers", "cover"),
+    "take": ("takes", "take"),
+    "they": ("it", "they"),
+}
 
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 

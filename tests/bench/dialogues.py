@@ -16,8 +16,12 @@ def main() -> None:
     parser.add_argument("out", help="OUT of a finished run")
     parser.add_argument("--n", type=int, default=30, help="dialogues to print")
     parser.add_argument("--mix", default="default", help="task mix (YAML, or `default`)")
+    parser.add_argument("--seed", type=int, help="of the choices, in place of that of the mix")
     options = parser.parse_args()
-    made = list(instructed(samples(Store(options.out), None), read_mix(options.mix)))
+    mix = read_mix(options.mix)
+    if options.seed is not None:
+        mix = mix.model_copy(update={"seed": options.seed})
+    made = list(instructed(samples(Store(options.out), None), mix))
     step = max(len(made) / options.n, 1)
     for number in range(min(options.n, len(made))):
         value = made[int(number * step)].value

@@ -17,13 +17,15 @@ from hypothesis import strategies as st
 from miner.core.built_in import BUILT_IN
 from miner.core.errors import Refused
 from miner.core.masks import decode
+from ner.concepts import concepts
 from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.run import export
 from shards.instruct.mix import Mix, read_mix
+from shards.instruct.nouns import article
 from shards.instruct.numbers import said
 from shards.instruct.paraphrase import keeps, reworded
-from shards.instruct.run import instructed
+from shards.instruct.run import SLACK, instructed
 from shards.instruct.tasks import absences, counted_name, refuse
 from shards.instruct.tasks import task as of_kind
 from shards.instruct.wordings import ANSWERS, QUESTIONS, THINK, expanded, wordings
@@ -48,7 +50,7 @@ def test_thirty_wordings_a_task(task: str) -> None:
 def test_every_answer_names_what_it_must() -> None:
     for kind in ANSWERS:
         fields = {"x"} | {"count": {"n"}, "compare": {"y", "p", "q"}}.get(kind, set())
-        fields |= {"s"} if kind.endswith("site") else set()
+        fields |= {"s"} if kind.endswith("site") else {"a"} if kind == "present" else set()
         for wording in wordings(kind, False):
             assert fields == set(re.findall(r"{(\w)}", wording)), wording
 
@@ -222,6 +224,83 @@ def test_what_lies_in_another_is_not_weighed_against_it() -> None:
     seeds = range(5)
     assert any(of_kind("compare")(apart, random.Random(i)) for i in seeds)
     assert not any(of_kind("compare")(inside, random.Random(i)) for i in seeds)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "weighed"),
+    [
+        ("gland", "stroma", True),
+        ("epithelium", "fat", True),
+        ("nucleus", "epithelial nucleus", False),  # the one is a kind of the other
+        ("connective tissue", "stroma", False),
+        ("nucleus", "fat", False),  # nobody weighs cells against tissue
+    ],
+)
+def test_only_alternatives_are_weighed(first: str, second: str, weighed: bool) -> None:
+    value = made(1).value
+    gland, stroma = value["regions"]
+    regions = [
+        {**gland, "concept": first, "kind": concepts()[first].kind, "area_px": 10},
+        {**stroma, "concept": second, "kind": concepts()[second].kind, "area_px": 200},
+    ]
+    sample = {**value, "regions": regions, "mentions": []}
+    assert (of_kind("compare")(sample, random.Random(0)) is not None) is weighed
+    too_much = [
+        {**r, "area_px": 0.6 * value["width"] * value["height"] + i}
+        for i, r in zip((0, 99), regions, strict=True)
+    ]
+    assert of_kind("compare")({**sample, "regions": too_much}, random.Random(0)) is None
+
+
+def test_nobody_asks_whether_there_is_what_was_just_pointed_to() -> None:
+    mix = Mix(tasks={"present": 1, "segment": 3, "describe": 1}, refusals=0, exchanges=6)
+    asked = 0
+    for talk in instructed(many(60), mix):
+        seen: set[int] = set()
+        for turn, name in enumerate(talk.value["tasks"]):
+            pointed = {
+                region
+                for m in talk.value["mentions"]
+                if m["turn"] == 2 * turn + 1
+                for region in m["regions"]
+            }
+            assert name != "present" or not pointed & seen
+            asked += name == "present"
+            seen |= pointed
+    assert asked > 10
+
+
+def test_no_concept_takes_most_of_the_denials() -> None:
+    """Else its name alone would tell the answer."""
+    mix = Mix(tasks={"absent": 1}, refusals=0.3, exchanges=1)
+    source = [made(i, facts=[]) for i in range(60)]
+    talks = list(instructed(source, mix))
+    found = Counter(
+        "fat" if re.search(r"\bfat\b", talk.value["turns"][0]["text"]) else "necrosis"
+        for talk in talks
+    )
+    assert max(found.values()) <= SLACK + 1
+    assert len(talks) < len(source)
+
+
+@pytest.mark.parametrize(
+    ("text", "with_article"),
+    [("gland", "a "), ("acinus", "an "), ("epithelial nucleus", "an "), ("uterine gland", "a ")],
+)
+def test_articles(text: str, with_article: str) -> None:
+    assert article(text) == with_article
+
+
+def test_one_object_is_there_with_an_article() -> None:
+    value = made(0).value
+    (gland,) = (r for r in value["regions"] if r["concept"] == "gland")
+    one = {**gland, "instances": gland["instances"][:1]}
+    sample = {**value, "regions": [one], "mentions": []}
+    for seed in range(9):
+        said = of_kind("present")(sample, random.Random(seed))
+        assert re.match(r"Yes, .* a gland\b", said.answer)
+        ((start, end, _),) = said.grounded
+        assert said.answer[start:end] == "gland"
 
 
 def test_nothing_is_denied_twice_in_one_dialogue() -> None:
