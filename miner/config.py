@@ -164,16 +164,19 @@ def _wrong(section: str, setting: str, said: str) -> pydantic.ValidationError:
     return pydantic.ValidationError.from_exception_data("Config", [line])
 
 
+UNSET = "not set"
+
+
 def difference(old: Any, new: Any, path: str = "") -> list[str]:
-    """Leaf by leaf differences of two plain values, as `a.b: old -> new`."""
+    """Leaf by leaf differences of two plain values, as `a.b: old -> new`, or `not set -> new`."""
     if isinstance(old, dict) and isinstance(new, dict):
-        keys = sorted(set(old) | set(new))
-        return [
-            line
-            for k in keys
-            for line in difference(old.get(k), new.get(k), f"{path}.{k}" if path else k)
-        ]
+        found = []
+        for key in sorted(set(old) | set(new)):
+            place = f"{path}.{key}" if path else key
+            found += difference(old.get(key, UNSET), new.get(key, UNSET), place)
+        return found
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = enumerate(zip(old, new, strict=True))
         return [line for i, (a, b) in pairs for line in difference(a, b, f"{path}.{i}")]
-    return [] if old == new else [f"{path}: {json.dumps(old)} -> {json.dumps(new)}"]
+    told = [UNSET if value is UNSET else json.dumps(value) for value in (old, new)]
+    return [] if old == new else [f"{path}: {told[0]} -> {told[1]}"]

@@ -21,8 +21,8 @@ from miner.barrier.swap import finish_swap
 from miner.cluster import lease
 from miner.commits import DamagedUnit, Marks, UnitMark, check_marks, forget, keep_marks
 from miner.commits import marks as read_marks
-from miner.config import Config, difference
-from miner.core.contents import contents
+from miner.config import UNSET, Config, difference
+from miner.core.contents import completed, contents
 from miner.core.errors import Refused
 from miner.core.layout import FINISHED, NOTEBOOK, RUN
 from miner.core.shown import all_masked
@@ -145,11 +145,14 @@ def _run(
     if marks:  # a refilter has changed the configuration since, not the units
         described["run"] = begun.get("run", "")
     check_marks(store, marks, described["run"])
+    units = sum(plan.units.values())
+    configured = begun.get("hash", "")  # another one where an earlier version had less settings
+    finished = len(marks) == units and is_finished(store, config, marks, configured)
+    if finished:
+        described |= {name: begun[name] for name in ("identity", "hash") if name in begun}
     store.write_json(RUN, described)
     keep_marks(store, marks, all_=True)
-
-    units = sum(plan.units.values())
-    if len(marks) == units and is_finished(store, config, marks):
+    if finished:
         if not store.exists(NOTEBOOK):  # killed while the report was written
             write_report(store)
         return Outcome(store, True)
@@ -353,7 +356,7 @@ def _check_run(
     store: Store, begun: Mapping[str, Any], config: Config, files: Mapping[str, str]
 ) -> None:
     """Refuse an OUT that was begun with another configuration or other files."""
-    lines = difference(begun["identity"], config.identity())
+    lines = difference(completed(begun["identity"], config), config.identity())
     lines += difference(begun.get("files", files), dict(files))
     if lines:
         names = [line.partition(":")[0] for line in lines]
@@ -368,7 +371,7 @@ def _check_run(
 def _sets(lines: Sequence[str]) -> str:
     """Differences as options of the command line; what is no longer set needs none."""
     pairs = [(line.partition(":")[0], line.rpartition(" -> ")[2]) for line in lines]
-    return "".join(f" --set {name}={new}" for name, new in pairs if new != "null")
+    return "".join(f" --set {name}={new}" for name, new in pairs if new not in ("null", UNSET))
 
 
 def _retold(line: str, before: Mapping[str, Any], config: Config) -> str:

@@ -52,18 +52,29 @@ from shards.pack import write_manifest
 _LAYOUT = 3  # of the pieces: another one's are not gone on with
 
 
-def digest(store: Store, config: Config, marks: Marks) -> str:
-    """What the finished output depends on: configuration, protected sets, bytes of all units."""
+def digest(store: Store, config: Config, marks: Marks, configured: str = "") -> str:
+    """What the finished output depends on: configuration, protected sets, bytes of all units.
+
+    `configured` is the digest of the configuration as another version made it.
+    """
     units = {u: [t["sha256"] for t in m["tables"].values()] for u, m in sorted(marks.items())}
-    parts = [config.digest(), units, *protected_digest(store, config)]
+    parts = [configured or config.digest(), units, *protected_digest(store, config)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def is_finished(store: Store, config: Config, marks: Marks) -> bool:
-    """Whether shards and ledger are those of this configuration and these units."""
+def is_finished(store: Store, config: Config, marks: Marks, configured: str = "") -> bool:
+    """Whether shards and ledger are those of this configuration and these units.
+
+    Args:
+        store: OUT.
+        config: of the run.
+        marks: of every unit, by unit_id.
+        configured: digest of the configuration in the version that made OUT; else this one's.
+    """
     if not all(store.exists(name) for name in (FINISHED, MANIFEST, CALIBRATION)):
         return False
-    return store.read_json(FINISHED, ["digest"])["digest"] == digest(store, config, marks)
+    made = digest(store, config, marks, configured)
+    return store.read_json(FINISHED, ["digest"])["digest"] == made
 
 
 def finish(

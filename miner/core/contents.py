@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import json
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import fsspec
+from pydantic_core import to_jsonable_python
 
 from miner.core.errors import Refused
 from miner.core.settings import SHIPPED, Files, Settings
@@ -77,6 +79,43 @@ def identity(settings: Settings) -> dict[str, Any]:
                 said = SHIPPED if usual and digest(usual, where) == said else said
             here[name] = said
     return plain
+
+
+def completed(before: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """The identity of a run of an earlier version, with the defaults of settings since then.
+
+    Args:
+        before: identity as that version made it.
+        settings: what it is compared with; of lists with entries at the same places.
+
+    Raises:
+        Refused: a file cannot be read.
+    """
+    found, now = copy.deepcopy(dict(before)), identity(settings)
+    for at, section in sections(settings):
+        there, here = _at(found, at), _at(now, at)
+        if not isinstance(there, dict) or not isinstance(here, dict):
+            continue
+        for name, field in type(section).model_fields.items():
+            if name in there or name not in here or field.is_required():
+                continue
+            usual = field.get_default(call_default_factory=True)
+            there[name] = here[name] if getattr(section, name) == usual else _plain(usual)
+    return found
+
+
+def _at(value: Any, place: Place) -> Any:
+    """What stands at a place of plain settings, None where there is none."""
+    for step in place:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def _plain(default: Any) -> Any:
+    return identity(default) if isinstance(default, Settings) else to_jsonable_python(default)
 
 
 def digest(files: Files, where: str) -> str:

@@ -106,6 +106,7 @@ def test_a_score_has_no_other_ones_name(monkeypatch):
 
 def test_difference_names_the_leaf():
     assert difference({"a": {"b": 1, "c": [1]}}, {"a": {"b": 2, "c": [1]}}) == ["a.b: 1 -> 2"]
+    assert difference({"a": {}}, {"a": {"b": None}}) == ["a.b: not set -> null"]
 
 
 def test_two_corpora_of_one_name_are_refused():

@@ -16,6 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from filters.decision import EMBEDDED
+from miner.barrier.finish import digest
+from miner.commits import marks
+from miner.core.store import Store
+from miner.load_config import check_config
 
 pytestmark = pytest.mark.whole
 
@@ -109,6 +113,27 @@ def test_another_configuration_is_refused_with_the_difference(plain, corpora):
     assert done.returncode == 2
     assert "seed: 0 -> 9" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_setting_that_came_later_is_what_it_is_by_default(plain, corpora, tmp_path):
+    out = shutil.copytree(plain, tmp_path / "out")
+    store = Store(str(out))
+    begun = store.read_json("run.json")
+    config = check_config({**begun["config"], "out": str(out)}, "run.json")
+    earlier = begun["identity"]
+    del earlier["shards"]["keep_ignored"], earlier["ner"]
+    del earlier["corpora"][0]["compound"]
+    hashed = hashlib.sha256(json.dumps(earlier, sort_keys=True).encode()).hexdigest()
+    store.write_json("run.json", {**begun, "identity": earlier, "hash": hashed})
+    finished = store.read_json("finished.json")
+    made = digest(store, config, marks(store), hashed)
+    store.write_json("finished.json", {**finished, "digest": made})
+    for _ in range(2):
+        assert "Nothing was left to do" in mine(corpora, out, "--no-ray")
+        assert store.read_json("run.json")["hash"] == hashed
+    other = command(corpora, out, "--no-ray", "--set", "shards.keep_ignored=true")
+    refused = subprocess.run(other, capture_output=True, text=True)
+    assert "configuration: shards.keep_ignored: false -> true; miner refilter" in refused.stderr
 
 
 def test_a_decision_counts_by_its_content_and_not_by_its_name(plain, corpora, tmp_path):

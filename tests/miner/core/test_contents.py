@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from filters import decision
-from miner.core.contents import contents, identity
+from miner.core.contents import completed, contents, identity
 from miner.core.errors import Refused
 from miner.core.llm_settings import LlmSettings
 from miner.load_config import check_config
@@ -151,3 +151,25 @@ def test_an_address_is_the_same_with_another_password_and_not_at_another_place()
     assert at("http://user:one@other/v1?api-key=a&api-version=1") != first
     assert at("http://user:one@host/v1?api-key=a&api-version=2") != first
     assert "canary" not in json.dumps(first)
+
+
+def test_settings_that_an_earlier_version_lacks_are_what_they_are_by_default():
+    changed = config(filters={"fdr": 0.1}, dedupe={"threshold": 0.9})
+    before = identity(config(filters={"fdr": 0.1}))
+    del (
+        before["filters"]["clip"],
+        before["dedupe"],
+        before["corpora"][0]["compound"],
+        before["seed"],
+    )
+    assert completed(before, config(filters={"fdr": 0.1})) == identity(config(filters={"fdr": 0.1}))
+    told = completed(before, changed)
+    assert told["dedupe"] == identity(config())["dedupe"] != identity(changed)["dedupe"]
+    assert "clip" not in before["filters"]  # what was read stays as it was
+
+
+def test_what_has_no_default_is_not_made_up():
+    before = identity(config())
+    del before["corpora"][0]["kind"]
+    assert "kind" not in completed(before, config())["corpora"][0]
+    assert completed({"corpora": []}, config())["corpora"] == []
