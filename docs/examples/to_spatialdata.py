@@ -35,6 +35,8 @@ def shapes(file: Path) -> geopandas.GeoDataFrame:
         for feature in features
     ]
     found = geopandas.GeoDataFrame.from_features(rows)
+    # Rings of pixels that meet at a corner only are cut apart there.
+    found.geometry = found.make_valid(method="structure", keep_collapsed=False)
     return ShapesModel.parse(found, transformations={file.stem: Identity()})
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,12 @@ from pycocotools import mask as coco
 
 from miner.core.store import Store
 from shards.export.boxed import boxes
+from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.phrases import phrases
 from shards.export.run import export, samples
 from tests.shards import consumers
-from tests.shards.build import build
+from tests.shards.build import build, sample
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +233,38 @@ def test_llava_pads_pictures_as_the_boxes_are_given(out: Store, tmp_path: Path) 
                 np.testing.assert_allclose(given, box, atol=0.006)  # two digits are printed
                 told += 1
     assert told > 20
+
+
+READ_SPATIALDATA = """
+import json, sys, spatialdata
+shapes = spatialdata.read_zarr(sys.argv[1]).shapes
+assert all(found.is_valid.all() for found in shapes.values())
+rows = {n: [[c, float(g.area)] for c, g in zip(s.concept, s.geometry)] for n, s in shapes.items()}
+print(json.dumps(rows))
+"""
+
+
+def test_spatialdata_has_every_object_of_a_slide(tmp_path: Path) -> None:
+    python = os.environ.get("HISTOMINE_SPATIALDATA")
+    if not python:
+        pytest.skip("needs spatialdata: set HISTOMINE_SPATIALDATA to the python that has it")
+    some = []
+    for i in range(4):
+        value, picture, extension = sample(i)
+        slide = {"id": f"slide-{i % 2}", "x": 1000 * i, "y": 50, "level": 0, "mpp": 0.5}
+        some.append(Sample({**value, "slide": slide}, picture, extension, "train"))
+    export(some, "qupath", tmp_path / "x", Options())
+    script = Path(__file__).parents[2] / "docs/examples/to_spatialdata.py"
+    subprocess.run([python, script, tmp_path / "x", tmp_path / "out.zarr"], check=True)
+    read = [python, "-c", READ_SPATIALDATA, tmp_path / "out.zarr"]
+    found = json.loads(subprocess.run(read, check=True, capture_output=True).stdout)
+    wanted: dict[str, list[tuple[str, float]]] = {"slide-0": [], "slide-1": []}
+    for one in some:
+        for region in one.value["regions"]:
+            for rle in region["instances"] or [region["rle"]]:
+                area = float(coco.area(dict(rle)))
+                wanted[one.value["slide"]["id"]].append((region["concept"], area))
+    assert {n: [tuple(row) for row in rows] for n, rows in found.items()} == wanted
 
 
 def test_fiftyone_imports_every_region_where_it_lies(out: Store, tmp_path: Path) -> None:
