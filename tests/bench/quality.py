@@ -27,7 +27,7 @@ from segmenters.routes import ROUTES
 from segmenters.stain import StainSegmenter, support
 from segmenters.stain.scale import resize_to
 from segmenters.training.augment import restain
-from tests.bench import completeness, kept, overlap, shares, sheets, tiles
+from tests.bench import completeness, kept, kinds, overlap, shares, sheets, tiles
 from tests.bench.baselines import BASELINES
 
 SHARED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -36,7 +36,7 @@ ENTITIES = {map_name(concept): concept for concept in ROUTES} | {"tumor": "epith
 RELATED = ("tnbc", "dsb2018")
 
 
-PARTS = ("speed", "shares", "phantom", "train", "kept", "known", "real")
+PARTS = ("speed", "shares", "phantom", "train", "kinds", "kept", "known", "real")
 
 
 def ask(segmenter, encoded, concept: str) -> Candidate:
@@ -226,13 +226,15 @@ def main() -> None:
         robustness(
             "training tiles kept apart", held[:: max(1, len(held) // 12)], segmenters["embedded"]
         )
+    folders = [f for f in (args.train, args.train2) if f.is_dir()]
+    if "kinds" in args.only and folders:
+        kinds.report(folders, segmenters["embedded"])
     if "kept" in args.only:
         kept.report(
             "phantoms",
             labelled.phantoms(args.phantoms, tiles.HELD_OUT_SEED),
             segmenters["embedded"],
         )
-        folders = [f for f in (args.train, args.train2) if f.is_dir()]
         if folders:
             source = kept.tiles(folders, args.per_set)
             drawn_to = args.sheets / "kept" if args.sheets else None
@@ -240,7 +242,6 @@ def main() -> None:
     if "known" in args.only:
         drawn = half_hidden(labelled.phantoms(args.phantoms, tiles.HELD_OUT_SEED + 1))
         completeness.report("phantoms", drawn, segmenters["embedded"])
-        folders = [f for f in (args.train, args.train2) if f.is_dir()]
         if folders:
             apart = fit_extent.labelled(folders, True)
             completeness.report("training tiles kept apart", apart, segmenters["embedded"])
