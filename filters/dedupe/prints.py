@@ -10,7 +10,9 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import re
+import stat
 import tarfile
 import tokenize
 from collections.abc import Callable, Iterator, Sequence
@@ -181,12 +183,10 @@ def _of_pictures(
 def _pictures(place: Path) -> Iterator[tuple[str, bytes | np.ndarray]]:
     """Names and bytes (or pixels) of the pictures in a folder or file, in order of their names."""
     if place.is_dir():
-        for file in sorted(place.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(place).parts)
-            if file.is_file() and not hidden:
-                front = file.relative_to(place).as_posix()
-                for name, data in _pictures(file):
-                    yield front + name.removeprefix(file.name), data
+        for file in _files(place):
+            front = file.relative_to(place).as_posix()
+            for name, data in _pictures(file):
+                yield front + name.removeprefix(file.name), data
     elif place.suffix.lower() in PICTURES:
         yield place.name, place.read_bytes()
     elif place.suffix == ".tar":
@@ -212,6 +212,27 @@ def _pictures(place: Path) -> Iterator[tuple[str, bytes | np.ndarray]]:
         if array.ndim == 4 and array.shape[3] == 3:
             for i in range(len(array)):  # PanNuke has whole numbers as float64
                 yield f"{place.name}#{i}", np.asarray(array[i]).astype(np.uint8)
+
+
+def _files(place: Path) -> list[Path]:
+    """Files below a folder, sorted, without hidden ones.
+
+    Raises:
+        OSError: a folder in it cannot be listed, or a link leads nowhere.
+        ValueError: a link to a folder; what is behind it would be left out.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    found = []
+    for home, folders, names in os.walk(place, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in folders:
+            if os.path.islink(os.path.join(home, name)):
+                raise ValueError(f"{name}: a link to a folder; name the folder itself")
+        found += [Path(home, name) for name in names if not name.startswith(".")]
+    return sorted(file for file in found if stat.S_ISREG(file.stat().st_mode))
 
 
 def _of_parquet(place: Path) -> Iterator[tuple[str, bytes]]:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import tarfile
 
 import cv2
@@ -169,6 +170,36 @@ def test_a_guard_that_would_guard_less_is_refused(tmp_path, name):
     make(place)
     with pytest.raises(Refused, match=rf"^protect\.0\.path: .*{said}"):
         prints(place.with_name(name) if "." in name else place)
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(folder, monkeypatch):
+    """Also one inside: half of the pictures would be left out, unsaid."""
+    plain = os.scandir
+
+    def closed(place):
+        if str(place).endswith(shut):
+            raise PermissionError(13, "Permission denied", str(place))
+        return plain(place)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    for shut in (folder.name, "part1"):
+        with pytest.raises(Refused, match=rf"^protect\.0\.path: .*Permission denied: '.*{shut}'"):
+            prints(folder)
+    shut = "nowhere"
+    assert len(prints(folder)) == 5
+
+
+def test_links_that_would_be_left_out_are_refused(folder):
+    """A linked picture is one; a linked folder is not looked into, and a link may lead nowhere."""
+    (folder / "one.png").symlink_to(next(folder.glob("part0/*.png")))
+    assert len(prints(folder)) == 6
+    (folder / "gone.png").symlink_to(folder / "no.png")
+    with pytest.raises(Refused, match="No such file"):
+        prints(folder)
+    (folder / "gone.png").unlink()
+    (folder / "linked").symlink_to(folder / "part1")
+    with pytest.raises(Refused, match="linked: a link to a folder; name the folder itself"):
+        prints(folder)
 
 
 def test_what_is_like_a_protected_picture_is_found_at_every_level(folder):
