@@ -257,7 +257,7 @@ def read_table(
     if columns is not None:
         have = set(file.schema_arrow.names)
         columns = [column for column in columns if column in have]
-    return file.read(columns)
+    return file.read(columns, use_threads=False)  # small, and a worker has a core
 
 
 def _open(store: Store, mark: StoredUnit, name: str) -> pq.ParquetFile:

@@ -6,6 +6,7 @@ the published schema, `dump` gives its canonical bytes; `shards.build` makes sam
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -284,6 +285,9 @@ class GroundedSample(TypedDict):
 
 
 _CHECKED = pydantic.TypeAdapter(GroundedSample)
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+)
 
 
 def check(data: bytes) -> None:
@@ -298,12 +302,10 @@ def concepts_in(sample: Mapping[str, Any], state: str) -> list[str]:
 
 def dump(sample: Mapping[str, Any]) -> bytes:
     """Canonical bytes of a sample: sorted keys, no spaces, UTF-8; raises on NaN."""
-    text = json.dumps(
-        sample, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-    )
-    return text.encode()
+    return _CANONICAL.encode(sample).encode()
 
 
+@functools.cache
 def json_schema() -> dict[str, Any]:
     """The published JSON Schema of the sample."""
     schema = _CHECKED.json_schema()

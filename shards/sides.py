@@ -42,6 +42,8 @@ def side_files(
     Raises:
         OSError: only if `strict`, or behind a URL.
     """
+    if not patterns:
+        return {}
     folder = os.path.dirname(base) if os.path.isfile(base) else base.rstrip("/")
     fields = {
         "image": sample["image"],

@@ -49,7 +49,7 @@ from shards.card import write_card
 from shards.index import Damaged, read_manifest
 from shards.pack import write_manifest
 
-_LAYOUT = 3  # of the pieces: another one's are not gone on with
+_LAYOUT = 4  # of the pieces: another one's are not gone on with
 
 
 def digest(store: Store, config: Config, marks: Marks, configured: str = "") -> str:

@@ -95,8 +95,7 @@ def ledger(place: Place, given: Told) -> dict[str, Any]:
     """
     store, part = place.store, given.part
     target, name = store.below(given.next), f"{part.corpus}-{part.number:06d}.parquet"
-    columns = ["sample_id", "corpus", "row", "image", "image_id", "group", "mentions", "strata"]
-    samples = part.samples(store, [*columns, "notes", "status"])
+    samples = read_piece(store, given.told)
     rows = read_piece(store, given.rows, ["kept"])
     chosen = read_piece(store, given.chosen)
     told = _sample_rows(samples, rows, chosen, given.tars)

@@ -25,7 +25,18 @@ from miner.core.errors import Refused
 from miner.core.store import Store
 from ner.strata import COLUMNS
 
-TOLD = ["sample_id", "corpus", "row", "image", "image_id", "group", "mentions", "strata", "notes"]
+TOLD = [
+    "sample_id",
+    "corpus",
+    "row",
+    "image",
+    "image_id",
+    "group",
+    "mentions",
+    "strata",
+    "notes",
+    "status",
+]
 CANDIDATES = ["image_id", "concept", "area_px", "reason"]
 SAMPLES = ["sample_id", "image", "image_id", "group", "status", "reason", "mentions"]
 PICTURES = ["image_id", "data", "sha256", "pixel_hash", "embedding", "thumbnail"]
@@ -73,17 +84,19 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
     candidates = read_piece(store, given.light)
     light = verdicts(candidates, judged, q, lowest, config.filters)
     light = add_extent(light, config.filters)
-    columns = [*SAMPLES, *(["strata", *COLUMNS] if dimensions(config.sampling) else [])]
     rewrite = config.shards.rewrite
     said = [*SAMPLES, *(["turns"] if rewrite else [])]
-    samples = part.samples(store, list(dict.fromkeys([*columns, *said])))
+    strata = COLUMNS if dimensions(config.sampling) else ()
+    samples = part.samples(store, list(dict.fromkeys([*said, *TOLD, *strata])))
+    light_samples = _light_mentions(samples)
     answers = [*CANDIDATES, "keep", "score", *(["roles"] if rewrite else [])]
     found = row_states(
-        _light_mentions(samples).select(said).to_pylist(),
+        light_samples.select(said).to_pylist(),
         light.select(answers).to_pylist(),
         config.shards.keep_negatives,
         rewrite,
     )
+    have = samples.column_names
     kept = pa.array([state.kept for state in found], pa.list_(pa.int32()))
     status = pa.array([state.status for state in found], _TEXT)
     written = np.array([state.status == "written" for state in found], bool)
@@ -108,7 +121,7 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
     return {
         "verdicts": place.write(light.select([*VERDICT, *EXTENT]), "verdicts"),
         "rows": place.write(pa.table(rows), "rows"),
-        "told": place.write(samples.select([n for n in TOLD if n in samples.column_names]), "told"),
+        "told": place.write(light_samples.select([n for n in TOLD if n in have]), "told"),
         "pictures": place.write(pictures.table(), "pictures"),
         "thumbs": place.write_bytes(pictures.thumbs.tobytes(), "thumbs"),
         "vectors": place.write_bytes(pictures.vectors.tobytes(), "vectors"),

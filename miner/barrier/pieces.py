@@ -68,7 +68,8 @@ def read_piece(store: Store, piece: Iterable[str], columns: list[str] | None = N
     Raises:
         Refused: it is not what was written.
     """
-    return pq.ParquetFile(pa.BufferReader(read_bytes(store, piece))).read(columns)
+    file = pq.ParquetFile(pa.BufferReader(read_bytes(store, piece)))
+    return file.read(columns, use_threads=False)  # a worker has a core
 
 
 def read_schema(store: Store, piece: Iterable[str]) -> pa.Schema:

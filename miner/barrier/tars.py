@@ -9,12 +9,11 @@ import dataclasses
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from miner.barrier.parts import Part
 from miner.barrier.pieces import Piece, Place, read_piece
@@ -42,6 +41,7 @@ PICTURES = [
     "mpp_source",
     "sha256",
 ]
+_ANSWER = frozenset(JudgedCandidate.__annotations__)  # of a candidate, what are no scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,8 @@ def tar(place: Place, given: Tar) -> dict[str, Any]:
         stays: whether the tar in its place is this one.
     """
     store, target = place.store, place.store.below(given.next)
-    made_of = _made_of(store, given)
+    units = list(_units(store, given))
+    made_of = _made_of(given, units)
     if given.old is not None and given.old[0] == made_of and _stands(store, given.old[1]):
         entry = dict(given.old[1])
         name = index_name(given.name)
@@ -100,7 +101,7 @@ def tar(place: Place, given: Tar) -> dict[str, Any]:
         if hashlib.sha256(data).hexdigest() == entry["index_sha256"]:
             target.write(name, data)
             return {"info": entry, "made_of": made_of, "stays": True}
-    info = pack_tar(_items(store, given), target, given.name, given.split)
+    info = pack_tar(_items(store, given, units), target, given.name, given.split)
     return {"info": dataclasses.asdict(info), "made_of": made_of, "stays": False}
 
 
@@ -156,7 +157,7 @@ def _units(store: Store, given: Tar) -> Iterator[_UnitRows]:
             )
 
 
-def _made_of(store: Store, given: Tar) -> str:
+def _made_of(given: Tar, units: Sequence[_UnitRows]) -> str:
     """Digest of what the bytes of a tar depend on; with side files it is never twice the same."""
     config = given.config
     digest = hashlib.sha256()
@@ -164,7 +165,7 @@ def _made_of(store: Store, given: Tar) -> str:
     head.append(config.shards.keep_ignored)
     digest.update(json.dumps(head, sort_keys=True).encode())
     beside = {corpus_name(c) for c in config.corpora if c.side_paths}
-    for unit in _units(store, given):
+    for unit in units:
         if unit.part.corpus in beside:
             return ""
         mark = unit.part.marks[unit.which]
@@ -178,18 +179,17 @@ def _made_of(store: Store, given: Tar) -> str:
     return digest.hexdigest()
 
 
-def _items(store: Store, given: Tar) -> Iterator[Item]:
+def _items(store: Store, given: Tar, units: Sequence[_UnitRows]) -> Iterator[Item]:
     """Samples of a tar with the bytes of their pictures, in the order of the plan."""
     corpora = {corpus_name(c): c for c in given.config.corpora}
     absent_below = given.config.filters.absent_below
-    for unit in _units(store, given):
+    keep_ignored = given.config.shards.keep_ignored
+    for unit in units:
         corpus, mark = corpora[unit.part.corpus], unit.part.marks[unit.which]
         samples = read_table(store, mark, "samples").take(pa.array(unit.rows)).to_pylist()
-        wanted = pa.array(sorted({sample["image_id"] for sample in samples}))
-        images = read_table(store, mark, "images", PICTURES)
-        images = images.filter(pc.is_in(images["image_id"], wanted))
-        pictures = {image["image_id"]: image for image in images.to_pylist()}
-        candidates = _candidates(store, unit, wanted)
+        wanted = {sample["image_id"] for sample in samples}
+        pictures = _pictures(read_table(store, mark, "images", PICTURES), wanted)
+        candidates = _candidates(store, unit, wanted, keep_ignored)
         by_image: dict[str, list[JudgedCandidate]] = defaultdict(list)
         for candidate in candidates.values():
             by_image[candidate["image_id"]].append(candidate)
@@ -211,24 +211,45 @@ def _items(store: Store, given: Tar) -> Iterator[Item]:
                 negatives(mentions, known),
                 sorted(sides),
                 known,
-                ignored(mentions, answers, known) if given.config.shards.keep_ignored else [],
+                ignored(mentions, answers, known) if keep_ignored else [],
             )
             yield built, image["data"], image["format"], sides
 
 
-def _candidates(store: Store, unit: _UnitRows, image_ids: pa.Array) -> dict[int, JudgedCandidate]:
-    """Candidates of some pictures with verdicts, by their number in the unit."""
+def _pictures(images: pa.Table, wanted: Set[str]) -> dict[str, dict[str, Any]]:
+    """Rows of some pictures by image_id; their bytes are copied once, and those of no other."""
+    data = images["data"]
+    rows = images.drop_columns(["data"]).to_pylist()
+    return {
+        row["image_id"]: {**row, "data": data[i].as_py()}
+        for i, row in enumerate(rows)
+        if row["image_id"] in wanted
+    }
+
+
+def _candidates(
+    store: Store, unit: _UnitRows, image_ids: Set[str], scores: bool
+) -> dict[int, JudgedCandidate]:
+    """Candidates of some pictures with verdicts, by their number in the unit.
+
+    Args:
+        store: OUT.
+        unit: which.
+        image_ids: of the pictures.
+        scores: give them all their scores, not only those that are kept.
+    """
     table = read_table(store, unit.part.marks[unit.which], "candidates")
-    for name in unit.verdicts.column_names:
-        if name in table.column_names:
-            table = table.drop_columns([name])
-        table = table.append_column(name, unit.verdicts[name].combine_chunks())
-    rows = np.flatnonzero(pc.is_in(table["image_id"], image_ids).to_numpy())
-    taken = table.take(pa.array(rows))
-    columns = [_values(column) for column in taken.columns]
-    names = taken.column_names
-    found = (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
-    return dict(zip(rows.tolist(), found, strict=True))
+    tables = (table, unit.verdicts)
+    columns = {n: c for t in tables for n, c in zip(t.column_names, t.columns, strict=True)}
+    all_ = {name: _values(column) for name, column in columns.items()}
+    plain = {name: values for name, values in all_.items() if name in _ANSWER}
+    kept = {i for row in unit.kept for i in row}
+    found: dict[int, Any] = {}
+    for i, image_id in enumerate(all_["image_id"]):
+        if image_id in image_ids:
+            said = all_ if scores or i in kept else plain
+            found[i] = {name: values[i] for name, values in said.items()}
+    return found
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:

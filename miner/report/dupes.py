@@ -114,9 +114,13 @@ def write_page(store: Store, shown: Sequence[Pair], total: int) -> str:
 def pictures(store: Store, image_ids: set[str]) -> dict[str, Figure]:
     """Figures of some pictures by image_id, without masks; of those whose bytes were kept."""
     found = {}
+    wanted = pa.array(sorted(image_ids), pa.string())
     for mark in read_marks(store).values() if image_ids else ():
+        named = read_table(store, mark, "samples", ["image_id"])["image_id"]
+        if not pc.any(pc.is_in(named, wanted)).as_py():
+            continue  # pictures are a hundred times as large
         images = read_table(store, mark, "images", ["image_id", "data", "mpp"])
-        here = images.filter(pc.is_in(images["image_id"], pa.array(sorted(image_ids))))
+        here = images.filter(pc.is_in(images["image_id"], wanted))
         for image_id, data, mpp in zip(*here.to_pydict().values(), strict=True):
             if data is not None:
                 found[image_id] = figure(decode(data), (), mpp)

@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from miner.barrier.finish import finish
 from miner.commits import commit, keep_marks, marks
-from miner.core.layout import RUN
+from miner.core.layout import FINISHED, RUN
 from miner.core.masks import bbox, encode
 from miner.core.store import Store
 from miner.core.unit import IMAGES, IMAGES_ADDED, Unit
@@ -190,6 +190,8 @@ class Timed:
 def measure(folder: str) -> dict[str, Any]:
     """The barrier and the report over units that are there, in this process."""
     store, timed = Store(folder), Timed()
+    for name in ("shards", "ledger", "report", FINISHED):
+        store.remove(name)  # tars that stand would not be packed again
     found = marks(store)
     begin = time.process_time()
     finish(store, config(folder), found, timed)
