@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test unit test-plugin test-llm test-models test-cluster chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-barrier bench-quality models parity verify mutants fuzz faults
+.PHONY: quickstart test unit test-plugin test-llm test-models test-cluster chaos lint format docs bench bench-filters bench-io bench-audit bench-dedupe bench-barrier bench-quality models parity verify mutants fuzz faults locked lock lowest
 
 # Folders with index.jsonl to train on; without them models are trained on phantoms alone. What reads
 # one folder reads the first.
@@ -29,6 +29,35 @@ $(INSTALLED): pyproject.toml constraints.txt
 $(READY): $(INSTALLED)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
+
+# The same from the lock, as CI does: exact versions, each file held against its sum. torch has another
+# file for each kind of GPU and none, so it comes without one.
+LOCK := .ci/requirements.lock
+locked:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r $(LOCK)
+	$(BIN)/pip install --quiet -c constraints.txt torch
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $(INSTALLED) $(READY)
+
+# The lock anew; versions stay as far as they may: remove the file to have the newest.
+lock: $(READY)
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev -c constraints.txt --python-version 3.11 \
+	    --only-binary :all: --generate-hashes --no-annotate --custom-compile-command 'make lock' \
+	    --no-emit-package torch --excludes .ci/excluded.txt -o $(LOCK)
+
+# Reading, validating and exporting with the lowest versions that pyproject.toml allows, in an environment
+# of its own: some gigabytes.
+LOWEST := runs/lowest
+lowest: $(READY)
+	$(BIN)/pip install --quiet uv
+	mkdir -p runs
+	$(BIN)/uv pip compile --quiet pyproject.toml --python-version 3.11 --resolution lowest-direct -o $(LOWEST).txt
+	$(BIN)/uv venv --quiet --clear -p 3.11 $(LOWEST)
+	$(BIN)/uv pip install --quiet -p $(LOWEST) -r $(LOWEST).txt pytest hypothesis
+	PYTHONPATH=. $(LOWEST)/bin/python -m pytest tests/test_installed.py -k plain_install
+	PYTHONPATH=. $(LOWEST)/bin/python -m pytest tests/shards/test_load.py
 
 quickstart: $(INSTALLED)
 	test -d runs/corpora || $(BIN)/miner demo runs/corpora

@@ -76,8 +76,15 @@ class ModelExtractor:
             raise Refused(f"ner.model: {name} is no spaCy pipeline ({error})") from error
         self._linker = linker
         if linker:
-            import scispacy.linking  # noqa: F401  (registers the component)
-
+            try:
+                import scispacy.linking  # noqa: F401  (registers the component)
+            except ModuleNotFoundError as error:
+                if error.name != "nmslib":
+                    raise
+                raise Refused(
+                    "ner.linker: nmslib is not installed; parts of it are under the GPL; get it "
+                    "with: pip install nmslib-metabrainz"
+                ) from None
             try:
                 self._nlp.add_pipe("scispacy_linker", config={"linker_name": "umls"})
             except (OSError, ValueError) as error:

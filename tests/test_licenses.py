@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata as metadata
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +61,26 @@ def test_no_copyleft_that_nobody_decided_on(extras):
     assert {n for n, said in found.items() if not said} <= SILENT
     if "mine" not in extras:
         assert not found.keys() & KNOWN.keys()
+
+
+@pytest.mark.whole
+def test_without_nmslib_all_works_but_the_linker():
+    code = (
+        "import sys\n"
+        "sys.modules['nmslib'] = None\n"
+        "from ner.abbreviations import defined\n"
+        "assert defined('A ductal carcinoma in situ (DCIS).')['DCIS'].endswith('in situ')\n"
+        "import spacy\n"
+        "from ner import models\n"
+        "models.installed_version = lambda name: '0.5.4'\n"
+        "spacy.load = lambda name: spacy.blank('en')\n"
+        "assert list(models.ModelExtractor('en_core_sci_sm')('Glands.')) == []\n"
+        "models.ModelExtractor('en_core_sci_sm', linker=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    said = done.stderr.splitlines()[-1]
+    assert said.endswith("get it with: pip install nmslib-metabrainz"), done.stderr
+    assert said.startswith("miner.core.errors.Refused: ner.linker: nmslib is not installed")
 
 
 def test_the_notice_names_what_was_decided_on_and_what_is_second_hand():
