@@ -40,6 +40,12 @@ from ner.concepts import concepts
 log = logging.getLogger(__name__)
 
 MORE_LIKELY_RIGHT = 0.5
+# However good the others are, no mask is kept that is more often wrong than this many times the
+# rate that is stated of all: an average alone lets masks of even odds ride on sure ones, and
+# probabilities in the middle carry over worst to other pictures. Without it, with 2.5 and with 2,
+# at precision=.9, .943, .946 and .950 of those kept on real sources left out were right, and .66,
+# .64 and .63 of the right ones kept; on phantoms .90, .91 and .91, and .78, .75 and .72.
+MOST_OF_RATE = 2.0
 PASSED = ""  # what a mask has failed to which no filter objects
 
 # The picture's support alone says nothing about the mask.
@@ -164,7 +170,9 @@ def accepted_from(judged: Judged, estimate: fdr.Estimate, config: FilterConfig) 
             estimate.decoys,
             config.target[1],
         )
-    good = judged.positive & (judged.failed == PASSED) & (estimate.q <= config.target[1])
+    rate = config.target[1]
+    good = judged.positive & (judged.failed == PASSED) & (estimate.q <= rate)
+    good &= judged.score >= least_probability(rate)
     return float(judged.score[good].min(initial=np.inf))
 
 
@@ -308,8 +316,10 @@ def after_target(
     what, value = config.target
     left = failed == PASSED
     if what == "fdr":
+        low = ~(judged.score >= least_probability(value))
         passes = np.where(judged.positive, q <= value, judged.score >= accepted_from)
         failed[left & ~passes] = "high_fdr"
+        failed[left & passes & low] = "low_score"
         return failed
     least = limits(cached_decision(config.decision), value)
     limit = np.array([least[name] for name in judged.level.tolist()], float)
@@ -327,10 +337,15 @@ def reasons(judged: Judged, failed: np.ndarray) -> np.ndarray:
     return reason
 
 
+def least_probability(rate: float) -> float:
+    """Probability below which no mask is accepted, for a stated share of wrong ones; see above."""
+    # A mask that is more likely wrong than right is a label only where such a rate is asked for.
+    return max(min(1 - rate, MORE_LIKELY_RIGHT), 1 - MOST_OF_RATE * rate)
+
+
 def limits(decision: Decision, precision: float) -> dict[str, float]:
     """Score from which on masks are accepted, by calibration; infinite where none reaches it."""
-    # However good the rest is, a mask that is more likely wrong than right is not a label.
-    floor = min(precision, MORE_LIKELY_RIGHT)
+    floor = least_probability(1 - precision)
     return {
         name: max(one.threshold_for(precision), floor)
         for name, one in decision.calibrations.items()

@@ -270,6 +270,32 @@ def test_no_mask_that_is_more_likely_wrong_than_right_is_kept(precision):
     assert all(one["score"] >= 0.5 for one in found if one["keep"])
 
 
+@pytest.mark.parametrize(
+    ("target", "least"),
+    [
+        ({"precision": 0.9}, 0.8),
+        ({"precision": 0.6}, 0.5),
+        ({"fdr": 0.2}, 0.6),
+        ({"fdr": 0.4}, 0.5),
+    ],
+)
+def test_no_mask_rides_on_the_others(target, least):
+    rng = np.random.default_rng(0)
+    names = [name for name in GOOD if name.startswith(("clip_", "ks_"))]
+    unsure = [
+        row(image_id=f"q/{i}", **{name: float(v) for name, v in zip(names, drawn, strict=True)})
+        for i, drawn in enumerate(rng.uniform(0.01, 0.9, size=(100, len(names))))
+    ]
+    sure = [row(image_id=f"p/{i}") for i in range(900)]
+    found = judge(unsure + sure, **target)
+    assert any(one["keep"] for one in found)
+    assert all(one["score"] >= least for one in found if one["keep"])
+    low = [one for one in found if one["reason"] == "low_score"]
+    assert low
+    if "fdr" in target:  # the average of all would have let them pass
+        assert all(one["q_value"] <= target["fdr"] for one in low)
+
+
 def test_deciding_twice_is_deciding_once():
     once = decide(table([row(), row(image_id="b", roles=["decoy"])]), FilterConfig())
     names = [n for n in once.column_names if n not in ("reason",)]
