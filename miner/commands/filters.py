@@ -37,6 +37,7 @@ def show(
     out: Annotated[str, typer.Argument(help="output folder or URL of a finished run")],
     key: Annotated[str, typer.Argument(help="key, sample_id or name of the picture")],
     png: Annotated[Path | None, typer.Option(help="overlay; default SAMPLE_ID.png")] = None,
+    scores: Annotated[bool, typer.Option("--scores", help="list all that was measured")] = False,
 ) -> None:
     """Explain the verdict on every candidate mask of one sample, and draw them."""
     from rich.table import Table
@@ -44,7 +45,7 @@ def show(
     from miner.core.errors import Refused
     from miner.core.store import Store
     from miner.core.terminal import Terminal
-    from miner.report.show import chain, find, overlay
+    from miner.report.show import chain, find, measured, overlay
     from miner.report.states import state_rows, states_of
 
     shown = find(Store(out), key)
@@ -59,7 +60,7 @@ def show(
     console.print(shown.caption, highlight=False)
     for one in shown.candidates:
         table = Table("", "", title=one["concept"], title_justify="left", show_header=False)
-        for name, value in chain(one, shown.limits):
+        for name, value in chain(one, shown.limits) + (measured(one) if scores else []):
             table.add_row(name, value)
         console.print(table)
     if state == "written" and (known := states_of(Store(out), shown.sample["key"])):

@@ -104,7 +104,7 @@ def mask_funnel(counts: dict[str, int], regions: int) -> list[tuple[str, int, st
         (
             "masks in the shards",
             written,
-            " ".join(
+            "; ".join(
                 [
                     *([f"−{accepted - written:,} duplicates and exclusions"]
                       if accepted > written else []),

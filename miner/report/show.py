@@ -131,25 +131,22 @@ def _gather(
 def chain(
     candidate: Mapping[str, Any], limits: Mapping[str, float | None]
 ) -> list[tuple[str, str]]:
-    """Scores and verdict of one candidate as (name, value) pairs, those of parts last.
+    """Verdict of one candidate, and what it rests on, as (name, value) pairs.
 
     Args:
         candidate: row of the ledger.
         limits: by calibration the score from which on masks are accepted, see `filters.page`.
     """
-    order = {name: number for number, name in enumerate(SCORES)}
+    verdict = "kept" if candidate["keep"] else f"dropped: {candidate['reason']}"
+    if candidate["reason"] and (meaning := explain(candidate["reason"])):
+        verdict += f", {meaning}"
     rows = [
+        ("verdict", verdict),
         ("role", ", ".join(candidate["roles"] or ())),
         ("asked as", candidate.get("asked_as") or candidate["concept"]),
         ("segmenter", f"{candidate['segmenter']}, prompt {candidate['prompt']!r}"),
-        ("area", f"{candidate['area_px']} px"),
-        ("confidence", _number(candidate["confidence"])),
+        ("area", f"{candidate['area_px']:,} px"),
     ]
-    own = {"confidence", "score", "q_value"}
-    values = {n: v for n, v in candidate.items() if isinstance(v, float) and n not in own}
-    names = sorted(values, key=lambda name: (name not in order, order.get(name, 0)))
-    rows += [(name, _number(values[name])) for name in names]
-    rows += [("note", note) for note in candidate.get("notes") or ()]
     if candidate["score"] is not None:
         text = f"{candidate['score']:.3f}: {SCORE}: {level(candidate['calibration'])}"
         rows.append(("score", text))
@@ -164,10 +161,17 @@ def chain(
     ]
     if candidate["q_value"] is not None:
         rows.append(("q-value", f"{_number(candidate['q_value'])}: {Q_VALUE}"))
-    rows.append(("verdict", "kept" if candidate["keep"] else f"dropped: {candidate['reason']}"))
-    if candidate["reason"] and (meaning := explain(candidate["reason"])):
-        rows.append(("", meaning))
+    rows += [("note", note) for note in candidate.get("notes") or ()]
     return rows
+
+
+def measured(candidate: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """All scores of one candidate as (name, value) pairs, those of parts last."""
+    order = {name: number for number, name in enumerate(("confidence", *SCORES))}
+    own = {"score", "q_value"}
+    values = {n: v for n, v in candidate.items() if isinstance(v, float) and n not in own}
+    names = sorted(values, key=lambda name: (name not in order, order.get(name, 0)))
+    return [(name, _number(values[name])) for name in names]
 
 
 def _number(value: float | None) -> str:

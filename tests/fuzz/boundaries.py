@@ -594,11 +594,12 @@ def _status(store: Any, key: str) -> None:
 
 
 def _show(store: Any, key: str) -> None:
-    from miner.report.show import chain, find, overlay
+    from miner.report.show import chain, find, measured, overlay
 
     shown = find(store, key)
     for one in shown.candidates:
         chain(one, shown.limits)
+        measured(one)
     overlay(shown)
 
 

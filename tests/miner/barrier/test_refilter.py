@@ -21,7 +21,7 @@ from miner.core.errors import Refused
 from miner.core.layout import CHANGES, REPORT, RUN
 from miner.core.store import Store
 from miner.report import write_report
-from miner.report.show import chain, find, overlay
+from miner.report.show import chain, find, measured, overlay
 from shards.validate import validate
 from tests.miner.finished import finished
 
@@ -205,13 +205,16 @@ def test_show(store):
     assert concept in names
     assert "necrosis" in names  # the decoy
     rows = dict(chain(shown.candidates[names.index(concept)], shown.limits))
+    assert next(iter(rows)) == "verdict"  # what one asks for comes first
     assert rows["verdict"] == "kept"
-    assert float(rows["ks_rim"]) >= 0.4
+    scores = dict(measured(shown.candidates[names.index(concept)]))
+    assert float(scores["ks_rim"]) >= 0.4
+    assert not scores.keys() & rows.keys()
     assert "probability that this mask is right" in rows["score"]
     assert rows["score"].endswith((" alone", "all concepts together", "family cell", "tissue"))
     assert "among all of this run that score at least as high" in rows["q-value"]
     decoy = dict(chain(shown.candidates[names.index("necrosis")], shown.limits))
-    assert decoy["verdict"] == "dropped: decoy"
+    assert decoy["verdict"].startswith("dropped: decoy, ")
     sheet = np.asarray(Image.open(io.BytesIO(overlay(shown))))
     masks = sum(c["mask"] is not None for c in shown.candidates)
     assert sheet.shape[0] >= 384
@@ -227,6 +230,9 @@ def test_commands(store, tmp_path):
     done = runner.invoke(app, ["show", store.url, key, "--png", str(png)])
     assert done.exit_code == 0, done.output
     assert "verdict" in done.output
+    assert "ks_rim" not in done.output
+    more = runner.invoke(app, ["show", store.url, key, "--png", str(png), "--scores"])
+    assert "ks_rim" in more.output
     assert png.stat().st_size > 1000
     empty = runner.invoke(app, ["show", store.url, "quilt-00000006-00ff00", "--png", str(png)])
     assert "No candidates" in empty.output
