@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from miner.core.errors import Refused
 from miner.core.parts import find, kinds
 from miner.core.read_settings import check
@@ -9,6 +11,7 @@ from miner.core.remote import answers
 from miner.corpora.config import CorpusConfig
 from miner.corpora.corpus_folder import Folder, corpus_folder
 from miner.corpora.pairs import SUFFIXES
+from miner.corpora.parquet import listed_schema, pictures_in
 from miner.corpora.part import CorpusPart, Listing
 from miner.corpora.tables import foreign
 
@@ -67,12 +70,26 @@ def _looks_file(listing: Listing) -> str:
     suffix = name.rpartition(".")[2].lower() if "." in name else ""
     if f".{suffix}".endswith(SUFFIXES):
         return "a single picture"
-    if found := foreign(listing.folder, name):
+    if suffix != "parquet" and (found := foreign(listing.folder, name)):
         return found
-    fields = listing.fields(name)
-    if fields:
-        return f"a table without a picture and a caption column ({', '.join(sorted(fields)[:6])})"
+    if table := _looks_table(listing, name):
+        return table
     return f"a .{suffix} file" if suffix else "a file"
+
+
+def _looks_table(listing: Listing, name: str = "") -> str:
+    """A table whose columns have names of their own, and how to say which they are; else ""."""
+    fields = listing.fields(name) or frozenset(listed_schema(listing).names)
+    if not fields:
+        return ""
+    kind = "hf" if pictures_in(listed_schema(listing)) else "table"
+    url = listing.folder.url.rstrip("/")
+    path = shlex.quote(f"{url}/{listing.file}" if listing.file else url)
+    sets = " ".join(f"--set corpora.{kind}.{what}=COLUMN" for what in ("image", "caption"))
+    return (
+        f"a table without a picture and a caption column ({', '.join(sorted(fields)[:6])}); if two "
+        f"of these are, say which: miner run quickstart.yaml --corpus {kind}={path} {sets}"
+    )
 
 
 def _looks(listing: Listing, nested: list[tuple[str, str]]) -> str:
@@ -98,5 +115,8 @@ def _looks(listing: Listing, nested: list[tuple[str, str]]) -> str:
         if name.lower().endswith((".csv", ".tsv", ".json", ".jsonl", ".gz")):
             if found := foreign(listing.folder, name):
                 return f"a folder with {name}, {found}"
+    table = next((name for name in names if listing.fields(name)), "")
+    if found := _looks_table(listing, table):
+        return found
     shown = [*(f"{f}/" for f in folders[:3]), *names[:3]]
     return "a folder with " + ", ".join(shown) + (", ..." if len(names) + len(folders) > 6 else "")

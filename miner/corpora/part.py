@@ -14,9 +14,13 @@ from miner.corpora.corpus_folder import Folder
 from miner.corpora.json_list import NotAList, json_table
 from miner.corpora.tables import columns_of, foreign
 
-# Columns that hold a picture's name, and a caption, in tables without a layout of their own.
-IMAGE = ("image", "image_path", "img", "file_name", "filename", "file", "path", "Figure_path")
-CAPTION = ("caption", "text", "Caption", "description", "title")
+# Columns that hold a picture's name, and a caption, in tables without a layout of their own; case,
+# blanks, `_` and `-` make no difference.
+IMAGE = (
+    *("image", "image_path", "image_file", "image_name", "img", "img_path", "file_name", "file"),
+    *("path", "file_path", "picture", "tile", "figure_path"),
+)
+CAPTION = ("caption", "text", "description", "findings", "report", "report_text", "title")
 
 
 class Listing:
@@ -55,9 +59,14 @@ class Listing:
 
 def first_of(names: Iterable[str], there: Iterable[str]) -> str:
     """The first of some names that is there, as it is spelled there, else ""."""
-    found = {name.casefold(): name for name in there} | {name: name for name in there}
-    spelled = (found.get(name) or found.get(name.casefold()) for name in names)
+    names_there = list(there)
+    found = {_plain(name): name for name in names_there} | {name: name for name in names_there}
+    spelled = (found.get(name) or found.get(_plain(name)) for name in names)
     return next((name for name in spelled if name), "")
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.casefold() if c not in " _-")
 
 
 def _unknown(listing: Listing) -> Mapping[str, Any] | None:

@@ -102,13 +102,16 @@ def checked(
         Refused: a wanted column is not there, or there more than once.
     """
     where = f"{folder.field}: {folder.path(table)}"
-    for at, asked in enumerate(wanted):
+    lacking = [at for at, asked in enumerate(wanted) if spelled(asked, names) not in names]
+    if lacking:
+        have = ", ".join(n or "(unnamed)" for n in names[:8]) or "none"
+        section = folder.field.rpartition(".")[0]
+        sets = " ".join(f"--set {section}.{settings[at]}=COLUMN" for at in lacking if settings)
+        asked = " and no column ".join(repr(wanted[at]) for at in lacking)
+        hint = f"; name {'it' if len(lacking) == 1 else 'them'}: {sets}" if sets else ""
+        raise Refused(f"{where}: no column {asked} ({what}); has: {have}{hint}")
+    for asked in wanted:
         name = spelled(asked, names)
-        if name not in names:
-            have = ", ".join(n or "(unnamed)" for n in names[:8]) or "none"
-            section = folder.field.rpartition(".")[0]
-            hint = f"; name it: --set {section}.{settings[at]}=COLUMN" if settings else ""
-            raise Refused(f"{where}: no column {name!r} ({what}); has: {have}{hint}")
         if (times := list(names).count(name)) > 1:
             raise Refused(
                 f"{where}: {times} columns are called {name!r} ({what}): rename all but one"
@@ -187,9 +190,7 @@ def open_sheet(
             if {spelled(name, names) for name in wanted} <= set(names):
                 break
         else:
-            delimiter = usual
-            file.seek(0)
-            names, start = csv_header(file, delimiter)
+            names, start, delimiter = _widest(file, usual)
         columns = checked(folder, table, names, wanted, what, settings)
         records = itertools.islice(csv_records(file, start, delimiter), _INDEX_RECORDS)
         cells = [record.value for record in records if record.value is not None]
@@ -198,6 +199,15 @@ def open_sheet(
         names = ["", *names]
         columns = checked(folder, table, names, wanted, what, settings)
     return Sheet(columns, names, start, delimiter)
+
+
+def _widest(file: Any, usual: str) -> tuple[list[str], int, str]:
+    """Header of a CSV file, where its records start, and the delimiter that makes most columns."""
+    found = []
+    for delimiter in dict.fromkeys((usual, *DELIMITERS)):
+        file.seek(0)
+        found.append((*csv_header(file, delimiter), delimiter))
+    return max(found, key=lambda header: len(header[0]))
 
 
 def columns_of(file: Any) -> list[str]:

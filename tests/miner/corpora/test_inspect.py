@@ -2,6 +2,7 @@ import io
 import json
 import tarfile
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -223,7 +224,13 @@ def test_wrong_folders_are_told_what_they_look_like(tmp_path, write, looks):
         ("README.md", "# Read me", r"a \.md file"),
         ("notes", "none", "a file"),
         ("a.jpg", "", "a single picture"),
-        ("t.csv", "age,sex\n1,f\n", r"a table without a picture and a caption column \(age, sex\)"),
+        (
+            "t.csv",
+            "age;sex\n1;f\n",
+            r"a table without a picture and a caption column \(age, sex\); if two of these are, "
+            r"say which: miner run quickstart\.yaml --corpus table=.*/c/t\.csv --set "
+            r"corpora\.table\.image=COLUMN --set corpora\.table\.caption=COLUMN",
+        ),
     ],
 )
 def test_wrong_files_too_even_beside_pictures_with_captions(tmp_path, name, text, looks):
@@ -231,6 +238,25 @@ def test_wrong_files_too_even_beside_pictures_with_captions(tmp_path, name, text
     (tmp_path / "c" / name).write_text(text)
     with pytest.raises(Refused, match=rf"{name}: looks like {looks}; expected a folder, file or"):
         examine(str(tmp_path / "c" / name))
+
+
+def test_columns_of_a_lab_are_found_or_asked_for(tmp_path):
+    """Blanks and case make no difference; parquet is no stranger under its own name."""
+    write_images(tmp_path / "Slides", ["a.jpg", "b.jpg"])
+    (tmp_path / "t.csv").write_text("Case No;Image File;Report Text\n1;Slides/a.jpg;Glands.\n")
+    found = examine(str(tmp_path))
+    assert "image: Image File" in found["config"]
+    assert "caption: Report Text" in found["config"]
+    (tmp_path / "t.csv").unlink()
+    columns = {"Bild": ["Slides/a.jpg"], "Befund": ["Glands."]}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    for path in (tmp_path, tmp_path / "t.parquet"):
+        with pytest.raises(Refused, match=rf"\(Befund, Bild\); .* --corpus table={path} --set"):
+            examine(str(path))
+    pictures = [{"bytes": b"", "path": None}]
+    pq.write_table(pa.table({"Bild": pictures, "Befund": ["Glands."]}), tmp_path / "t.parquet")
+    with pytest.raises(Refused, match=rf"--corpus hf={tmp_path} --set corpora\.hf\.image=COLUMN"):
+        examine(str(tmp_path))
 
 
 def test_a_path_that_is_not_there(tmp_path):

@@ -198,7 +198,10 @@ def test_tables_with_two_named_columns(tmp_path, suffix):
 def test_tables_are_refused_with_what_they_have(tmp_path):
     write_table(tmp_path / "t.csv")
     with pytest.raises(
-        Refused, match=r"t\.csv: no column 'image' \(table\); has: file, text, case"
+        Refused,
+        match=r"t\.csv: no column 'image' and no column 'caption' \(table\); has: file, text, "
+        r"case; name them: --set corpora\.table\.image=COLUMN "
+        r"--set corpora\.table\.caption=COLUMN$",
     ):
         read_all(config("table", tmp_path), tmp_path / "out")
     (tmp_path / "t.parquet").write_bytes(b"nothing")

@@ -257,7 +257,7 @@ def test_names_that_differ_in_case_are_different_names(tmp_path):
         (lambda p: write_images(p, ["a.jpg"]), r"expected quilt_1M_lookup\.csv, found a\.jpg"),
         (
             lambda p: write_quilt(p, [["x"]], ["text"]),
-            r"quilt_1M_lookup\.csv: no column 'caption' \(QUILT-1M\); has: text",
+            r"no column 'caption' and no column 'image_path' \(QUILT-1M\); has: text$",
         ),
         (lambda p: write_quilt(p, []), r"no rows in quilt_1M_lookup\.csv"),
     ],
