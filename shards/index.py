@@ -5,9 +5,11 @@ Nothing here opens a tar.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import io
 import json
+import warnings
 from collections.abc import Collection
 from typing import Any
 
@@ -131,6 +133,7 @@ def select(
         rows = pc.list_parent_indices(index["concepts"]).to_numpy()
         good = np.ones(len(rows), bool)
         if concepts is not None:
+            _tell_unknown("concepts", concepts, index)
             names = pa.array(sorted(concepts), pa.string())
             good &= pc.is_in(pc.list_flatten(index["concepts"]), names).to_numpy()
         with np.errstate(invalid="ignore"):
@@ -140,11 +143,21 @@ def select(
                 good &= _numbers(index["q_values"]) <= max_q_value
         keep &= np.isin(np.arange(index.num_rows), rows[good])
     if strata is not None:
+        _tell_unknown("strata", strata, index)
         rows = pc.list_parent_indices(index["strata"]).to_numpy()
         names = pa.array(sorted(strata), pa.string())
         good = pc.is_in(pc.list_flatten(index["strata"]), names).to_numpy()
         keep &= np.isin(np.arange(index.num_rows), rows[good])
     return np.flatnonzero(keep)
+
+
+def _tell_unknown(what: str, wanted: Collection[str], index: pa.Table) -> None:
+    """Warn of names that no sample has, as a typing error would be; it may also be chance."""
+    there = sorted(pc.unique(pc.list_flatten(index[what])).to_pylist())
+    for name in sorted(set(wanted).difference(there)):
+        near = difflib.get_close_matches(name, there, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(there[:12])}"
+        warnings.warn(f"{what}: no sample has {name}; {hint}", stacklevel=4)
 
 
 # Arrow imports pandas when it meets numpy, which takes longer than reading a hundred indexes; these

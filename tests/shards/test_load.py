@@ -65,7 +65,14 @@ def test_filters_come_from_the_index(out: Path, tmp_path: Path) -> None:
     expected = [i for i in range(30) if i % 10 >= 8]
     assert rows(concepts=["gland"], min_score=0.8) == expected
     assert rows(concepts=["gland"], max_q_value=0.1) == [i for i in range(30) if i % 7 <= 1]
-    assert rows(concepts=["unheard of"]) == []
+    with pytest.warns(
+        UserWarning, match=r"^concepts: no sample has unheard of; there are gland, s"
+    ):
+        assert rows(concepts=["unheard of"]) == []
+    with pytest.warns(UserWarning, match=r"^concepts: no sample has glands; did you mean gland\?$"):
+        assert rows(concepts=["glands", "stroma"])
+    with pytest.warns(UserWarning, match="did you mean organ=kidney"):
+        rows(strata=["organ=kidneys"])
     assert rows(strata=["organ=liver"]) == list(range(1, 30, 3))
     # The conditions must hold for one and the same region.
     assert rows(concepts=["gland"], min_score=0.8, max_q_value=0.0) == [28]
