@@ -36,6 +36,8 @@ _LATIN = (
 _OF = re.compile(r"^(\S+(?: \S+)*?)( (?:of|with|in|from)\b.*)$")
 _PLURALS = frozenset({"amylacea", "adnexa", "meninges"})
 _UNCOUNTED = re.compile(r"(tissue|epithelium|mucosa|fat|stroma|melanin|microglia|adnexa|amylacea)$")
+# Of which a picture has one or none, however far it goes: named like a substance, never counted.
+_LAYER = re.compile(r"(membrane|junction|zone)$|^(lymph node )?capsule$")
 _COUNTED = re.compile(r"(fiber|area|lesion|ulcer|erosion|space|vesicle|deposit|fragment)$")
 
 
@@ -61,13 +63,17 @@ def written(text: str) -> str:
 
 def named(concept: str) -> str:
     """A concept that no text names, as one says it: plural where it can be counted."""
-    table = concepts()
     name = written(concept)
     for pair in _PAIRS:
         name = name.replace(pair.replace("-", " "), pair)
     name = name.replace("Lieberkuhn", "Lieberkühn")
-    counted = (concept in table and table[concept].kind == "object") or _COUNTED.search(name)
-    return plural(name) if counted else name
+    return plural(name) if numbered(concept) or _COUNTED.search(name) else name
+
+
+def numbered(concept: str) -> bool:
+    """Whether one asks how many of a concept there are: objects, but no layers."""
+    table = concepts()
+    return concept in table and table[concept].kind == "object" and not _LAYER.search(concept)
 
 
 def article(text: str) -> str:

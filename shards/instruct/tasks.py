@@ -25,8 +25,7 @@ from ner.ground import forbidden, named_sites
 from shards.export.folder import VisualPrompt
 from shards.export.masks import box_of
 from shards.export.options import Options
-from shards.instruct.nouns import article, many, named, plural, written
-from shards.instruct.nouns import countable as countable_name
+from shards.instruct.nouns import article, countable, many, named, numbered, plural, written
 from shards.instruct.nouns import one as singular
 from shards.instruct.numbers import said
 from shards.instruct.wordings import THINK, pick
@@ -38,6 +37,8 @@ from shards.sample import GroundedSample
 # would answer "where" with the whole picture.
 BOXES = Options().max_boxes
 SHARED = 0.1  # of the smaller of two regions that are weighed against each other
+LEAST = 3.0  # percent that either covers: what is smaller may have been found in part only
+PLACE = 0.5  # of the picture: a substance whose box is larger is all over it, not somewhere
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +108,7 @@ def counted_name(sample: GroundedSample, region: int, number: int = 2) -> str:
         return text
     if number == 1:
         return singular(text)
-    if many(text) or not countable_name(text):
+    if many(text) or not countable(text):
         return text if many(text) else named(one["concept"])
     return plural(text)
 
@@ -127,12 +128,6 @@ def site_of(sample: GroundedSample) -> str | None:
 def spoken(concept: str) -> str:
     """A concept that is not in the text, as one says it: plural where it can be counted."""
     return named(concept)
-
-
-def countable(concept: str) -> bool:
-    """Whether the concept table calls it an object."""
-    table = concepts()
-    return concept in table and table[concept].kind == "object"
 
 
 def _about(
@@ -160,13 +155,22 @@ def _about(
     )
 
 
+def _telling(sample: GroundedSample) -> list[int]:
+    """Regions that are worth a question: nobody asks whether there are cells."""
+    return [i for i in range(len(sample["regions"])) if singular(name_of(sample, i)) != "cell"]
+
+
 def _any_region(sample: GroundedSample, rng: random.Random) -> int | None:
-    return rng.randrange(len(sample["regions"])) if sample["regions"] else None
+    found = _telling(sample)
+    return rng.choice(found) if found else None
 
 
 def _any_objects(sample: GroundedSample, rng: random.Random) -> int | None:
     """A region of an object concept whose single instances passed."""
-    found = [i for i, r in enumerate(sample["regions"]) if r["kind"] == "object" and r["instances"]]
+    regions = sample["regions"]
+    found = [
+        i for i in _telling(sample) if regions[i]["kind"] == "object" and regions[i]["instances"]
+    ]
     return rng.choice(found) if found else None
 
 
@@ -178,12 +182,24 @@ def segment(sample: GroundedSample, rng: random.Random) -> Exchange | None:
 
 def locate(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     """Boxes of what the text names, of objects one each: of more than `BOXES` nobody is asked."""
-    found = [
-        i
-        for i, r in enumerate(sample["regions"])
-        if r["kind"] != "object" or 0 < len(r["instances"]) <= BOXES
-    ]
+    found = [i for i in _telling(sample) if _has_place(sample, i)]
     return _about("locate", sample, rng, rng.choice(found)) if found else None
+
+
+def _of_cells(sample: GroundedSample, region: int) -> bool:
+    """Whether a region is a substance of cells: chromatin and cytoplasm are where cells are."""
+    one = sample["regions"][region]
+    return one["kind"] != "object" and related(one["concept"], "cell", concepts())
+
+
+def _has_place(sample: GroundedSample, region: int) -> bool:
+    """Whether boxes say where a region is."""
+    one = sample["regions"][region]
+    if one["kind"] == "object":
+        return 0 < len(one["instances"]) <= BOXES
+    x1, y1, x2, y2 = one["bbox"]
+    small = (x2 - x1) * (y2 - y1) <= PLACE * sample["width"] * sample["height"]
+    return small and not _of_cells(sample, region)
 
 
 def count(sample: GroundedSample, rng: random.Random) -> Exchange | None:
@@ -219,19 +235,24 @@ def compare(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     a, b = rng.sample(range(len(sample["regions"])), 2)
     pixels = sample["width"] * sample["height"]
     shares = {i: 100 * sample["regions"][i]["area_px"] / pixels for i in (a, b)}
-    if abs(shares[a] - shares[b]) < 1 or counted_name(sample, a) == counted_name(sample, b):
+    if abs(shares[a] - shares[b]) < 1 or min(shares.values()) < LEAST:
         return None
     if not _alternatives(sample, a, b) or sum(shares.values()) > 100:
         return None
     more, less = sorted((a, b), key=lambda i: -shares[i])
-    x, y = counted_name(sample, more), counted_name(sample, less)
-    if x.lower() in y.lower() or y.lower() in x.lower():
+    called = {i: name_of(sample, i) for i in (more, less)}
+    the = {i: "the " if _article(sample, i) else "" for i in called}
+    x, y = (the[i] + called[i] for i in (more, less))
+    if called[more].lower() in y.lower() or called[less].lower() in x.lower():
         return None
     first, second = (x, y) if rng.random() < 0.5 else (y, x)
     question = pick("compare", True, rng, x=first, y=second)
     numbers = {"p": f"{shares[more]:.1f}", "q": f"{shares[less]:.1f}"}
     answer = pick("compare", False, rng, x=x, y=y, **numbers)
-    places = [(answer.lower().index(t.lower()), len(t), r) for t, r in ((x, more), (y, less))]
+    places = [
+        (answer.lower().index(t.lower()) + len(the[r]), len(called[r]), r)
+        for t, r in ((x, more), (y, less))
+    ]
     return Exchange("compare", question, answer, tuple((s, s + n, r) for s, n, r in sorted(places)))
 
 
@@ -253,8 +274,8 @@ def _shared(sample: GroundedSample, a: int, b: int) -> float:
 
 def present(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     """Is it there: yes, with the mask."""
-    region = _any_region(sample, rng)
-    return None if region is None else _about("present", sample, rng, region)
+    found = [i for i in _telling(sample) if not _of_cells(sample, i)]
+    return _about("present", sample, rng, rng.choice(found)) if found else None
 
 
 def absent(sample: GroundedSample, rng: random.Random) -> Exchange | None:
@@ -310,18 +331,18 @@ def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     x = spoken(concept)
     site = site_of(sample)
     ground = {
-        "site": f"one does not find {x} in {_tissue(site)}.",
+        "site": f"one does not find any {x} in {_tissue(site)}.",
         "negated": f"the picture is free of {x}.",
         "decoy": f"a search of the picture for {x} found nothing convincing.",
     }[why]
     think = _chain(
         sample,
         rng,
-        request=f"the user assumes that {x} can be seen.",
+        request=f"the user takes the {x} to be there.",
         compare=ground,
         respond="tell the user, make nothing up, and ask back.",
     )
-    question = "refuse_count" if countable(concept) and rng.random() < 0.5 else "refuse"
+    question = "refuse_count" if numbered(concept) and rng.random() < 0.5 else "refuse"
     return Exchange(
         "refuse",
         pick(question, True, rng, x=x),

@@ -1,5 +1,7 @@
 """Wordings of questions and answers, with alternatives in brackets: `[Segment|Outline] the {x}`.
 
+None speaks of masks or boxes but where one asks for boxes: dialects answer with what they have.
+
 `{x}` is a phrase of the caption or a concept's name, `{a}` the article of a single object; `{are}`,
 `{they}`, … go with its number, as `VERBS` has them.
 """
@@ -16,11 +18,11 @@ from shards.instruct.nouns import many
 
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "segment": (
-        "[Segment|Outline|Delineate|Mark|Mask|Highlight] the {x} [in this image|in this picture|"
+        "[Segment|Outline|Delineate|Mark|Highlight] the {x} [in this image|in this picture|"
         "in this field|here].",
         "[Can|Could] you [segment|outline|delineate|mark] the {x}[?| for me?| in this image?]",
-        "Show me [where|with a mask where] the {x} {are}[.| in this image.]",
-        "[I need|Please give me|I would like] a segmentation mask of the {x}.",
+        "[Show|Please show] me where the {x} {are}[.| in this image.]",
+        "[I need|I would like] the {x} marked[.| in this image.]",
     ),
     "count": (
         "How many {x} [can be seen|do you see|are visible|can you make out]"
@@ -34,16 +36,17 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "locate": (
         "[Where|In which part of the image] [do you see|can one find] the {x}?",
         "[Locate|Find|Point out] the {x} [in this image|in this picture|here].",
-        "[Give|Show] me the [boxes|bounding boxes] of the {x}[.| in this image.]",
+        "[Give|Show] me the [{boxes}|bounding {boxes}] of the {x}[.| in this image.]",
         "Where {are} the {x}[?| in this image?| here?]",
-        "[Draw|Put] [boxes|bounding boxes] around the {x}[.| please.| in this image.]",
+        "[Draw|Put] {one}[{boxes}|bounding {boxes}] around the {x}[.| please.| in this image.]",
     ),
     "describe": (
         "[Describe|Explain|Summarize] [this image|this picture|what is shown here|this field] "
-        "[and mark what you name|with interleaved masks|and mark the structures].",
+        "and mark [what you name|the structures].",
         "[What does this image show|What can be seen here|Can you tell me what this slide shows]? "
         "[Mark what you mention.|Mark each structure.]",
-        "[Give|Write] [a|a short] description of this [image|field|section][.|, with masks.]",
+        "[Give|Write] [a|a short] description of this [image|field|section][.| and mark what it "
+        "names.]",
     ),
     "compare": (
         "[Which|What] [covers|takes up|occupies] [more of the image|the larger area]: {x} or {y}?",
@@ -79,7 +82,7 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "Describe the [appearance|arrangement|distribution] of the {x} [here|in this image].",
         "[Where do you see|Can you show me|Could you outline|Could you mark] the {x}"
         "[?| in this image?]",
-        "[Give|Show] me [a mask|the outline|the location] of the {x}[.| in this image.]",
+        "[Give|Show] me the [outline|location|extent] of the {x}[.| in this image.]",
     ),
     "refuse_count": (
         "[Count|Tally|Please count] the {x} [in this image|in this field|here].",
@@ -92,7 +95,7 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
 
 ANSWERS: Mapping[str, tuple[str, ...]] = {
     "segment": (
-        "[I have marked|Here is the mask of|This marks|The mask shows] the {x}.",
+        "[I have marked|I have outlined|This marks] the {x}.",
         "The {x} [that you asked for |]{are} marked [here|in the image].",
     ),
     "count": (
@@ -129,7 +132,7 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "ones that I found] are marked.",
     ),
     "refuse_site": (
-        "This appears to be {s}, where one does not [find|expect] {x}. "
+        "This appears to be {s}, where one does not [find|expect] any {x}. "
         "[Are you sure this is what you are looking for?|Are you sure about the request?|Could you "
         "check the request?]",
     ),
@@ -160,6 +163,8 @@ VERBS = {
     "cover": ("covers", "cover"),
     "take": ("takes", "take"),
     "they": ("it", "they"),
+    "boxes": ("box", "boxes"),
+    "one": ("a ", ""),
 }
 
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")

@@ -240,16 +240,41 @@ def test_only_alternatives_are_weighed(first: str, second: str, weighed: bool) -
     value = made(1).value
     gland, stroma = value["regions"]
     regions = [
-        {**gland, "concept": first, "kind": concepts()[first].kind, "area_px": 10},
-        {**stroma, "concept": second, "kind": concepts()[second].kind, "area_px": 200},
+        {**gland, "concept": first, "kind": concepts()[first].kind, "area_px": 100},
+        {**stroma, "concept": second, "kind": concepts()[second].kind, "area_px": 300},
     ]
     sample = {**value, "regions": regions, "mentions": []}
+    part = [{**regions[0], "area_px": 10}, regions[1]]  # perhaps not all of it
+    assert of_kind("compare")({**sample, "regions": part}, random.Random(0)) is None
     assert (of_kind("compare")(sample, random.Random(0)) is not None) is weighed
     too_much = [
         {**r, "area_px": 0.6 * value["width"] * value["height"] + i}
         for i, r in zip((0, 99), regions, strict=True)
     ]
     assert of_kind("compare")({**sample, "regions": too_much}, random.Random(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("concept", "side", "asked"),
+    [("stroma", 10, True), ("stroma", 24, False), ("cytoplasm", 10, False)],
+)
+def test_a_substance_is_somewhere_or_all_over_it(concept: str, side: int, asked: bool) -> None:
+    value = made(1).value
+    stroma = {**value["regions"][1], "concept": concept, "bbox": [0, 0, side, side]}
+    sample = {**value, "regions": [stroma], "mentions": [], "width": 24, "height": 24}
+    assert (of_kind("locate")(sample, random.Random(0)) is not None) is asked
+    named = concept != "cytoplasm"  # which is where cells are: nobody asks whether there is some
+    assert (of_kind("present")(sample, random.Random(0)) is not None) is named
+
+
+@pytest.mark.parametrize("task", ["segment", "present", "locate", "prompted"])
+def test_nobody_asks_whether_there_are_cells(task: str) -> None:
+    value = made(1).value
+    cell = {**value["regions"][0], "concept": "cell"}
+    sample = {**value, "regions": [cell], "mentions": []}
+    assert of_kind(task)(sample, random.Random(0)) is None
+    tumor = {**sample, "regions": [{**cell, "concept": "tumor cell"}]}
+    assert of_kind(task)(tumor, random.Random(0)) is not None
 
 
 def test_nobody_asks_whether_there_is_what_was_just_pointed_to() -> None:

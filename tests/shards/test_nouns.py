@@ -8,7 +8,7 @@ import re
 import pytest
 
 from ner.concepts import concepts
-from shards.instruct.nouns import many, named, one, plural, written
+from shards.instruct.nouns import many, named, numbered, one, plural, written
 from shards.instruct.tasks import task
 from shards.instruct.wordings import pick
 from tests.shards.build import sample
@@ -50,8 +50,12 @@ def test_concepts_are_named_as_one_says_them(concept: str, name: str) -> None:
 
 
 def test_objects_of_the_table_are_named_in_the_plural() -> None:
-    singular = [n for n, c in concepts().items() if c.kind == "object" and not many(named(n))]
+    singular = [n for n in concepts() if numbered(n) and not many(named(n))]
     assert singular == ["microglia"]
+    layers = {n for n, c in concepts().items() if c.kind == "object" and not numbered(n)}
+    assert {"glomerular basement membrane", "dermoepidermal junction"} <= layers
+    assert not any(many(named(n)) for n in layers)
+    assert len(layers) < 16
 
 
 @pytest.mark.parametrize("text", ["epithelium", "necrosis", "mucosa", "debris", "stroma", "pus"])
@@ -81,6 +85,10 @@ def test_one_and_many(single: str, more: str) -> None:
         ("segment", True, "stroma", r"\bappear\b"),
         ("segment", False, "nuclei", r"nuclei.* is\b"),
         ("decoy", False, "nuclei", r"\bis\b"),
+        ("locate", True, "stroma", r"\bboxes\b"),
+        ("locate", True, "glands", r"\bbox\b"),
+        ("refuse_decoy", False, "ducts", r"\bit (is|are)\b"),
+        ("compare", False, "stroma", r"\b(cover|take)\b"),
     ],
 )
 def test_verbs_agree(kind: str, question: bool, x: str, wrong: str) -> None:
