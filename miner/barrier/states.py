@@ -56,7 +56,7 @@ def states(
         elif any("decoy" in c["roles"] for c in answers):
             doubt = _doubt(name, answers, sites, ruling)
         state, why = _state(
-            named.get(name, []), answers, name in grounded, doubt, _gone(answers, absent_below)
+            named.get(name, []), answers, name in grounded, doubt, gone(answers, absent_below)
         )
         found = [c["presence"] for c in answers if c["presence"] is not None]
         rows.append(
@@ -103,7 +103,7 @@ def _state(
     answers: Sequence[JudgedCandidate],
     grounded: bool,
     doubt: str,
-    gone: bool,
+    missing: bool,
 ) -> tuple[State, str]:
     """State of a concept, and why.
 
@@ -112,7 +112,7 @@ def _state(
         answers: for it.
         grounded: whether it has a region.
         doubt: why it may be there although it was not found, empty for no reason.
-        gone: whether it was looked for and not found.
+        missing: whether it was looked for and not found.
     """
     polarities = {m["polarity"] for m in mentions}
     roles = {role for c in answers for role in c["roles"]}
@@ -126,7 +126,7 @@ def _state(
         return UNKNOWN, "affirmed_elsewhere"
     if not answers:
         return UNKNOWN, "not_asked"
-    if not gone:
+    if not missing:
         # Every answer that failed, else something that may be it.
         silent = [c["reason"] for c in answers if c["score"] is None and c["reason"] != "empty"]
         return UNKNOWN, (silent[0] or "found") if len(silent) == len(answers) else "found"
@@ -147,10 +147,14 @@ def _unmasked(mentions: Sequence[MentionRow], answers: Sequence[JudgedCandidate]
     return "not_asked" if best is None else best["failed"] or best["reason"] or "unnamed"
 
 
-def _gone(answers: Sequence[JudgedCandidate], absent_below: float) -> bool:
+def gone(answers: Sequence[JudgedCandidate], absent_below: float) -> bool:
     """Whether a concept was looked for and not found in a convincing way.
 
     A mask convinces nobody only where it is known how often such a one is right.
+
+    Args:
+        answers: for the concept.
+        absent_below: see `filters.absent_below`.
     """
     spoke = [c for c in answers if c["score"] is not None or c["reason"] == "empty"]
     return bool(spoke) and all(

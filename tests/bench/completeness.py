@@ -15,6 +15,7 @@ from filters.completeness import add_extent
 from filters.config import FilterConfig
 from filters.decide import decide
 from filters.stage import Score
+from miner.barrier.states import gone
 from segmenters.protocol import Segmenter
 from shards.instruct.numbers import said
 
@@ -26,11 +27,11 @@ def report(name: str, tiles: Iterable[Labelled], segmenter: Segmenter) -> None:
     config = FilterConfig(precision=PRECISION)
     table = survey(tiles, segmenter, Score(config), ABSENT_ASKED)
     print(f"\n## {name}: what is said of all that there is")
-    print("\n".join(lines(table, config)))
+    print("\n".join(lines(table, segmenter.name, config)))
 
 
-def lines(table: pa.Table, config: FilterConfig) -> list[str]:
-    """Figures of a survey (`filters.calibration.survey.survey`), one a line."""
+def lines(table: pa.Table, segmenter: str, config: FilterConfig) -> list[str]:
+    """Figures of a survey (`filters.calibration.survey.survey`) of a segmenter, one a line."""
     drawn = table.filter(pc.greater(pc.fill_null(table["area_px"], 0), 0))
     silent = table.filter(pc.equal(pc.fill_null(table["area_px"], 0), 0))
     drawn = add_extent(decide(drawn, config), config)
@@ -39,12 +40,12 @@ def lines(table: pa.Table, config: FilterConfig) -> list[str]:
     return [
         *_numbers(rows),
         *_wholes(drawn, kept),
-        *_absences(drawn.to_pylist(), _answered(silent, config)),
+        *_absences(drawn.to_pylist(), _answered(silent, segmenter, config)),
     ]
 
 
 def _numbers(rows: list[dict]) -> list[str]:
-    held, words = [], {"exact": [], "about": [], "more": []}
+    held, words = [], {"exact": [], "about": [], "least": []}
     for row in rows:
         if row["count_low"] is None:
             continue
@@ -53,15 +54,15 @@ def _numbers(rows: list[dict]) -> list[str]:
         text = said({"low": row["count_low"], "n": n, "high": row["count_high"]})
         if text is None:
             continue
-        if text.startswith("more"):
-            words["more"].append(true > int(text.split()[-1]))
+        if text.startswith("at least"):
+            words["least"].append(true >= int(text.split()[-1].replace(",", "")))
         else:
             near = 0.1 if text.isdigit() else 0.25
             words["exact" if text.isdigit() else "about"].append(abs(true - n) <= near * true)
     return [
         f"numbers: {len(held)} intervals hold the truth {_share(held)} (bar .95)",
         f"  told exactly, within 10 %: {_share(words['exact'])} (bar .90); "
-        f"about, within 25 %: {_share(words['about'])}; more than: {_share(words['more'])}; "
+        f"about, within 25 %: {_share(words['about'])}; at least: {_share(words['least'])}; "
         f"not told: {len(held) - sum(map(len, words.values()))}",
     ]
 
@@ -78,21 +79,18 @@ def _wholes(drawn: pa.Table, kept: np.ndarray) -> list[str]:
 def _absences(drawn: list[dict], silent: list[dict]) -> list[str]:
     """Every concept that was asked, as if the caption denied it."""
     limit = FilterConfig().absent_below
-    gone = [
-        row
-        for row in [*drawn, *silent]
-        if max(row["presence"] or 0.0, row.get("score") or 0.0) < limit
-    ]
-    wrong = sorted(row["asked"] for row in gone if row["present"])
+    denied = [row for row in [*drawn, *silent] if gone([row], limit)]
+    wrong = sorted(row["asked"] for row in denied if row["present"])
     lacking = sum(not row["present"] for row in [*drawn, *silent])
+    asked = len(drawn) + len(silent)
     return [
-        f"would be denied: {len(gone)} of {lacking} absent ones and of {len(drawn) + len(silent)} "
-        f"asked; of them there: {len(wrong)} {', '.join(sorted(set(wrong)))}"
+        f"would be denied: {len(denied)} of {lacking} absent ones and of {asked} asked; of them "
+        f"there: {len(wrong)} {', '.join(sorted(set(wrong)))}"
     ]
 
 
-def _answered(silent: pa.Table, config: FilterConfig) -> list[dict]:
-    """Answers without a mask, with the probability that the concept is there."""
+def _answered(silent: pa.Table, segmenter: str, config: FilterConfig) -> list[dict]:
+    """Answers of a segmenter without a mask, with the probability that the concept is there."""
     if not silent.num_rows:
         return []
     empty = pa.array(["empty"] * silent.num_rows)
@@ -100,6 +98,8 @@ def _answered(silent: pa.Table, config: FilterConfig) -> list[dict]:
     named = named.set_column(named.column_names.index("reason"), "reason", empty)
     kinds = [_kind(name) for name in silent["asked"].to_pylist()]
     named = named.set_column(named.column_names.index("kind"), "kind", pa.array(kinds))
+    who = pa.array([segmenter] * silent.num_rows)
+    named = named.set_column(named.column_names.index("segmenter"), "segmenter", who)
     return add_extent(decide(named, config), config).to_pylist()
 
 
