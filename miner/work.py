@@ -104,8 +104,8 @@ class Worker:
             Refused: one cannot be built.
         """
         if self.stages is None:
-            fix_threads(self.config.runner.threads)
             self.stages = [stages.BUILD[name](self.config) for name in self.names]
+            fix_threads(self.config.runner.threads)
         return self.stages
 
     def process(self, ref: UnitRef, passed: Passed | None) -> Any:

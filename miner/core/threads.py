@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 VARIABLES = (
     "OMP_NUM_THREADS",
@@ -30,15 +31,18 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def fix_threads(threads: int) -> None:
-    """Fix the threads of this process, also in libraries that are loaded already."""
+    """Fix the threads of this process, also in libraries that are loaded already.
+
+    torch takes a second to load and is not, where nobody needs it: whoever does calls this after.
+    """
     os.environ.update(dict.fromkeys(VARIABLES, str(threads)))
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     import cv2
     import faiss
     import pyarrow as pa
-    import torch
 
     cv2.setNumThreads(threads)
     faiss.omp_set_num_threads(threads)
-    torch.set_num_threads(threads)
     pa.set_cpu_count(threads)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
