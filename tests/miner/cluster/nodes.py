@@ -65,8 +65,7 @@ class Nodes:
         where = [
             *("--head", f"--port={self.address.rsplit(':')[-1]}", "--include-dashboard=false"),
             # Two heads on one machine would ask for the same one.
-            f"--ray-client-server-port={free_port()}",
-            "--no-monitor",
+            *(f"--ray-client-server-port={free_port()}", "--no-monitor"),
         ]
         first = self.head is None
         if not first:
