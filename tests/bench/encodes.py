@@ -3,15 +3,18 @@
     python -m tests.bench.encodes [--captions 120]
 
 Captions of phantoms ask about pictures of the sizes that corpora have; a model that only counts is
-shown the tiles. Operations are those of the network at full size (torch's counter, on no data).
-Captions/s are peak operations of the card times a stated share, which convolutions and attention
-of such sizes reach: an estimate on paper, the same for before and after.
+shown the tiles, with what fills its batches up. Operations are those of the network at full size
+(torch's counter, on no data). Pictures/s and captions/s are peak operations of the card times a
+stated share, which convolutions and attention of such sizes reach: an estimate on paper, the same
+for before and after.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,7 @@ from segmenters.asks import asks
 from segmenters.biomedparse.config import Sizes
 from segmenters.biomedparse.decoder import Memory
 from segmenters.biomedparse.model import Network
+from segmenters.biomedparse.segmenter import BiomedParseConfig
 from segmenters.config import SegmentConfig
 from segmenters.protocol import Prompt
 from segmenters.stage import _captions_by_image
@@ -37,23 +41,35 @@ from segmenters.tiling import TilingConfig
 PEAK = {"fp32": 19.5e12, "bf16": 312e12}  # of an A100, operations/s (NVIDIA's data sheet)
 SHARE = 0.4
 GPUS = 8
+SCORED = 7.0  # captions/s that a core scores (python -m tests.bench.stages)
 # As it was: three scales where none is known, tiles without a cap, fp32.
 BEFORE = TilingConfig(scales_mpp=(0.25, 0.5, 1.0), max_tiles=10_000)
 CASES = {"1,000 px, scale unknown (QUILT)": (1000, None), "672 px of 0.5 um (PathGen)": (672, 0.5)}
 
 
 class Counter:
-    """Counts what it is shown and asked."""
+    """Counts what it is shown and asked, and what it computes.
 
-    def __init__(self) -> None:
-        self.encodes = self.decodes = 0
+    Args:
+        tiles: encoded at once, always so many.
+        batch: prompts decoded at once, always so many.
+    """
+
+    def __init__(self, tiles: int, batch: int) -> None:
+        self.tiles, self.batch = tiles, batch
+        self.shown = self.asked = self.encodes = self.decodes = 0
 
     def encode(self, image: np.ndarray) -> tuple[int, int]:
-        self.encodes += 1
-        return image.shape[0], image.shape[1]
+        return self.encode_all([image])[0]
+
+    def encode_all(self, images: Sequence[np.ndarray]) -> list[tuple[int, int]]:
+        self.shown += len(images)
+        self.encodes += self.tiles
+        return [(image.shape[0], image.shape[1]) for image in images]
 
     def answer(self, encoded: tuple[int, int], phrases: list[str]) -> list[PhraseAnswer]:
-        self.decodes += len(phrases)
+        self.asked += len(phrases)
+        self.decodes += math.ceil(len(phrases) / self.batch) * self.batch
         return [PhraseAnswer(np.zeros(encoded, np.float32)) for _ in phrases]
 
 
@@ -73,9 +89,9 @@ def operations() -> tuple[float, float]:
     return encode.get_total_flops(), decode.get_total_flops() / 8
 
 
-def asked(captions: int) -> list[list[Prompt]]:
-    """Prompts of every picture of phantom corpora."""
-    found = []
+def asked(captions: int) -> tuple[list[list[Prompt]], int]:
+    """Prompts of every picture of phantom corpora, and how many captions those have."""
+    found, named = [], 0
     with tempfile.TemporaryDirectory() as folder:
         write_demo(Path(folder) / "corpora", captions=captions, seed=4)
         quilt = f"quilt={folder}/corpora/quilt"
@@ -84,12 +100,14 @@ def asked(captions: int) -> list[list[Prompt]]:
         extract = ExtractMentions(config.ner)
         for ref in make_plan(config.corpora, 64, store).refs():
             unit = extract(load_unit(ref, config.corpora, store))
+            images = unit.samples["image_id"].to_pylist()
             for image_id, (mentions, facts) in _captions_by_image(unit.samples).items():
                 rows = asks(mentions, facts, lambda concept: True, SegmentConfig(), image_id)
                 prompts = [Prompt(r["concept"], r["kind"], tuple(r["wordings"])) for r in rows]
                 if prompts:
                     found.append(prompts)
-    return found
+                    named += images.count(image_id)
+    return found, named
 
 
 def main() -> None:
@@ -99,22 +117,27 @@ def main() -> None:
     args = parser.parse_args()
     encode, decode = operations()
     print(f"{encode / 1e12:.2f} TFLOP an encode, {decode / 1e12:.3f} a prompt among eight")
-    pictures = asked(args.captions)
+    pictures, captions = asked(args.captions)
+    now = BiomedParseConfig(kind="biomedparse", checkpoint="")
+    print(f"{captions / len(pictures):.2f} captions a picture")
+    ways = (("before", BEFORE, "fp32", 1, 1), ("after", now.tiling, "bf16", now.tiles, now.batch))
     for case, (side, mpp) in CASES.items():
         image = tile(3, size=side, mpp=mpp or 0.5, flaws=0).image
-        for name, tiling, form in (("before", BEFORE, "fp32"), ("after", TilingConfig(), "bf16")):
-            model = Counter()
-            config = PhraseConfig(kind="stub", tiling=tiling)
-            segmenter = PhraseSegmenter("stub", model, config)
+        for name, tiling, form, tiles, batch in ways:
+            model = Counter(tiles, batch)
+            segmenter = PhraseSegmenter("stub", model, PhraseConfig(kind="stub", tiling=tiling))
             for prompts in pictures:
                 segmenter.segment(segmenter.encode(image, mpp), prompts)
             n = len(pictures)
             work = (model.encodes * encode + model.decodes * decode) / n
             rate = GPUS * SHARE * PEAK[form] / work
+            rows = rate * captions / n
             print(
-                f"{case}, {name} ({form}): {model.encodes / n:.0f} encodes and "
-                f"{model.decodes / n:.0f} prompts a picture, {work / 1e12:.0f} TFLOP, "
-                f"{rate:.2f} pictures/s on {GPUS} A100 at {SHARE:.0%} of their peak"
+                f"{case}, {name} ({form}): {model.shown / n:.0f} tiles and "
+                f"{model.asked / n:.0f} prompts a picture, computed {model.encodes / n:.0f} and "
+                f"{model.decodes / n:.0f}, {work / 1e12:.0f} TFLOP, {rate:.2f} pictures/s and "
+                f"{rows:.2f} captions/s on {GPUS} A100 at {SHARE:.0%} of their peak; scoring "
+                f"needs {rows / SCORED:.1f} cores"
             )
 
 
