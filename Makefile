@@ -84,10 +84,9 @@ test-cluster: $(READY)
 # Fifty runs on three nodes to which everything happens, some minutes each: all give the same bytes.
 RUNS ?= 50
 SEED ?= 0
-JOBS ?= 1
 chaos: $(READY)
 	mkdir -p runs
-	$(BIN)/python -m tests.chaos --runs $(RUNS) --seed $(SEED) --jobs $(JOBS) --log runs/chaos.jsonl
+	$(BIN)/python -m tests.chaos --runs $(RUNS) --seed $(SEED) --log runs/chaos.jsonl
 
 # 200 small faults, one at a time, each against the tests that meet it: prints what nobody noticed.
 mutants: $(READY)

@@ -1,22 +1,21 @@
 """Runs on three nodes on loopback to which everything happens; all give the same bytes.
 
-    python -m tests.chaos [--runs N] [--seed S] [--jobs J] [--log FILE]
+    python -m tests.chaos [--runs N] [--seed S] [--log FILE]
 
 Among some sixty pictures one crashes its decoder, one never ends and one takes all memory. While a
 run mines them, workers, raylets, nodes, the head and the driver are killed or stopped, at moments
 between the first unit and the report that the seed chooses; a driver that ended is started again,
-and a head with it. Each run must end with the shards of an undisturbed one, its ledger must add up,
-and the three pictures alone must be left out. Exit 1 says that one did not.
+and a head with it. The next run begins on what is left of the cluster, mended. Each must end with
+the shards of an undisturbed one, its ledger must add up, and the three pictures alone must be left
+out. Exit 1 says that one did not.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
-import concurrent.futures
 import contextlib
 import dataclasses
-import functools
 import json
 import os
 import random
@@ -44,6 +43,7 @@ ACTS = {
     41: ("memory", "out_of_memory"),
 }
 UNITS = CAPTIONS // UNIT_ROWS
+NODES = 3
 # Long beside what a unit takes on a busy machine: only what hangs is to be given up.
 TIMEOUT_S = 30
 LONGEST_S = 1800  # a run that has not ended by then never will
@@ -109,6 +109,16 @@ def command(corpus: Path, out: Path) -> list[str]:
     ]
 
 
+def mend(cluster: Nodes) -> None:
+    """A head and three nodes, as an operator would see to."""
+    lost = cluster.head is None or cluster.raylet(cluster.head) is None
+    for process in list(cluster.processes):
+        if lost or cluster.raylet(process) is None:
+            cluster.kill(process)
+    while len(cluster.processes) < NODES:
+        cluster.start(1)
+
+
 class Run:
     """One run under faults.
 
@@ -159,20 +169,9 @@ class Run:
             return False
         if code is not None:
             self.say(f"driver ended with {code}")
-            self.mend()
+            mend(self.cluster)
             self.driver = self._drive()
         return True
-
-    def mend(self) -> None:
-        """A head and three nodes, as an operator would see to."""
-        processes = self.cluster.processes
-        head = self.cluster.head
-        lost = head is None or self.cluster.raylet(head) is None
-        for process in list(processes):
-            if lost or self.cluster.raylet(process) is None:
-                self.cluster.kill(process)
-        while len(processes) < 3:
-            self.cluster.start(1)
 
     def strike(self, fault: Fault, rng: random.Random) -> None:
         """Do it, where there is such a victim."""
@@ -292,33 +291,29 @@ class Ended:
         )
 
 
-def chaos(seed: int, corpus: Path, expected: dict[str, str], folder: Path) -> Ended:
+def chaos(seed: int, cluster: Nodes, corpus: Path, expected: dict[str, str], folder: Path) -> Ended:
     """One run."""
     rng = random.Random(seed)
     planned = faults(rng)
     began = time.monotonic()
     out, said = folder / f"out-{seed}", folder / f"{seed}.log"
-    wrong, struck, drivers = [], [], 0
-    try:
-        with said.open("w") as log, nodes(1, 1, 1, environment=ENVIRONMENT) as cluster:
-            run = Run(cluster, corpus, out, log)
-            struck = run.struck
-            try:
-                for fault in planned:
-                    over = not run.until(None, fault.after)
-                    if over or not run.until(time.monotonic() + fault.wait_s, 0):
-                        break
-                    run.strike(fault, rng)
-                while run.step() and not wrong:
-                    if time.monotonic() - began > LONGEST_S:
-                        wrong = [f"no end after {LONGEST_S} s"]
-            finally:
-                run.end()
-                drivers = run.drivers
-    except RuntimeError as error:
-        wrong = [f"a node does not start: {error}"]
+    mend(cluster)
+    late = False
+    with said.open("w") as log:
+        run = Run(cluster, corpus, out, log)
+        try:
+            for fault in planned:
+                over = not run.until(None, fault.after)
+                if over or not run.until(time.monotonic() + fault.wait_s, 0):
+                    break
+                run.strike(fault, rng)
+            while run.step() and not late:
+                late = time.monotonic() - began > LONGEST_S
+        finally:
+            run.end()
+    wrong = [f"no end after {LONGEST_S} s"] if late else broken(out, expected)
     seconds = time.monotonic() - began
-    return Ended(seed, wrong or broken(out, expected), seconds, struck, drivers, said.read_text())
+    return Ended(seed, wrong, seconds, run.struck, run.drivers, said.read_text())
 
 
 def main() -> int:
@@ -327,7 +322,6 @@ def main() -> int:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the first run; the next has the next"
     )
-    parser.add_argument("--jobs", type=int, default=1, help="runs at once")
     parser.add_argument("--log", type=Path, help="a line of JSON a run is added here")
     args = parser.parse_args()
     struck: collections.Counter[str] = collections.Counter()
@@ -341,13 +335,10 @@ def main() -> int:
                 file.write(f"poison:{act}".encode())
         plain = [*command(corpus, folder / "plain"), "--no-ray"]
         subprocess.run(plain, env={**os.environ, **ENVIRONMENT}, check=True, capture_output=True)
-        one = functools.partial(
-            chaos, corpus=corpus, expected=shard_bytes(folder / "plain"), folder=folder
-        )
-        with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-            runs = [pool.submit(one, args.seed + i) for i in range(args.runs)]
-            for done in concurrent.futures.as_completed(runs):
-                ended = done.result()
+        expected = shard_bytes(folder / "plain")
+        with nodes(1, 1, 1, environment=ENVIRONMENT) as cluster:
+            for seed in range(args.seed, args.seed + args.runs):
+                ended = chaos(seed, cluster, corpus, expected, folder)
                 well += not ended.wrong
                 struck.update(fault.kind for fault in ended.struck)
                 print(ended, flush=True)

@@ -21,7 +21,7 @@ AGENTS = (
     "metrics-export",
     "runtime-env-agent",
 )
-STARTS = 3
+STARTS = 10
 RAY = Path(sys.executable).parent / "ray"
 
 
