@@ -21,6 +21,7 @@ from filters.protocol import Masked, Scorer
 from filters.references import load_references
 from filters.scores import CLIP, SCORES
 from miner.core import beacon
+from miner.core.errors import lacks_memory
 from miner.core.parts import find
 from miner.core.pixels import decode
 from miner.core.rle import decode_labels
@@ -229,6 +230,8 @@ class Score(Stage):
             try:
                 result.scores |= scorer(masked)
             except Exception as error:  # whatever somebody else's code raises
+                if lacks_memory(error):
+                    raise  # a bigger machine would have given a value
                 log.warning("%s: %s", kind, error)
                 result.notes.append(f"{kind}: failed with {type(error).__name__}")
 

@@ -194,3 +194,12 @@ def test_a_score_of_a_part_is_a_column_with_its_meaning_and_a_threshold(monkeypa
     assert decide(done, config)["reason"].to_pylist()[0] == "at_least:redness"
     easy = config.model_copy(update={"at_least": {"redness": 0.1}})
     assert decide(done, easy)["keep"].to_pylist()[0]
+
+
+def test_a_score_for_which_memory_is_lacking_is_no_value_of_the_mask(monkeypatch):
+    monkeypatch.setitem(parts.BUILT_IN["scores"], "redness", "tests.filters.scorers:PART")
+    image, labels = picture()
+    scores = [{"kind": "redness", "memory_px": 0}]
+    config = FilterConfig.model_validate({"clip": None, "scores": scores})
+    with pytest.raises(MemoryError):
+        Score(config)(unit(image, [candidate(labels == 1)]))
