@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import ray
+from ray.exceptions import AuthenticationError
 
 from miner import interrupts
 from miner.cluster.alone import keeping_to_itself
-from miner.cluster.head import Head, check_address
+from miner.cluster.head import TOKEN, Head, check_address
 from miner.cluster.metrics import Metrics
 from miner.cluster.pool import Pool, post
 from miner.cluster.room import lacking, sizes
@@ -56,7 +57,9 @@ def cluster(config: Config) -> Iterator[Callable[[], list[int]]]:
         check_address(address)
         try:
             ray.init(runtime_env=runtime_env, ignore_reinit_error=True, **quiet)
-        except ConnectionError as error:
+        except AuthenticationError:
+            raise Refused(f"RAY_ADDRESS={address}: {TOKEN}") from None
+        except (ConnectionError, RuntimeError) as error:  # such as another version of Ray
             raise Refused(f"RAY_ADDRESS={address}: {_first(error)}") from None
     else:
         # Ray tells its makers about clusters.

@@ -15,6 +15,10 @@ ANSWER_S = 10.0
 LOOK_S = 3.0
 # Ray itself aborts the driver after 60 s; a head with fault tolerance is back sooner.
 LOST_S = 45.0
+TOKEN = (
+    "its head asks for a token; export RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or "
+    "RAY_AUTH_TOKEN_PATH=FILE, as on the head (~/.ray/auth_token)"
+)
 # After so long the driver is waiting for an answer of Ray's that will not come.
 STUCK_S = 10.0
 

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ray.exceptions import RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
+from miner.cluster.head import TOKEN
 from miner.config import Config
 from miner.core.errors import Refused
 from miner.core.rooms import HOME, ROOMS
@@ -31,6 +33,7 @@ CONFIG = "run.yaml"
 OURS = ("miner", *ROOMS, "configs")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc")
 ABSOLUTE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*://")
+FAILURES = (RuntimeError, OSError, RayError)  # what Ray's client raises; a missing token the last
 OVER = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED})
 
 
@@ -57,7 +60,7 @@ def submit(config: Config, address: str, python: str = "python", options: str = 
             return client.submit_job(
                 entrypoint=command, runtime_env={"working_dir": folder}, metadata=about
             )
-        except (RuntimeError, OSError) as error:
+        except FAILURES as error:
             raise _refused(address, error) from None
 
 
@@ -86,7 +89,7 @@ def status(address: str, job: str) -> JobDetails:
     """
     try:
         return _client(address).get_job_info(job)
-    except (RuntimeError, OSError) as error:
+    except FAILURES as error:
         raise _refused(address, error) from None
 
 
@@ -102,7 +105,7 @@ def follow(address: str, job: str, say: Callable[[str], None]) -> bool:
     while status(address, job).status not in OVER:
         try:
             asyncio.run(tail())
-        except (RuntimeError, OSError) as error:
+        except FAILURES as error:
             raise _refused(address, error) from None
     return status(address, job).status == JobStatus.SUCCEEDED
 
@@ -111,7 +114,7 @@ def cancel(address: str, job: str) -> bool:
     """End a job as Ctrl-C would; returns whether it was running."""
     try:
         return _client(address).stop_job(job)
-    except (RuntimeError, OSError) as error:
+    except FAILURES as error:
         raise _refused(address, error) from None
 
 
@@ -119,7 +122,7 @@ def jobs(address: str) -> list[JobDetails]:
     """Jobs of ours that the cluster remembers, the latest first."""
     try:
         found = _client(address).list_jobs()
-    except (RuntimeError, OSError) as error:
+    except FAILURES as error:
         raise _refused(address, error) from None
     ours = [job for job in found if job.submission_id and "out" in (job.metadata or {})]
     return sorted(ours, key=lambda job: job.start_time or 0, reverse=True)
@@ -131,17 +134,14 @@ def _client(address: str) -> JobSubmissionClient:
         os.environ.pop(name, None)
     try:
         return JobSubmissionClient(address)
-    except (RuntimeError, ValueError, OSError) as error:
+    except (ValueError, *FAILURES) as error:
         raise _refused(address, error) from None
 
 
 def _refused(address: str, error: Exception) -> Refused:
     text = str(error)
     if "oken" in text and re.search(r"401|403|[Aa]uthenticat|[Mm]issing", text):
-        return Refused(
-            f"--address {address}: its head asks for a token; export RAY_AUTH_MODE=token and "
-            "RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH=FILE, as on the head (~/.ray/auth_token)"
-        )
+        return Refused(f"--address {address}: {TOKEN}")
     if isinstance(error, OSError):
         return Refused(f"--address {address}: nobody answers; it is the dashboard's, port 8265")
     first = next((x.strip() for x in text.splitlines() if x.strip()), type(error).__name__)

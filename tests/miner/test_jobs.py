@@ -95,6 +95,18 @@ def test_where_nobody_answers_that_is_one_line(monkeypatch):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.whole
+def test_where_no_token_is_to_be_found_one_line_says_what_to_export(tmp_path):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    environment |= {"RAY_AUTH_MODE": "token", "HOME": str(tmp_path)}
+    head = Head(f"http://127.0.0.1:{free_port()}", environment)
+    done = head.miner("jobs", "--address", head.address)
+    assert (done.returncode, done.stdout) == (2, "")
+    said = f"miner: --address {head.address}: its head asks for a token; export RAY_AUTH_MODE=token"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(said)
+
+
 def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

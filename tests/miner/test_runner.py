@@ -1,5 +1,6 @@
 """What the runner says when Ray, its cluster or a model is not there: one line."""
 
+import os
 import re
 import socket
 import subprocess
@@ -25,6 +26,24 @@ def test_an_address_where_nothing_listens_is_refused_at_once(monkeypatch):
     with pytest.raises(Refused, match=rf"RAY_ADDRESS={address}: no Ray head answers .*unset it"):
         with cluster(config):
             pass
+
+
+def test_a_head_that_asks_for_a_token_is_one_line_that_says_what_to_export(tmp_path):
+    write_images(tmp_path / "c", ["0.jpg"])
+    (tmp_path / "c/0.txt").write_text("Nuclei.")
+    run = [sys.executable, "-m", "miner.cli", "run", "quickstart.yaml"]
+    run += ["--corpus", f"pairs={tmp_path / 'c'}", "--out", str(tmp_path / "out")]
+    with socket.socket() as head:
+        head.bind(("127.0.0.1", 0))
+        head.listen()
+        address = f"127.0.0.1:{head.getsockname()[1]}"
+        env = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+        env |= {"RAY_ADDRESS": address, "RAY_AUTH_MODE": "token", "HOME": str(tmp_path)}
+        done = subprocess.run(run, env=env, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    said = f"miner: RAY_ADDRESS={address}: its head asks for a token; export RAY_AUTH_MODE=token"
+    assert done.stderr.splitlines()[-1].startswith(said)
+    assert "Traceback" not in done.stderr
 
 
 def test_a_missing_model_is_one_line_on_ray(tmp_path):
