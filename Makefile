@@ -185,7 +185,7 @@ $(DONE)/confidence:
 	touch $@
 
 $(DONE)/support:
-	$(if $(FOUND),$(BIN)/python -m segmenters.training.fit_support $(DATA))
+	$(if $(FOUND),$(BIN)/python -m segmenters.training.fit_support $(EVERY))
 	touch $@
 
 $(DONE)/calibration:
