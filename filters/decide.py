@@ -11,7 +11,7 @@ are kept whatever they fail, and count for no rate; `failed` says what the filte
     whole_image .. not_a_region    geometry, see `filters.geometry.verdicts`
     outside_parent        lies outside of what it is a part of
     out_of_support        the picture's stain is unlike every reference
-    undefined             neither agreement nor KS could be computed
+    undefined             neither agreement nor KS could be computed, and no lead over other tissues
     at_least:NAME, at_most:NAME    a raw threshold
     outscored             another segmenter's mask of the same concept scores higher
     same_mask             another phrase got the same mask and scores higher
@@ -283,7 +283,10 @@ def _rule_out(
     fail("outside_parent", loose & (_at(score, whole, np.nan) >= score))
     fail("out_of_support", columns["ks_support"] < config.support_alpha)
     defined = [np.isfinite(columns[name]) for name in _ESSENTIAL]
-    fail("undefined", ~np.any(defined, axis=0))
+    # A tissue that fills its picture has nothing to be compared with: there it is enough how far it
+    # leads over other tissues, where the decision was fitted on what its segmenter says of that.
+    lead = np.isfinite(columns["margin"]) & np.isfinite(columns["ks_support"])
+    fail("undefined", ~np.any([*defined, calibrated & lead], axis=0))
     for word, limits in (("at_least", config.at_least), ("at_most", config.at_most)):
         for name, limit in sorted(limits.items()):
             # Written so that an undefined score passes no threshold.

@@ -71,7 +71,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "low_score": "its probability to be right is below the threshold",
         "high_fdr": "beyond the stated rate of wrong masks",
         "uncertifiable": "no threshold reaches the stated precision for this concept",
-        "undefined": "neither agreement nor KS could be computed",
+        "undefined": "neither agreement nor KS could be computed, and no lead over other tissues",
         "not_finite": "a stored score is NaN or infinite",
         "at_least": "below the raw threshold of the score that follows",
         "at_most": "above the raw threshold of the score that follows",

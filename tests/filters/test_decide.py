@@ -9,7 +9,7 @@ import pytest
 from filters import decide as deciding
 from filters.config import FilterConfig
 from filters.decide import Judged, decide
-from filters.scores import SCORES
+from filters.scores import OWN, SCORES
 from miner.core.unit import CANDIDATES
 
 GOOD = {
@@ -60,7 +60,7 @@ def row(**changes):
 
 
 def table(rows):
-    types = {f.name: f.type for f in CANDIDATES} | dict.fromkeys(SCORES, pa.float64())
+    types = {f.name: f.type for f in CANDIDATES} | dict.fromkeys([*SCORES, *OWN], pa.float64())
     types |= {"overlap_with": pa.string(), "inside_of": pa.string()}
     return pa.table({k: pa.array([r.get(k) for r in rows], t) for k, t in types.items()})
 
@@ -143,6 +143,15 @@ def test_nothing_measured_is_never_accepted():
     blank = {k: None for k in GOOD if k.startswith(("clip_", "ks_"))}
     (one,) = judge([row(**blank)], at_most={"confidence": 1.0})
     assert one["reason"] == "undefined"
+
+
+@pytest.mark.parametrize(("lead", "reason"), [(0.97, None), (None, "undefined")])
+def test_tissue_with_nothing_to_compare_it_with_is_judged_by_its_lead(lead, reason):
+    blank = {k: None for k in GOOD if k.startswith(("clip_", "ks_")) and k != "ks_support"}
+    filled = {"kind": "stuff", "geometry_area_fraction": 1.0, "geometry_objects": 1.0}
+    infiltrate = row(concept="lymphocytic infiltrate", margin=lead, **blank, **filled)
+    (one,) = judge([infiltrate], at_most={"confidence": 1.0})
+    assert one["reason"] == reason
 
 
 def test_decoys_keep_score_and_what_they_failed():
