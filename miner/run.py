@@ -22,7 +22,7 @@ from miner.cluster import lease
 from miner.commits import DamagedUnit, Marks, UnitMark, check_marks, forget, keep_marks
 from miner.commits import marks as read_marks
 from miner.config import UNSET, Config, difference
-from miner.core.contents import completed, contents
+from miner.core.contents import FILE, completed, contents, value_at
 from miner.core.errors import Refused
 from miner.core.layout import FINISHED, NOTEBOOK, RUN
 from miner.core.shown import all_masked
@@ -364,19 +364,30 @@ def _check_run(
         said = "; ".join(dict.fromkeys(told))  # a file's content is in both
         way = "choose another --out"
         if store.exists(FINISHED) and all(map(allowed, names)):
-            way = f"miner refilter {store.url}{_sets(lines)} gives it other verdicts, or {way}"
+            sets = _sets(lines, config)
+            way = f"miner refilter {store.url}{sets} gives it other verdicts, or {way}"
         raise Refused(f"out: {store.url} was made with another configuration: {said}; {way}")
 
 
-def _sets(lines: Sequence[str]) -> str:
+def _sets(lines: Sequence[str], config: Config) -> str:
     """Differences as options of the command line; what is no longer set needs none."""
-    pairs = [(line.partition(":")[0], line.rpartition(" -> ")[2]) for line in lines]
-    return "".join(f" --set {name}={new}" for name, new in pairs if new not in ("null", UNSET))
+    plain = config.model_dump(mode="json")
+    sets: dict[str, None] = {}
+    for line in lines:
+        name, new = line.partition(":")[0], line.rpartition(" -> ")[2]
+        if FILE in new:  # of the content of the file that the setting names
+            new = str(value_at(plain, name.split(".")))
+        if new not in ("null", "None", UNSET):
+            sets[f" --set {name}={new}"] = None
+    return "".join(sets)
 
 
 def _retold(line: str, before: Mapping[str, Any], config: Config) -> str:
     """A difference in what quality was asked for, with what it was where nobody had set it."""
-    if line.partition(":")[0] not in ("filters.precision", "filters.fdr"):
+    name = line.partition(":")[0]
+    if line.count(FILE) == 2:
+        return f"{name}: the file has another content"
+    if name not in ("filters.precision", "filters.fdr"):
         return line
     asked = ("precision", "fdr", "at_least", "at_most")
     old = FilterConfig(**{name: before[name] for name in asked if before.get(name)}).target

@@ -6,7 +6,7 @@ import copy
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import fsspec
@@ -17,6 +17,7 @@ from miner.core.settings import SHIPPED, Files, Settings
 from miner.core.shown import all_masked
 
 Place = tuple[str | int, ...]
+FILE = "sha256:"  # what the content of files begins with, in an identity
 
 
 def sections(settings: Settings, at: Place = ()) -> Iterator[tuple[Place, Settings]]:
@@ -92,8 +93,8 @@ def completed(before: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         Refused: a file cannot be read.
     """
     found, now = copy.deepcopy(dict(before)), identity(settings)
-    for at, section in sections(settings):
-        there, here = _at(found, at), _at(now, at)
+    for place, section in sections(settings):
+        there, here = value_at(found, place), value_at(now, place)
         if not isinstance(there, dict) or not isinstance(here, dict):
             continue
         for name, field in type(section).model_fields.items():
@@ -104,7 +105,7 @@ def completed(before: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     return found
 
 
-def _at(value: Any, place: Place) -> Any:
+def value_at(value: Any, place: Sequence[str | int]) -> Any:
     """What stands at a place of plain settings, None where there is none."""
     for step in place:
         try:
@@ -130,7 +131,7 @@ def digest(files: Files, where: str) -> str:
     """
     found = {name: _sha256(path, where) for name, path in sorted(files.items())}
     one = found.get("") if len(found) == 1 else None
-    return "sha256:" + (one or hashlib.sha256(json.dumps(found).encode()).hexdigest())
+    return FILE + (one or hashlib.sha256(json.dumps(found).encode()).hexdigest())
 
 
 def _sha256(path: str, where: str) -> str:

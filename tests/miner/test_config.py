@@ -148,8 +148,17 @@ def test_another_quality_is_told_with_what_was_asked_for_before():
         "filters.fdr=0.1 -> thresholds"
     )
     assert _retold("seed: 0 -> 9", before, after) == "seed: 0 -> 9"
-    assert _sets(["filters.fdr: null -> 0.1", "filters.precision: 0.9 -> null"]) == (
+    assert _sets(["filters.fdr: null -> 0.1", "filters.precision: 0.9 -> null"], after) == (
         " --set filters.fdr=0.1"
+    )
+
+
+def test_another_content_of_a_file_is_told_without_its_digest():
+    config = check_config({"corpora": [QUILT], "filters": {"decision": "mine.json"}}, "a")
+    line = 'filters.decision: "sha256:aa" -> "sha256:bb"'
+    assert _retold(line, {}, config) == "filters.decision: the file has another content"
+    assert _sets([line, line, 'ner.tables: "sha256:a" -> "sha256:b"'], config) == (
+        " --set filters.decision=mine.json"
     )
 
 
