@@ -24,6 +24,13 @@ def test_the_table_is_large_enough():
     assert len(forms) >= 2500
 
 
+def test_organs_are_no_structures():
+    """Soft tissue is fat and muscle as well: an organ's name, and no structure to outline."""
+    said = ner.extract("The soft tissue exhibits fat and fibrous stroma.")
+    assert [mention.concept for mention in said.mentions] == ["fat", "stroma"]
+    assert [fact.value for fact in said.facts] == ["soft tissue"]
+
+
 @pytest.mark.parametrize("name", concepts())
 def test_schema(name):
     concept = concepts()[name]
