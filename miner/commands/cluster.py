@@ -27,7 +27,7 @@ def submit(
         bool, typer.Option("--takeover", help="take OUT from another run that is at work in it")
     ] = False,
 ) -> None:
-    """Run a configuration as a job of a Ray cluster; what runs here goes along."""
+    """Run a configuration as a job of a Ray cluster, with the Histomine that is installed here."""
     from miner.cluster.submit import follow
     from miner.cluster.submit import submit as send
     from miner.core.terminal import say

@@ -10,7 +10,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
-    models = typer.Typer(no_args_is_help=True, help="Checkpoints of other layouts.")
+    models = typer.Typer(no_args_is_help=True, help="Convert checkpoints of other layouts.")
     app.add_typer(models, name="models")
 
     @models.callback()

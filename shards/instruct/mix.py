@@ -9,6 +9,7 @@ from miner.core.llm_settings import LlmSettings
 from miner.core.parts import kinds
 from miner.core.read_settings import check, read_yaml
 from miner.core.settings import Settings
+from ner.strata import DIMENSIONS
 
 
 class Paraphraser(LlmSettings):
@@ -45,6 +46,14 @@ class Mix(Settings):
     max_share: float = pydantic.Field(1.0, gt=0, le=1)
     seed: int = 0
     paraphrase: Paraphraser | None = None
+
+    @pydantic.field_validator("stratum")
+    @classmethod
+    def _dimension(cls, value: str) -> str:
+        known = ("corpus", *DIMENSIONS)
+        if value and value not in known:
+            raise ValueError(f"unknown stratum {value}; known: {', '.join(known)}")
+        return value
 
     @pydantic.field_validator("tasks")
     @classmethod

@@ -402,6 +402,9 @@ def test_mix_files_are_checked(tmp_path: Path) -> None:
     path.write_text("tasks: {segmnt: 1}\n")
     with pytest.raises(Refused, match="unknown task segmnt"):
         read_mix(str(path))
+    path.write_text("stratum: site\n")  # no sample has one: half of the dialogues were left out
+    with pytest.raises(Refused, match="unknown stratum site; known: corpus, organ, system"):
+        read_mix(str(path))
     path.write_text("refusals: 2\n")
     with pytest.raises(Refused, match="refusals"):
         read_mix(str(path))
