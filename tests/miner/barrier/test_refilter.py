@@ -132,6 +132,31 @@ def test_a_refilter_that_is_cut_off_or_refused_leaves_everything_as_it_was(store
     assert store.names("barrier") == []
 
 
+def test_a_unit_damaged_after_a_cut_changes_nothing_of_what_was_made_of_it(
+    made, store, tmp_path, monkeypatch
+):
+    """The same refilter goes on with pieces of the sound unit; another reads it, and refuses."""
+    change = "filters.at_least={ks_rim: 0.7}"
+    uncut = Store(shutil.copytree(made, tmp_path / "uncut"))
+    refilter(uncut.url, [change], no_report)
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("miner.barrier.finish.publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            refilter(store.url, [change], no_report)
+    table = next(Path(store.url).glob("units/*/candidates.parquet"))
+    table.write_bytes(table.read_bytes()[:-1] + b"X")
+    refilter(store.url, [change], no_report)
+    assert shards(store) == shards(uncut)
+    assert validate(store).faults == []
+    with pytest.raises(Refused, match="changed since it was committed"):
+        refilter(store.url, ["filters.at_least={ks_rim: 0.6}"], no_report)
+    assert shards(store) == shards(uncut)
+
+
 def test_only_tars_whose_members_changed_are_written(store):
     tars = sorted((Path(store.url) / "shards").glob("*.tar"))
     assert len(tars) > 1
