@@ -154,6 +154,22 @@ class ProtectConfig(Settings):
         return {"path"}
 
 
+class AgainstConfig(Settings):
+    """A finished run; no copy of a picture that it wrote is written.
+
+    Attributes:
+        name: what it is called in the ledger: `duplicate_of` is NAME:image_id.
+        path: its OUT, folder or fsspec URL.
+    """
+
+    name: str = pydantic.Field(pattern=r"^[\w-]+$")
+    path: str
+
+    def incidental(self) -> Set[str]:
+        """Where it lies; the output depends on what it was made of."""
+        return {"path"}
+
+
 class DedupeConfig(Settings):
     """Which pictures count as the same.
 
@@ -165,6 +181,11 @@ class DedupeConfig(Settings):
             embedded layout descriptor, measured in `filters.layout`; other models need their own.
         model: "embedded", or a folder or hub id of a transformers vision model whose embeddings
             are compared.
+        caption: of rows whose captions are equal, but for case, marks and white space, only those
+            of the best grounded picture stay. Composed captions count for nothing. Off by default:
+            the panels of a figure share its caption.
+        against: finished runs of the same `seed`, `shards.splits` and `model`: copies of what they
+            wrote are dropped, and nothing of theirs is embedded anew.
         largest_share: a picture with more copies than this share of all, other than exact ones,
             stops the step: so much alike is a fault of a threshold or a corpus of empty frames.
     """
@@ -173,6 +194,8 @@ class DedupeConfig(Settings):
     semantic: bool = True
     threshold: float = pydantic.Field(0.84, gt=0, le=1)
     model: str = "embedded"
+    caption: bool = False
+    against: tuple[AgainstConfig, ...] = ()
     largest_share: float = pydantic.Field(0.05, gt=0, le=1)
 
     def files(self) -> Mapping[str, Files]:

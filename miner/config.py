@@ -110,6 +110,9 @@ class Config(Settings):
         guards = [p.name for p in self.protect]
         if len(set(guards)) != len(guards):
             raise ValueError(f"protect: its sets need distinct names, got {guards}")
+        others = [a.name for a in self.dedupe.against]
+        if len(set(others)) != len(others):
+            raise ValueError(f"dedupe.against: its runs need distinct names, got {others}")
         return self
 
     @pydantic.model_validator(mode="after")

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from filters.config import FilterConfig
 from miner import estimate, isolation
+from miner.barrier import against
 from miner.barrier.finish import finish, is_finished
 from miner.barrier.protect import prepare
 from miner.barrier.refilter import allowed
@@ -141,6 +142,7 @@ def _run(
         _check_corpora(store, begun, plan)
     _try_side_files(config, plan, store)
     prepare(store, config)
+    against.digest(config)  # refuses before anything is mined
     described = describe(config, plan, files)
     if marks:  # a refilter has changed the configuration since, not the units
         described["run"] = begun.get("run", "")

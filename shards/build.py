@@ -14,6 +14,7 @@ from miner.core.unit import CANDIDATES
 from ner.strata import DIMENSIONS
 from ner.strata import UNKNOWN as UNSTATED
 from shards.sample import (
+    AlsoCaption,
     CountRange,
     GroundedSample,
     IgnoredMask,
@@ -41,6 +42,7 @@ def grounded_sample(
     members: Sequence[str] = (),
     concepts: Sequence[KnownConcept] = (),
     rejected: Sequence[JudgedCandidate] = (),
+    also: Sequence[AlsoCaption] | None = None,
 ) -> GroundedSample:
     """Build the grounded sample of one caption row.
 
@@ -54,6 +56,7 @@ def grounded_sample(
         members: extensions of side files that ride along.
         concepts: what is known of each.
         rejected: candidates with a mask that are to be kept as ignored areas.
+        also: captions of dropped copies; None: nobody asked for them.
     """
     height, width = int(image_row["height"]), int(image_row["width"])
     best = _best_by_concept(candidate_rows)
@@ -62,8 +65,8 @@ def grounded_sample(
     mentions: list[SampleMention] = []
     for m in sample_row.get("mentions") or ():
         concept = m["concept"]
-        grounded = m["polarity"] == "affirmed" and m.get("groundable") is not False
-        if grounded and concept in best and concept not in place:
+        asked = m["polarity"] == "affirmed" and m.get("groundable") is not False
+        if asked and concept in best and concept not in place:
             place[concept] = len(regions)
             regions.append(_region(best[concept], height, width))
         mention: SampleMention = {
@@ -76,7 +79,7 @@ def grounded_sample(
             "sources": sorted(m.get("sources") or ()),
             "groundable": m.get("groundable") is not False,
             "reason": m.get("reason"),
-            "regions": [place[concept]] if grounded and concept in place else [],
+            "regions": [place[concept]] if asked and concept in place else [],
         }
         if (turn := m.get("turn")) is not None:
             mention["turn"] = int(turn)
@@ -91,7 +94,7 @@ def grounded_sample(
         for f in sample_row.get("facts") or ()
     ]
     corpus = sample_row["corpus"]
-    return {
+    grounded: GroundedSample = {
         "key": sample_row["sample_id"],
         "corpus": corpus,
         "row": int(sample_row["row"]),
@@ -127,6 +130,9 @@ def grounded_sample(
         "ignored": [_ignored(row, height, width) for row in rejected],
         "slide": _slide(sample_row, image_row),
     }
+    if also is not None:
+        grounded["also_captions"] = list(also)
+    return grounded
 
 
 def strata_of(corpus: str, found: Sequence[StratumRow]) -> list[str]:

@@ -8,12 +8,12 @@ from pycocotools import mask as coco
 
 from miner.core.rle import run_lengths
 from shards.decode import decode_image
-from shards.sample import PRESENT, GroundedSample, Region, Rle
+from shards.sample import ON_REQUEST, PRESENT, GroundedSample, Region, Rle
 
 
 def lacking_fields(sample: GroundedSample) -> list[str]:
     """Fields that shards of format 1 may lack, and all others have."""
-    found = sorted(GroundedSample.__annotations__.keys() - sample.keys())
+    found = sorted(GroundedSample.__annotations__.keys() - sample.keys() - ON_REQUEST)
     for i, region in enumerate(sample["regions"]):
         lacks = sorted(Region.__annotations__.keys() - region.keys())
         found += [f"regions.{i}.{name}" for name in lacks]

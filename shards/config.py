@@ -24,6 +24,8 @@ class ShardsConfig(Settings):
             says from where on, and the row has the note `rewritten`.
         keep_ignored: write the masks that did not stand up, too, as areas of which nothing should
             be learned.
+        also_captions: give a sample the captions of copies of its picture that were dropped, as
+            `also_captions`: those under its licence that say something else, and composed ones not.
         mixed_licenses: pack corpora together whose licences exclude each other.
     """
 
@@ -34,4 +36,5 @@ class ShardsConfig(Settings):
     keep_negatives: bool = False
     rewrite: bool = False
     keep_ignored: bool = False
+    also_captions: bool = False
     mixed_licenses: bool = False

@@ -221,8 +221,21 @@ class Negative(TypedDict):
 
 
 @published
+class AlsoCaption(TypedDict):
+    """A caption of a copy of the picture that was dropped.
+
+    Attributes:
+        sample_id: of the dropped row, in the ledger.
+        caption: as published.
+    """
+
+    sample_id: str
+    caption: str
+
+
+@published
 class GroundedSample(TypedDict):
-    """`{key}.json` of a shard; every field is always there, but `turn` of a mention.
+    """`{key}.json` of a shard; every field but one, and `turn` of mentions, is always there.
 
     Shards of format 1 lack `concepts`, `ignored`, `slide` and what regions have since; some lack
     `generated` and `generated_from`.
@@ -251,6 +264,7 @@ class GroundedSample(TypedDict):
         concepts: what is known of everything that was named or asked for.
         ignored: masks that did not stand up, with `shards.keep_ignored`.
         slide: where the picture lies on its slide, null when unknown.
+        also_captions: captions of dropped copies; only there with `shards.also_captions`.
         facts: what the caption states about the picture.
         strata: such as `organ=kidney`.
         members: extensions of the side files in the tar.
@@ -282,8 +296,10 @@ class GroundedSample(TypedDict):
     concepts: NotRequired[list[KnownConcept]]
     ignored: NotRequired[list[IgnoredMask]]
     slide: NotRequired[SlidePlace | None]
+    also_captions: NotRequired[list[AlsoCaption]]
 
 
+ON_REQUEST = frozenset({"also_captions"})  # fields that a setting adds
 _CHECKED = pydantic.TypeAdapter(GroundedSample)
 _CANONICAL = json.JSONEncoder(
     sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False

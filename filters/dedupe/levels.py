@@ -56,6 +56,7 @@ def duplicates(
     thumbs: Thumbs | None = None,
     near: Mapping[Candidate, float] | None = None,
     largest_share: float | None = None,
+    standing: int = 0,
 ) -> dict[str, Duplicate]:
     """Find the pictures to drop.
 
@@ -71,6 +72,7 @@ def duplicates(
             looked for before: see `same_field`.
         largest_share: largest share of the pictures that may be dropped, other than as exact
             copies, for one of them.
+        standing: so many pictures, those that rank first, are only dropped for equal ones.
 
     Raises:
         Refused: an embedding with NaN, or one picture has more copies than `largest_share` allows.
@@ -87,6 +89,7 @@ def duplicates(
         None if vectors is None else _Picked(vectors, rest),
         threshold,
         None if near is None else _among(near, rest, order, keeper),
+        int((keeper == order)[:standing].sum()),
     )
     dropped: dict[str, Duplicate] = {}
     for at, stand in stands.items():
@@ -166,11 +169,12 @@ def _decided(
     thumbs: Thumbs | None,
     vectors: Vectors | None,
     threshold: float,
-    near: Mapping[Candidate, float] | None = None,
+    near: Mapping[Candidate, float] | None,
+    standing: int,
 ) -> dict[int, _Stand]:
     """What stands for each row that does not stand for itself; rows come best first."""
     if thumbs is None:
-        return {} if vectors is None else _by_cosine(vectors, threshold, None)
+        return {} if vectors is None else _by_cosine(vectors, threshold, None, standing)
     if near is None and len(thumbs) > 1:
         every = np.stack([thumbs[i] for i in range(len(thumbs))])
         near = same_field(candidates(every), every)
@@ -178,9 +182,11 @@ def _decided(
     for c, alike in (near or {}).items():
         links[c.whole].append(_Link(c.part, alike, c))
         links[c.part].append(_Link(c.whole, alike, c))
-    semantic = {} if vectors is None else _by_cosine(vectors, threshold, _resembling(thumbs))
+    semantic: dict[int, _Stand] = {}
+    if vectors is not None:
+        semantic = _by_cosine(vectors, threshold, _resembling(thumbs), standing)
     stands: dict[int, _Stand] = {}
-    for i in sorted({*links, *semantic}):
+    for i in sorted(row for row in {*links, *semantic} if row >= standing):
         mine = sorted(links.get(i, ()), key=lambda link: (link.other, -link.similarity))
         options = (_linked(i, mine, stands), _by_way(i, mine, stands, thumbs), semantic.get(i))
         for option in options:
@@ -220,8 +226,10 @@ def _by_way(
     return None
 
 
-def _by_cosine(vectors: Vectors, threshold: float, accept: Accept | None) -> dict[int, _Stand]:
-    stands = representatives(vectors, threshold, accept)
+def _by_cosine(
+    vectors: Vectors, threshold: float, accept: Accept | None, standing: int
+) -> dict[int, _Stand]:
+    stands = representatives(vectors, threshold, accept, standing)
     result = {}
     for i in np.flatnonzero(stands != np.arange(len(stands))).tolist():
         a, b = (np.asarray(vectors[j], np.float64) for j in (i, stands[i]))

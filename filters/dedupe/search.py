@@ -43,7 +43,7 @@ Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows, earlier rows, cosines
 
 
 def representatives(
-    embeddings: np.ndarray, threshold: float, accept: Accept | None = None
+    embeddings: np.ndarray, threshold: float, accept: Accept | None = None, standing: int = 0
 ) -> np.ndarray:
     """Find the row that stands for each row.
 
@@ -52,6 +52,7 @@ def representatives(
             A row of zeros resembles nothing.
         threshold: smallest cosine of a row and its representative, in (0, 1].
         accept: has a last word on pairs above the threshold; called with at most `TRIES` of a row.
+        standing: so many rows, the first ones, stand for themselves whatever they resemble.
 
     Returns:
         int64 (n,): of each row the first row it resembles among those that stand for themselves,
@@ -64,7 +65,7 @@ def representatives(
         raise Refused(f"embeddings: {embeddings.ndim} dimensions, not rows and columns")
     if not 0 < threshold <= 1:
         raise Refused(f"threshold: {threshold} is no cosine above 0")
-    return _Search(embeddings, threshold, accept).run()
+    return _Search(embeddings, threshold, accept).run(standing)
 
 
 class _Search:
@@ -79,11 +80,13 @@ class _Search:
         share = self.p / max(self.d, 1)
         self.near = share * (1 - threshold) * (1 + MARGIN_SIGMA * spread) + HALF
 
-    def run(self) -> np.ndarray:
+    def run(self, standing: int = 0) -> np.ndarray:
         if self.n:
             self._project()
             self._cells()
             alive = np.flatnonzero(self.norm > 0)
+            self._keep(alive[alive < standing])
+            alive = alive[alive >= standing]
             for start in range(0, len(alive), BLOCK):
                 self._block(alive[start : start + BLOCK])
         return self.stands
@@ -168,8 +171,11 @@ class _Search:
         for a, b in zip(late.tolist(), early.tolist(), strict=True):  # by row, then earlier row
             if standing[place[b]] and self.stands[a] == a:
                 self.stands[a], standing[place[a]] = b, False
-        kept = rows[standing]
-        for cell, ids in by_cell(self.near_cells[kept, :HOME], kept).items():
+        self._keep(rows[standing])
+
+    def _keep(self, rows: np.ndarray) -> None:
+        """Let rows stand for others."""
+        for cell, ids in by_cell(self.near_cells[rows, :HOME], rows).items():
             self.members[cell].append(ids)
 
     def _standing(self, cell: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,19 @@ class Shown:
     vectors: Sequence[Piece]
     dims: Sequence[int]
 
+    def beside(self, more: Iterable[Mapping[str, Any]]) -> Shown:
+        """These pictures and then more, in pieces of the same kinds."""
+        found = list(more)
+        names, thumbs, vectors = (
+            [Piece(*one[kind]) for one in found] for kind in ("pictures", "thumbs", "vectors")
+        )
+        return Shown(
+            [*self.names, *names],
+            [*self.thumbs, *thumbs],
+            [*self.vectors, *vectors],
+            [*self.dims, *(one["dims"] for one in found)],
+        )
+
 
 def compared(
     store: Store,
@@ -46,6 +59,7 @@ def compared(
     near: Sequence[Piece] | None,
     image_ids: Sequence[str],
     ranks: np.ndarray,
+    standing: int = 0,
 ) -> dict[str, Duplicate]:
     """Find the duplicates among some pictures of a run.
 
@@ -58,6 +72,7 @@ def compared(
         near: of the parts, see `miner.barrier.near`; None: not compared by thumbnail.
         image_ids: the pictures that count.
         ranks: float (n, k), of each; smaller is better.
+        standing: so many, those that rank first, are those of finished runs.
 
     Raises:
         Refused: embeddings of two models, or see `duplicates`.
@@ -74,6 +89,7 @@ def compared(
             thumbs=None if near is None else pictures.thumbs(),
             near=None if near is None else pictures.placed(read_near(store, near)),
             largest_share=config.largest_share,
+            standing=standing,
         )
 
 

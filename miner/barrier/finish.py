@@ -7,6 +7,7 @@ and for any number of workers. It goes in steps (`miner.barrier.pieces`), part b
     judged    part    scores -> what each mask fails by itself             rates.judged
     rates     all     these -> false-discovery rates, calibration page     rates.rates
     outcomes  part    these -> verdicts, states of rows, pictures          outcomes.outcomes
+    against   part    finished runs -> the pictures that they wrote        against.shown
     index     all     sketches of pictures -> what they are looked up in   near.index
     near      part    thumbnails -> near-duplicates                        near.near
     control   all     protected sets -> whether copies of theirs are found  protect.control_sets
@@ -27,6 +28,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from miner.barrier import against
 from miner.barrier.choice import Choosing, choice
 from miner.barrier.compare import Shown
 from miner.barrier.ledger import Told, candidate_schema, ledger
@@ -53,12 +55,17 @@ _LAYOUT = 4  # of the pieces: another one's are not gone on with
 
 
 def digest(store: Store, config: Config, marks: Marks, configured: str = "") -> str:
-    """What the finished output depends on: configuration, protected sets, bytes of all units.
+    """What the output depends on: configuration, protected sets, finished runs, all units.
 
     `configured` is the digest of the configuration as another version made it.
     """
     units = {u: [t["sha256"] for t in m["tables"].values()] for u, m in sorted(marks.items())}
-    parts = [configured or config.digest(), units, *protected_digest(store, config)]
+    parts = [
+        configured or config.digest(),
+        units,
+        *protected_digest(store, config),
+        *against.digest(config),
+    ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -108,11 +115,21 @@ def finish(
     all_parts = parts(marks)
     run = _judge(steps, all_parts, config)
     controls, guards = _guard(steps, run, config) if config.protect else ([], [])
-    near_pieces = _look_up(steps, run.shown) if config.dedupe.near else None
+    theirs = steps.run("against", against.shown, against.finished(config))
+    shown = run.shown.beside(theirs.values())
     chosen = steps.one(
         "choice",
         choice,
-        Choosing(all_parts, run.pieces("rows"), run.shown, near_pieces, guards, controls, config),
+        Choosing(
+            all_parts,
+            run.pieces("rows"),
+            shown,
+            _look_up(steps, shown) if config.dedupe.near else None,
+            [Piece(*one["placed"]) for one in theirs.values()],
+            guards,
+            controls,
+            config,
+        ),
     )
     packed = _pack(steps, store, run, chosen, config)
     told = _tell(steps, store, run, chosen, config, beside is not None)

@@ -15,6 +15,7 @@ def placed(
     groups: Iterable[str],
     families: Mapping[str, Iterable[str]],
     split_of: Callable[[str], str],
+    standing: Mapping[str, str] | None = None,
 ) -> dict[str, str | None]:
     """Split of every group; None for one that bridges splits.
 
@@ -22,8 +23,9 @@ def placed(
         groups: in the order in which they are placed.
         families: of a group, the pictures that it shares with others, by the one that stays.
         split_of: where a group belongs that shares none.
+        standing: split of shared pictures that were placed before, by a finished run.
     """
-    of_family: dict[str, str] = {}
+    of_family = dict(standing or {})
     result: dict[str, str | None] = {}
     for group in groups:
         if group in result:

@@ -31,7 +31,7 @@ SAMPLE_ROWS = pa.schema(
         ("reason", pa.string()),  # null for written rows
         ("shard", pa.string()),  # file name of the tar, null unless written
         ("key", pa.string()),  # of the sample in the shard, null unless written
-        ("duplicate_of", pa.string()),  # image_id of the copy that stays, null otherwise
+        ("duplicate_of", pa.string()),  # image_id of the copy that stays; see dedupe.against
         ("similarity", pa.float64()),  # to that copy, 0..1; 1 for exact ones
         ("regions", pa.int32()),  # kept masks that the caption grounds
         ("notes", pa.list_(pa.string())),  # what did not work on the way, e.g. llm:timeout

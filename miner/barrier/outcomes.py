@@ -40,6 +40,7 @@ TOLD = [
 CANDIDATES = ["image_id", "concept", "area_px", "reason"]
 SAMPLES = ["sample_id", "image", "image_id", "group", "status", "reason", "mentions"]
 PICTURES = ["image_id", "data", "sha256", "pixel_hash", "embedding", "thumbnail"]
+_SPEAKS = ("caption", "license", "generated_from")
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
 # Bytes of a sample beside its picture and its masks, about; tars are cut by them.
@@ -73,8 +74,9 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
     Returns:
         Pieces: `verdicts`, the columns of `filters.scores.VERDICT` and `EXTENT` by candidate;
         `rows`, by caption row: sample_id, image, image_id, group, status, reason, kept (candidates
-        of the part), score, size (bytes in a tar, about) and what caps are by; `pictures`, those of
-        rows that may be written, with `thumbs` and `vectors`: see `Pictures`; `told`, what the
+        of the part), score, size (bytes in a tar, about), what caps are by, and where captions are
+        compared or ride along caption (null where it was composed) and license; `pictures`, those
+        of rows that may be written, with `thumbs` and `vectors`: see `Pictures`; `told`, what the
         ledger says of the rows.
     """
     store, part, config = place.store, given.part, given.config
@@ -87,7 +89,8 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
     rewrite = config.shards.rewrite
     said = [*SAMPLES, *(["turns"] if rewrite else [])]
     strata = COLUMNS if dimensions(config.sampling) else ()
-    samples = part.samples(store, list(dict.fromkeys([*said, *TOLD, *strata])))
+    speaks = _SPEAKS if config.dedupe.caption or config.shards.also_captions else ()
+    samples = part.samples(store, list(dict.fromkeys([*said, *TOLD, *strata, *speaks])))
     light_samples = _light_mentions(samples)
     answers = [*CANDIDATES, "keep", "score", *(["roles"] if rewrite else [])]
     found = row_states(
@@ -101,7 +104,7 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
     status = pa.array([state.status for state in found], _TEXT)
     written = np.array([state.status == "written" for state in found], bool)
     wanted = pc.unique(samples["image_id"].filter(pa.array(written)))
-    pictures = _pictures(store, part, samples["image_id"], wanted)
+    pictures = pictures_of(store, part, samples["image_id"], wanted)
     rows = {
         **{name: samples[name] for name in ("sample_id", "image", "image_id")},
         "group": samples["group"].cast(_TEXT),
@@ -115,6 +118,8 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
         concepts = light["concept"].combine_chunks()
         values = concepts.take(kept.flatten()).cast(pa.string())
         rows["concepts"] = pa.ListArray.from_arrays(kept.offsets, values)
+    if speaks:
+        rows["caption"], rows["license"] = _published(samples), samples["license"].cast(_TEXT)
     for name in dimensions(config.sampling):
         if name not in rows:
             rows[name] = pa.array(_values(samples, part, name), _TEXT)
@@ -127,6 +132,14 @@ def outcomes(place: Place, given: Stated) -> dict[str, Any]:
         "vectors": place.write_bytes(pictures.vectors.tobytes(), "vectors"),
         "dims": pictures.vectors.shape[1],
     }
+
+
+def _published(samples: pa.Table) -> pa.ChunkedArray:
+    """Captions, null where some of it was composed."""
+    if "generated_from" not in samples.column_names:
+        return samples["caption"]
+    nothing = pa.scalar(None, pa.string())
+    return pc.if_else(pc.is_null(samples["generated_from"]), samples["caption"], nothing)
 
 
 def _values(samples: pa.Table, part: Part, name: str) -> list[str]:
@@ -169,7 +182,7 @@ class Pictures:
         ).append_column("sketch", pa.array(sketch, pa.binary()))
 
 
-def _pictures(store: Store, part: Part, image_ids: pa.ChunkedArray, wanted: pa.Array) -> Pictures:
+def pictures_of(store: Store, part: Part, image_ids: pa.ChunkedArray, wanted: pa.Array) -> Pictures:
     """Pictures of a part that are compared.
 
     Args:

@@ -42,6 +42,8 @@ ALLOWED = (
     "dedupe.threshold",
     "dedupe.semantic",
     "dedupe.near",
+    "dedupe.caption",
+    "dedupe.against",
     "dedupe.largest_share",
     "protect",
     "sampling",

@@ -27,7 +27,7 @@ from miner.corpora.config import corpus_name
 from miner.version import __version__
 from shards.build import grounded_sample
 from shards.pack import Item, ShardInfo, index_name, pack_tar
-from shards.sample import json_schema
+from shards.sample import AlsoCaption, json_schema
 from shards.sides import side_files
 
 # Columns of a unit's images that a sample is made of.
@@ -124,6 +124,7 @@ class _UnitRows:
         which: number of the unit in the part.
         rows: int64, numbers among the unit's samples.
         kept: of each, numbers of the kept masks among the unit's candidates.
+        also: of each, captions of copies; None where nobody asked for them.
         verdicts: of the unit's candidates.
     """
 
@@ -131,13 +132,15 @@ class _UnitRows:
     which: int
     rows: np.ndarray
     kept: list[list[int]]
+    also: list[list[AlsoCaption]] | None
     verdicts: pa.Table
 
 
 def _units(store: Store, given: Tar) -> Iterator[_UnitRows]:
     for filled in given.filled:
-        chosen = read_piece(store, filled.chosen, ["tar"])["tar"]
-        mine = np.flatnonzero(chosen.fill_null(-1).to_numpy() == given.number)
+        chosen = read_piece(store, filled.chosen)
+        mine = np.flatnonzero(chosen["tar"].fill_null(-1).to_numpy() == given.number)
+        riding = chosen["also"] if given.config.shards.also_captions else None
         kept = read_piece(store, filled.rows, ["kept"])["kept"].combine_chunks()
         verdicts = read_piece(store, filled.verdicts)
         ends = filled.part.ends("samples")
@@ -153,6 +156,7 @@ def _units(store: Store, given: Tar) -> Iterator[_UnitRows]:
                     [i - candidates.start for i in row]
                     for row in kept.take(pa.array(here)).to_pylist()
                 ],
+                None if riding is None else riding.take(pa.array(here)).to_pylist(),
                 verdicts[candidates],
             )
 
@@ -170,7 +174,7 @@ def _made_of(given: Tar, units: Sequence[_UnitRows]) -> str:
             return ""
         mark = unit.part.marks[unit.which]
         tables = {name: table["sha256"] for name, table in mark["tables"].items()}
-        said = [mark["unit_id"], tables, unit.rows.tolist(), unit.kept]
+        said = [mark["unit_id"], tables, unit.rows.tolist(), unit.kept, unit.also]
         digest.update(json.dumps(said).encode())
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, unit.verdicts.schema) as stream:
@@ -193,7 +197,7 @@ def _items(store: Store, given: Tar, units: Sequence[_UnitRows]) -> Iterator[Ite
         by_image: dict[str, list[JudgedCandidate]] = defaultdict(list)
         for candidate in candidates.values():
             by_image[candidate["image_id"]].append(candidate)
-        for sample, rows in zip(samples, unit.kept, strict=True):
+        for i, (sample, rows) in enumerate(zip(samples, unit.kept, strict=True)):
             image = pictures[sample["image_id"]]
             sides = side_files(sample, corpus.side_paths, corpus.path)
             kept = [candidates[i] for i in rows]
@@ -212,11 +216,12 @@ def _items(store: Store, given: Tar, units: Sequence[_UnitRows]) -> Iterator[Ite
                 sorted(sides),
                 known,
                 ignored(mentions, answers, known) if keep_ignored else [],
+                None if unit.also is None else unit.also[i],
             )
             yield built, image["data"], image["format"], sides
 
 
-def _pictures(images: pa.Table, wanted: Set[str]) -> dict[str, dict[str, Any]]:
+def _pictures(images: pa.Table, wanted: Set[str]) -> dict[str, Any]:
     """Rows of some pictures by image_id; their bytes are copied once, and those of no other."""
     data = images["data"]
     rows = images.drop_columns(["data"]).to_pylist()

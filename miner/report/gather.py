@@ -168,6 +168,8 @@ def _dedupe(dedupe: dict[str, Any]) -> str:
         levels.append("same field by thumbnail")
     if dedupe.get("semantic"):
         levels.append(f"cosine at least {dedupe['threshold']:g} ({dedupe['model']} embedding)")
+    if dedupe.get("caption"):
+        levels.append("same caption")
     return ", or ".join(levels)
 
 

@@ -25,6 +25,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "exact": "same bytes or pixels as another picture",
         "near": "the same field as another picture, encoded, scaled, cropped, turned or drawn upon",
         "semantic": "its embedding and its thumbnail are nearly those of another picture",
+        "caption": "a better grounded picture has the same caption",
     },
     "no_entity": {
         "no_mention": "it names no structure",

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from filters.dedupe.levels import Duplicate
-from miner.barrier import choice
+from miner.barrier import choice, run_rows
+from miner.barrier.against import Standing
 
 
 def table(rows: list[tuple[str, list[int], float]]) -> pa.Table:
@@ -39,19 +40,20 @@ def table(rows: list[tuple[str, list[int], float]]) -> pa.Table:
 def test_of_copies_the_best_grounded_stays(rows, stays, monkeypatch):
     def compared(*given):
         """All are copies of the one with the smallest rank, as `compare.compared` has it."""
-        *_, ids, ranks = given
+        *_, ids, ranks, standing = given
+        assert standing == 0
         keeper = ids[min(range(len(ids)), key=lambda i: (*ranks[i], ids[i]))]
         return {i: Duplicate(keeper, "exact", 1.0) for i in ids if i != keeper}
 
     monkeypatch.setattr(choice, "compared", compared)
     monkeypatch.setattr(
-        choice, "read_piece", lambda _, piece, columns: table(piece).select(columns)
+        run_rows, "read_piece", lambda _, piece, columns: table(piece).select(columns)
     )
     nothing = {"shown": None, "near": None}
     config = types.SimpleNamespace(dedupe=None)
     given = types.SimpleNamespace(rows=[rows], config=config, **nothing)
-    held = choice._Rows(None, given)
-    sharing = choice._drop_duplicates(None, given, held)
+    held = run_rows.RunRows(None, given.rows)
+    sharing = choice._drop_duplicates(None, given, held, Standing([], {}, {}))
     images = [image for image, _, _ in rows]
     gone = next(image for image in images if image != stays)
     expected = {stays: ("written", None), gone: ("duplicate", stays)}
