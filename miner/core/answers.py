@@ -16,18 +16,20 @@ _OPEN = re.compile(rf"<\|?(?:begin_of_)?(?:{_THINK})\|?>|\[THINK\]|◁think▷",
 _CLOSE = re.compile(
     rf"</(?:{_THINK})>|<\|?end_of_(?:{_THINK})\|?>|\[/THINK\]|◁/think▷", re.IGNORECASE
 )
-_THOUGHT = re.compile(rf"(?:{_OPEN.pattern}).*?(?:{_CLOSE.pattern})", re.IGNORECASE | re.DOTALL)
-_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>")
+_CHANNEL = re.compile(r"<\|channel\|>\s*+(\w++)[^<]*+<\|message\|>")
 _TAG = re.compile(r"<\|[\w/]+\|>")
 _FINAL = re.compile(
     r"<(?:final_)?(?:answer|response|output)>"
-    r"|(?:^|[\n.!?])[\s#*_>-]*(?:my |the )?final (?:answer|output|response|json|result)\b"
+    r"|(?:^|[\n.!?])[\s#*_>-]{0,40}+(?:my |the )?final (?:answer|output|response|json|result)\b"
     r"(?: is\b)?[*_]*\s*[:\n][*_]*",
     re.IGNORECASE,
 )
 _END = re.compile(r"</(?:final_)?(?:answer|response|output)>", re.IGNORECASE)
 _BEGIN = re.compile(r"[{\[]")
-_FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+_FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)```", re.DOTALL)
+# A server may answer megabytes: so much of the end is looked through, with so many attempts.
+_MOST_CHARS = 200_000
+_MOST_BEGUN = 10_000
 _THOUGHTS = frozenset({"thinking", "reasoning", "redacted_thinking", "thought", "reasoning_text"})
 
 
@@ -54,20 +56,30 @@ def spoken(content: str) -> str:
     Thinking that only ends began with the content; thinking that never ends leaves what stands
     before it.
     """
-    text = content
+    text = content[-_MOST_CHARS:]
     channels = list(_CHANNEL.finditer(text))
     if channels:  # OpenAI's harmony: only what is said on the channel `final` is said
         last = channels[-1]
         text = text[last.end() :] if last[1] == "final" else ""
-    text = _THOUGHT.sub("\n", text)
+    text = _without_thoughts(text)
     text = _CLOSE.split(text)[-1]
     return _TAG.sub("", _OPEN.split(text)[0]).strip()
+
+
+def _without_thoughts(text: str) -> str:
+    """A line feed in the place of all thinking that begins and ends."""
+    parts: list[str] = []
+    at = 0
+    while (begun := _OPEN.search(text, at)) and (ended := _CLOSE.search(text, begun.end())):
+        parts.append(text[at : begun.start()])
+        at = ended.end()
+    return "\n".join([*parts, text[at:]])
 
 
 def answered(content: str) -> str:
     """What is spoken behind the last marker of a final answer; all of it where there is none."""
     text = spoken(content)
-    marked = [found.end() for found in _FINAL.finditer(text) if text[found.end() :].strip()]
+    marked = [found.end() for found in _FINAL.finditer(text) if found.end() < len(text)]
     return _END.split(text[marked[-1] :])[0].strip() if marked else text
 
 
@@ -92,10 +104,14 @@ def sentence(content: str) -> str:
 def _complete(text: str) -> Iterator[Any]:
     decoder = json.JSONDecoder(strict=False)
     at = 0
-    while found := _BEGIN.search(text, at):
+    for _ in range(_MOST_BEGUN):
+        if not (found := _BEGIN.search(text, at)):
+            return
         try:
             value, at = decoder.raw_decode(text, found.start())
-        except (ValueError, RecursionError):
+        except RecursionError:  # what is nested so deep is no answer, and each attempt costs
+            return
+        except ValueError:
             at = found.end()
             continue
         yield value

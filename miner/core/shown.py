@@ -11,7 +11,7 @@ from typing import Any
 
 HIDDEN = "…"
 
-_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{0,30}://"  # without a bound letters alone take quadratic time
 _URL = re.compile(rf"({_SCHEME})((?:(?!::{_SCHEME})[^\s\"'<>])*)")
 # user:password@, also where an unquoted slash in the password tears it; but no port.
 _USER = re.compile(r"[^/?#]*@|[^/?#@:]*:(?!\d+(?:[/?#]|$)).*@")

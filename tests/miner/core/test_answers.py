@@ -1,6 +1,7 @@
 """What counts of a content: the last complete answer outside of the thinking."""
 
 import json
+import time
 
 import pytest
 
@@ -94,3 +95,30 @@ def test_content_may_be_blocks(content, text):
 )
 def test_a_sentence_is_the_last_that_was_meant(content):
     assert sentence(content) == "No necrosis."
+
+
+ENDLESS = {
+    "line feeds": "\n" * 1_000_000 + "no",
+    "thoughts that never end": "<think>" * 100_000,
+    "a channel that never ends": "<|channel|>" + "a" * 1_000_000,
+    "markers": "final answer: " * 70_000,
+    "brackets": "[" * 1_000_000,
+    "objects": '{"a":' * 200_000,
+    "a fence and spaces": "```\n" + " " * 1_000_000,
+    "fences": "```\n[" * 200_000,
+}
+
+
+@pytest.mark.whole  # measures time
+@pytest.mark.parametrize("name", ENDLESS)
+def test_megabytes_take_seconds_at_most(name):
+    begun = time.process_time()
+    assert [value for value in values(ENDLESS[name]) if value] == []
+    sentence(ENDLESS[name])
+    assert time.process_time() - begun < 5
+
+
+def test_of_megabytes_the_end_counts():
+    assert values("{" * 300_000 + "\n" * 200_000 + '{"a": 1}') == [{"a": 1}]
+    whole = [{"a": "x" * 300_000}]
+    assert values(json.dumps(whole)) == [whole]
