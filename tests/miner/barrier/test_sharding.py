@@ -149,7 +149,7 @@ def test_barrier_and_refilter_on_ray_give_the_bytes_of_one_process(
     one = overlapping(tmp_path / "one")
     two = copied(one, tmp_path / "two")
     finish(one, configuration(), marks(one))
-    with Crew(configuration(), use_ray=True) as crew:
+    with Crew(configuration(), True, print) as crew:
         finish(two, configuration(), marks(two), crew.spread)
     assert everything(two) == everything(one)
     for store, use_ray in ((one, False), (two, True)):
