@@ -95,6 +95,17 @@ def asks(
     ]
 
 
+def site_of(facts: Sequence[FactRow]) -> str | None:
+    """The organ, where the captions of a picture name exactly one."""
+    sites = {fact["value"] for fact in facts if fact["kind"] == "site"}
+    return sites.pop() if len(sites) == 1 else None
+
+
+def diagnoses_of(facts: Sequence[FactRow]) -> tuple[str, ...]:
+    """Diagnoses that the captions of a picture state, lower-case and sorted."""
+    return tuple(sorted({fact["value"].lower() for fact in facts if fact["kind"] == "diagnosis"}))
+
+
 def _decoys(
     named: set[str],
     positive: set[str],

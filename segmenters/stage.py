@@ -18,7 +18,7 @@ from miner.core.rows import AskRow, FactRow, MentionRow
 from miner.core.unit import ASK, CANDIDATES, Stage, Unit, described
 from segmenters import registry
 from segmenters.ask import ask_all, refusals
-from segmenters.asks import asks
+from segmenters.asks import asks, diagnoses_of, site_of
 from segmenters.config import RefineConfig, SegmentConfig
 from segmenters.ensemble import with_agreement
 from segmenters.panels import letters_of, within
@@ -81,7 +81,7 @@ class Segment(Stage):
             if asked:
                 beacon.at(image_id)
                 data = unit.images["data"][i].as_py()
-                site, diagnoses = _site(facts), _diagnoses(facts)
+                site, diagnoses = site_of(facts), diagnoses_of(facts)
                 given = {
                     one["concept"]: Given(tuple(one["counts"]), one["apart"], one["complete"])
                     for one in outlined[i] or ()
@@ -194,17 +194,6 @@ def _captions_by_image(
             mentions += row["mentions"] or []
             facts += row.get("facts") or []
     return found
-
-
-def _site(facts: Sequence[FactRow]) -> str | None:
-    """The organ, where the captions of a picture name exactly one."""
-    sites = {fact["value"] for fact in facts if fact["kind"] == "site"}
-    return sites.pop() if len(sites) == 1 else None
-
-
-def _diagnoses(facts: Sequence[FactRow]) -> tuple[str, ...]:
-    """Diagnoses that the captions of a picture state, lower-case and sorted."""
-    return tuple(sorted({fact["value"].lower() for fact in facts if fact["kind"] == "diagnosis"}))
 
 
 def _standing(answer: Candidate) -> list[str]:

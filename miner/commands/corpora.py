@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from miner.commands import ConfigFile, Corpora, Sets
+from miner.commands import ConfigFile, Corpora, Sets, refuse_beside
 
 if TYPE_CHECKING:
     from miner.config import Config
@@ -85,8 +86,18 @@ def _estimate(settings: Config, made: Plan, units: int, console: Terminal) -> No
 
 
 def inspect(
+    context: typer.Context,
     paths: Annotated[list[str], typer.Argument(help="folder, file or URL of a corpus")],
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a path")] = False,
+    concepts: Annotated[
+        bool,
+        typer.Option(
+            "--concepts", help="which share of what the captions name the segmenters know"
+        ),
+    ] = False,
+    config: Annotated[
+        str, typer.Option(help="whose segmenters, with --concepts")
+    ] = "quickstart.yaml",
 ) -> None:
     """Say what a path holds: corpus, counts, missing files, spread, and the settings to paste."""
     import json
@@ -94,12 +105,29 @@ def inspect(
     from miner.core.terminal import Terminal, say
     from miner.corpora.inspect import examine, show
 
+    if not concepts:
+        refuse_beside(context, "a look without --concepts", "config")
     for path in paths:
-        found = examine(path)
+        count = _coverage_of(config, path) if concepts else None
+        found = examine(path, count)
         if json_:
             say(json.dumps(found, ensure_ascii=False, sort_keys=True))
         else:
             show(found, Terminal())
+
+
+def _coverage_of(config: str, path: str) -> Callable[[str, list[str]], dict[str, Any]]:
+    """What `examine` counts in captions of a corpus there."""
+    import dataclasses
+
+    from miner.coverage import coverage
+    from miner.load_config import load_config
+
+    def count(kind: str, captions: list[str]) -> dict[str, Any]:
+        found = coverage(captions, load_config(config, corpora=[f"{kind}={path}"]))
+        return {**dataclasses.asdict(found), "share": found.share}
+
+    return count
 
 
 def register(app: typer.Typer) -> None:

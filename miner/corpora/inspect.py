@@ -7,7 +7,7 @@ import dataclasses
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -31,14 +31,17 @@ from ner.strata import UNKNOWN, strata_of
 SPREAD_ROWS = 2000
 SAMPLE_ROWS = 5
 NAMES_SHOWN = 5
+CONCEPTS_SHOWN = 25
 _DIMENSIONS = ("organ", "system", "stain", "magnification", "specimen")
 
 
-def examine(path: str) -> dict[str, Any]:
+def examine(path: str, count: Callable[[str, list[str]], Any] | None = None) -> dict[str, Any]:
     """Look at a corpus without mining it. Counts are of all rows, spreads of a part.
 
     Args:
         path: folder, file or fsspec URL.
+        count: what else is found in the captions of that part, as JSON, from the corpus's kind and
+            these: `concepts` of the result.
 
     Returns:
         JSON values: corpus, path, rows, images, missing (count), missing_names (some), opened
@@ -96,6 +99,7 @@ def examine(path: str) -> dict[str, Any]:
         "spread": {**_spread(part), **source.spread(part)},
         "spread_rows": len(part),
         "config": _yaml(config),
+        **({} if count is None else {"concepts": count(config.kind, [r.caption for r in part])}),
     }
 
 
@@ -146,6 +150,8 @@ def show(found: dict[str, Any], console: Console) -> None:
         shown = ", ".join(f"{value} {n}" for value, n in list(counts.items())[:8])
         table.add_row(dimension, shown or "-")
     console.print(table)
+    if "concepts" in found:
+        _show_concepts(found["concepts"], console)
     samples = Table("row", "picture", "caption", title="Samples")
     for sample in found["samples"]:
         # As `Text`: brackets in captions are no markup.
@@ -160,3 +166,20 @@ def show(found: dict[str, Any], console: Console) -> None:
         file = part.configuration if isinstance(part, CorpusPart) else "quickstart.yaml"
         command = f"miner run {file} --out OUT --corpus {corpus}"
         console.print(f"or: {command}", highlight=False, soft_wrap=True)
+
+
+def _show_concepts(concepts: dict[str, Any], console: Console) -> None:
+    named, known, share = concepts["named"], concepts["known"], concepts["share"]
+    if share is None:
+        console.print("the captions name nothing that could be outlined")
+        return
+    mentions = counted(sum(named.values()), "mention")
+    console.print(f"{mentions} in them; for {share:.0%} a segmenter has an answer", highlight=False)
+    table = Table("concept", "named", "known")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name in list(named)[:CONCEPTS_SHOWN]:
+        table.add_row(name, f"{named[name]:,}", f"{known[name]:,}")
+    console.print(table)
+    if len(named) > CONCEPTS_SHOWN:
+        console.print(f"and {len(named) - CONCEPTS_SHOWN} concepts more: --json lists all")

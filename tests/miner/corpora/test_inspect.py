@@ -288,3 +288,26 @@ def test_a_damaged_parquet_file_is_no_corpus(tmp_path):
     file.write_bytes(data[:footer] + b"\xff" * 30 + data[footer + 30 :])
     with pytest.raises(Refused):
         examine(str(tmp_path))
+
+
+def test_concepts_that_captions_name_and_segmenters_know(tmp_path):
+    folder = tmp_path / "own"
+    texts = [
+        "Lymphocytes beside a blood vessel.",
+        "Tumor cells in breast carcinoma; no necrosis.",
+        "Blood vessels, possibly with plasma cells.",
+    ]
+    write_images(folder, [f"{i}.png" for i in range(len(texts))])
+    for i, text in enumerate(texts):
+        (folder / f"{i}.txt").write_text(text, encoding="utf-8")
+    result = CliRunner().invoke(app, ["inspect", str(folder), "--concepts", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)["concepts"]
+    # Denied and doubtful structures are not asked for; a tumor cell is answered by its nucleus.
+    assert found["named"] == {"blood vessel": 2, "lymphocyte": 1, "tumor cell": 1}
+    assert found["known"] == {"blood vessel": 0, "lymphocyte": 1, "tumor cell": 1}
+    assert found["share"] == 0.5
+    shown = CliRunner().invoke(app, ["inspect", str(folder), "--concepts"]).output
+    assert "4 mentions in them; for 50% a segmenter has an answer" in shown
+    refused = CliRunner().invoke(app, ["inspect", str(folder), "--config", "mix.yaml"])
+    assert isinstance(refused.exception, Refused)
