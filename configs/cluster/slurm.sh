@@ -20,10 +20,10 @@ export RAY_AUTH_TOKEN
 CPUS=${SLURM_CPUS_PER_TASK:-1}
 GPUS=${SLURM_GPUS_ON_NODE:-0}
 
-on() { # NODE COMMAND...: one task there, with all its cores
+on() { # NODE COMMAND... &: one task there, with all its cores; it is srun that is told to end
     local node=$1
     shift
-    srun --nodes=1 --ntasks=1 --nodelist="$node" "$@"
+    exec srun --nodes=1 --ntasks=1 --nodelist="$node" "$@"
 }
 
 on "$HEAD" ray start --head --port="$PORT" --num-cpus="$CPUS" --num-gpus="$GPUS" \
