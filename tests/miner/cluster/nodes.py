@@ -21,8 +21,9 @@ AGENTS = (
     "metrics-export",
     "runtime-env-agent",
 )
-STARTS = 10
-RAY = Path(sys.executable).parent / "ray"
+STARTS = 3
+START_S = 600.0
+RAY = (sys.executable, Path(__file__).parent / "patient.py")
 
 
 def free_port() -> int:
@@ -75,7 +76,7 @@ class Nodes:
         with log.open("w") as file:
             process = subprocess.Popen(
                 [
-                    *(RAY, "start", *where, f"--num-cpus={cpus}", "--disable-usage-stats"),
+                    *(*RAY, "start", *where, f"--num-cpus={cpus}", "--disable-usage-stats"),
                     *("--block", "--object-store-memory=200000000", "--include-log-monitor=false"),
                     *("--min-worker-port=0", "--max-worker-port=0"),
                     # Else the raylet waits for the agents' own, and on a busy machine too briefly.
@@ -90,7 +91,7 @@ class Nodes:
         self.processes.append(process)
         if first:
             self.head = process
-        end = time.monotonic() + 180
+        end = time.monotonic() + START_S
         while process.poll() is None and time.monotonic() < end:
             if "Ray runtime started" in log.read_text():
                 return process
