@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
+from typing import cast
 
 from miner.config import Config
+from miner.core.rows import FactRow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +52,7 @@ def coverage(captions: Sequence[str], config: Config) -> Coverage:
     named: Counter[str] = Counter()
     known: Counter[str] = Counter()
     for found in extract(captions):
-        facts = [fact._asdict() for fact in found.facts]
+        facts = [cast(FactRow, fact._asdict()) for fact in found.facts]
         site, diagnoses = site_of(facts), diagnoses_of(facts)
         for mention in found.mentions:
             if mention.polarity != "affirmed" or not mention.groundable:
