@@ -49,8 +49,8 @@ def test_bounds_hold_on_both_kinds_of_picture() -> None:
     assert _bounds(off, np.ones(80, bool), real) == (-3, 2)
     assert _bounds(off, real, real) == (-1, 1)
     assert _bounds(off[:10], np.ones(10, bool), real[:10]) is None  # too few
-    # 4% outside, half on each side, of 201 with the next one: the 197th of 200 and its mirror.
-    assert _quantiles(np.arange(200.0)) == (3.0, 196.0)
+    # 2% below and 1% above, of 201 with the next one: the fourth and the 199th of 200.
+    assert _quantiles(np.arange(200.0)) == (3.0, 198.0)
 
 
 def test_ridge_leaves_the_intercept_free() -> None:
