@@ -24,33 +24,33 @@ def leak_faults(store: Store, config: Config) -> list[str]:
     Args:
         store: OUT.
         config: of its run.
+
+    Raises:
+        DamagedFile: it is no certificate as a run writes it.
     """
     if not config.protect:
         return []
     if not store.exists(LEAKS):
         return [f"leaks: {LEAKS} is not there, although test sets are protected"]
     found: Mapping[str, Any] = store.read_json(LEAKS)
-    try:
-        sets = {s["name"]: s for s in found["sets"]}
-        lines = []
-        for name in (entry.name for entry in config.protect):
-            if name not in sets:
-                lines.append(f"leaks: {name}: protected, but not in {LEAKS}")
-                continue
-            control = sets[name]["control"]
-            if control["found"] < control["planted"]:
-                lines.append(
-                    f"leaks: {name}: of {control['planted']} planted copies only "
-                    f"{control['found']} were found"
-                )
-        left_out = _left_out(store)
-        if left_out != found["excluded"]:
+    sets = {s["name"]: s for s in found["sets"]}
+    lines = []
+    for name in (entry.name for entry in config.protect):
+        if name not in sets:
+            lines.append(f"leaks: {name}: protected, but not in {LEAKS}")
+            continue
+        control = sets[name]["control"]
+        if control["found"] < control["planted"]:
             lines.append(
-                f"leaks: {LEAKS} says that {found['excluded']} pictures are left out, the ledger "
-                f"leaves out {left_out}"
+                f"leaks: {name}: of {control['planted']} planted copies only "
+                f"{control['found']} were found"
             )
-    except (KeyError, TypeError):
-        return [f"leaks: {LEAKS}: no certificate as a run writes it"]
+    left_out = _left_out(store)
+    if left_out != found["excluded"]:
+        lines.append(
+            f"leaks: {LEAKS} says that {found['excluded']} pictures are left out, the ledger "
+            f"leaves out {left_out}"
+        )
     return lines
 
 

@@ -5,12 +5,17 @@ import pytest
 
 from miner.audit.leaks import leak_faults
 from miner.core.layout import LEAKS
-from miner.core.store import Store
+from miner.core.store import DamagedFile, Store
 from miner.load_config import check_config
 
+
+def said_of(planted, found):
+    control = {"planted": planted, "found": found}
+    return {"name": "tnbc", "pictures": 4, "found": {}, "of_its_patients": 0, "control": control}
+
+
 SAID = {
-    "compared": 9, "excluded": 1,
-    "sets": [{"name": "tnbc", "control": {"planted": 8, "found": 8}}],
+    "compared": 9, "excluded": 1, "thresholds": {}, "model": "small", "sets": [said_of(8, 8)],
 }  # fmt: skip
 
 
@@ -46,14 +51,19 @@ def test_nothing_protected_needs_none(store):
     [
         ({"excluded": 0}, "the ledger leaves out 1"),
         ({"sets": []}, "tnbc: protected, but not in"),
-        ({"sets": [{"name": "tnbc", "control": {"planted": 8, "found": 7}}]}, "only 7 were found"),
-        ({"sets": None}, "no certificate"),
+        ({"sets": [said_of(8, 7)]}, "only 7 were found"),
     ],
 )
 def test_one_that_does_not(store, change, said):
     store.write_json(LEAKS, {**SAID, **change})
     (line,) = leak_faults(store, config())
     assert said in line
+
+
+def test_one_that_no_run_writes(store):
+    store.write_json(LEAKS, {**SAID, "sets": None})
+    with pytest.raises(DamagedFile, match=r"leaks\.json.*sets"):
+        leak_faults(store, config())
 
 
 def test_one_that_is_gone(store):

@@ -21,8 +21,11 @@ def test_a_run_without_verdicts_is_not_finished_yet(tmp_path: Path) -> None:
 
 def test_a_run_whose_units_are_all_done_says_what_is_left(tmp_path):
     store = Store(tmp_path)
-    tables = {"samples": {"rows": 10, "bytes": 1, "sha256": ""}}
-    store.write_json("units/c-000000.json", {"unit_id": "c-000000", "tables": tables, "masks": 3})
+    tables = {
+        name: {"rows": 10, "bytes": 1, "sha256": ""} for name in ("samples", "images", "candidates")
+    }
+    said = {"unit_id": "c-000000", "tables": tables, "counts": {}, "missing": {}, "masks": 3}
+    store.write_json("units/c-000000.json", said)
     for captions, said in ((10, "all units are done; run again"), (20, "not finished; run again")):
         with (console := Console(width=120)).capture() as capture:
             print_status(store, captions, console)
