@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 
+from filters.decide import least_probability
 from filters.decision import Calibration, Decision, load_decision
 from ner.concepts import concepts
 from ner.families import family
@@ -51,7 +52,7 @@ def mentions(folder: pathlib.Path) -> list[tuple[str | None, str | None]]:
 
 def kept_at(one: Calibration, precision: float) -> float:
     """Share of the right labelled masks at or above what the precision needs, 0 where none is."""
-    limit = max(one.threshold_for(precision), min(precision, 0.5))
+    limit = max(one.threshold_for(precision), least_probability(1 - precision))
     return float(one.kept[one.threshold >= limit].max(initial=0.0))
 
 
