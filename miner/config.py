@@ -52,7 +52,8 @@ class RunnerConfig(Settings):
         threads: threads of OpenMP, torch and OpenCV in each worker.
         unit_rows: captions in a work unit (an image's captions always stay together).
         in_flight: units underway per worker.
-        isolation: work in processes of their own, which a picture may end without ending the run.
+        isolation: work in processes of their own, which a picture may end without ending the run;
+            without, an error still costs its picture alone, a crash or a hang ends the run.
         unit_timeout_s: seconds that a unit may take before it is tried again alone, then in parts.
             By default no unit is hurried: one is given up when for ten minutes, or for 20 times as
             long as units take in the middle, no picture of it was begun.

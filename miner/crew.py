@@ -56,17 +56,7 @@ class Crew:
 
             yield from run_units(config, pending, left, self._ray(), leave_out, self._say)
             return
-        if config.runner.isolation:
-            worker: Any = isolation.IsolatedWorker(config, NAMES)
-        else:
-            from miner.interrupts import at_once
-
-            with at_once():  # models and their libraries load
-                from miner.work import Worker
-
-                worker = Worker(config, NAMES)
-                worker.load()
-        with contextlib.closing(worker):
+        with contextlib.closing(isolation.IsolatedWorker(config, NAMES)) as worker:
             for ref in pending:
                 while isinstance(found := worker.process(ref, None), isolation.Isolated):
                     ref = leave_out(ref, found)

@@ -23,6 +23,7 @@ from miner.core.errors import DISK, Refused
 from miner.core.shown import shown
 from miner.core.store import Store
 from miner.corpora.plan import UnitRef, unit_rows
+from miner.inside import Inside
 from miner.stages import NAMES
 from miner.work import READ, Passed, joined
 
@@ -70,6 +71,8 @@ class Isolated:
 class IsolatedWorker:
     """A worker that nothing ends: it works in a process of its own, which is started again.
 
+    Without `runner.isolation` it works here; errors then cost their picture's rows all the same.
+
     Args:
         config: the run.
         names: the worker's stages.
@@ -79,7 +82,7 @@ class IsolatedWorker:
         self.config = config
         self.names = names
         self.store = Store(config.out)
-        self.child: Child | None = None
+        self.child: Child | Inside | None = None
         self.took: deque[float] = deque(maxlen=101)
 
     def process(self, ref: UnitRef, passed: Passed | None) -> Any:
@@ -198,14 +201,15 @@ class IsolatedWorker:
                 time.sleep(min(2**n, LONGEST_PAUSE_S))
         raise AssertionError("the last round returns or raises")
 
-    def _loaded(self, models: bool) -> Child:
+    def _loaded(self, models: bool) -> Child | Inside:
         """The process, a new one where there is none, with its models where they are needed."""
         if models and self.child is not None and not self.child.eager:
             self.close()
         for n in range(PATIENCE):
             if self.child is not None:
                 return self.child
-            child = self.child = Child(self.config, self.names, models)
+            made = Child if self.config.runner.isolation else Inside
+            child = self.child = made(self.config, self.names, models)
             try:
                 child.answer(lambda began, heard: time.monotonic() - began > LOADING_S)
                 return child
@@ -234,7 +238,7 @@ class IsolatedWorker:
         return max(SILENCE_S, MEDIANS * statistics.median(self.took or [0.0]))
 
     @staticmethod
-    def _fault(child: Child, reason: str, detail: str) -> Fault:
+    def _fault(child: Child | Inside, reason: str, detail: str) -> Fault:
         rows = child.rows.get(child.picture or "", [])
         return Fault(reason, child.stage, child.picture, tuple(rows), shown(detail))
 

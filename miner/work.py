@@ -94,9 +94,6 @@ class Worker:
         self.tell = tell
         self.stages: list[Stage] | None = None
 
-    def close(self) -> None:
-        """Nothing to end here."""
-
     def load(self) -> list[Stage]:
         """Build the stages, once.
 

@@ -35,12 +35,7 @@ class Post:
 
     def __init__(self, config: Config, names: tuple[StageName, ...]):
         self.last = names[-1] == NAMES[-1]
-        if config.runner.isolation:
-            self.worker: Any = IsolatedWorker(config, names)
-        else:
-            from miner.work import Worker
-
-            self.worker = Worker(config, names)
+        self.worker = IsolatedWorker(config, names)
 
     @ray.method(concurrency_group="health")
     def ping(self) -> str:

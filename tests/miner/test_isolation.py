@@ -7,17 +7,19 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
-from miner import isolation
+from miner import isolation, stages
 from miner.child import Died, Late, Raised
+from miner.core import beacon
 from miner.core.errors import Refused
 from miner.core.store import Store
 from miner.core.unit import CANDIDATES, IMAGES, SAMPLES, Unit
-from miner.corpora.plan import UnitRef
+from miner.corpora.plan import UnitRef, make_plan
 from miner.isolation import Isolated, IsolatedWorker, left_out, remember, told
 from miner.load_config import check_config
 from miner.run import LeaveOut
 from miner.stages import NAMES
 from miner.work import Reported
+from tests.bench.memory import write_pairs
 
 ROWS = list(range(10, 26))
 REF = UnitRef("c-000000", "c", 0, len(ROWS))
@@ -262,3 +264,55 @@ def test_forgotten_rows_get_another_try(tmp_path):
     assert isolation.forget(store) == [REF.unit_id]
     assert left_out(store) == {}
     assert not store.exists(f"units/{REF.unit_id}.json")
+
+
+class Fussy:
+    """A stage that one picture is too much for."""
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+    def summary(self):
+        return {}
+
+    def __call__(self, unit):
+        for row in unit.samples.to_pylist():
+            beacon.at(row["image_id"])
+            if row["status"] is None and row["image_id"].endswith("000002.png"):
+                raise self.error
+        return unit
+
+
+def fussy(folder, monkeypatch, error: Exception) -> tuple[IsolatedWorker, UnitRef]:
+    """A worker in this process with such a stage alone, and a unit of five pictures."""
+    write_pairs(folder / "pairs", 5)
+    monkeypatch.setitem(stages.BUILD, NAMES[0], lambda config: Fussy(error))
+    corpora = [{"kind": "pairs", "path": str(folder / "pairs")}]
+    settings = {"corpora": corpora, "out": str(folder / "out"), "runner": {"isolation": False}}
+    worker = IsolatedWorker(check_config(settings, "test"), NAMES[:1])
+    (ref,) = make_plan(worker.config.corpora, 64, worker.store).refs()
+    return worker, ref
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("too round"), "raised:ValueError"),
+        (MemoryError(), "out_of_memory"),
+        (UnicodeError("\ud800"), "raised:UnicodeError"),
+    ],
+)
+def test_without_processes_an_error_costs_its_picture_alone(tmp_path, monkeypatch, error, reason):
+    worker, ref = fussy(tmp_path, monkeypatch, error)
+    found = worker.process(ref, None)
+    (line,) = told(ref, found)
+    assert f"row 2, picture pairs/000002.png: {reason} in {NAMES[0]}" in line
+    unit, _ = worker.process(remember(worker.store, ref, found), None)
+    assert unit.samples["reason"].to_pylist() == [None, None, reason, None, None]
+
+
+def test_without_processes_a_full_disk_still_ends_the_run(tmp_path, monkeypatch):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    worker, ref = fussy(tmp_path, monkeypatch, full)
+    with pytest.raises(OSError, match="No space left"):
+        worker.process(ref, None)
