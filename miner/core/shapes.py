@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, NotRequired
 
 import pydantic
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
 
 # A file that a swap may touch: those of a data set, and nothing outside of OUT.
@@ -160,12 +160,57 @@ class LeaksShape(TypedDict):
     sets: list[ProtectedShape]
 
 
-class CalibrationShape(TypedDict, total=False):
-    """report/calibration.json."""
+class CurvesShape(TypedDict):
+    """What labelled masks say of one level."""
 
+    reliability: dict[str, list[float]]
+    threshold: list[float]
+    precision: list[float]
+    roc: dict[str, list[float]]
+    right: float
+    wrong: float
+
+
+class RightShape(TypedDict):
+    """How many of the accepted masks are right."""
+
+    expected: int
+    least: int
+    most: int
+
+
+class EntrapmentShape(TypedDict):
+    """Decoys among the phrases of captions, and what the others let pass of them."""
+
+    asked: int
+    accepted: int
+    least: float | None
+    most: float | None
+
+
+class RatesShape(TypedDict):
+    """What is expected of the accepted masks."""
+
+    accepted: int
+    decoys: int
+    decoys_enough: bool
+    expected: float | None
+    decoy: float | None
+    right: RightShape | None
+    entrapment: EntrapmentShape
+    governs: str
+
+
+class CalibrationShape(TypedDict, total=False):
+    """report/calibration.json; the report needs all of it."""
+
+    target: Annotated[list[Any], Field(min_length=2, max_length=2)] | None
+    sources: list[str]
+    calibrations: dict[str, CurvesShape]
+    fdr: RatesShape
+    histograms: dict[str, list[float]]
+    levels: dict[str, int]
     limits: dict[str, float | None]
-    levels: dict[str, Any]
-    calibrations: dict[str, Any]
 
 
 class ItemShape(TypedDict):
@@ -192,11 +237,36 @@ class AuditShape(TypedDict):
     items: list[ItemShape]
 
 
+def _counted(line: list[Any]) -> list[Any]:
+    name, *counts = line
+    if not isinstance(name, str) or any(type(n) is not int for n in counts):
+        raise ValueError("a name and two counts are needed")
+    return line
+
+
+class CoverageShape(TypedDict):
+    """Samples by concept, in lines, and organ, in columns."""
+
+    concepts: list[str]
+    organs: list[str]
+    samples: list[list[int]]
+
+
+def _crossed(table: CoverageShape) -> CoverageShape:
+    columns = len(table["organs"])
+    if [len(line) for line in table["samples"]] != [columns] * len(table["concepts"]):
+        raise ValueError("a count per concept and organ is needed")
+    return table
+
+
 class SamplingShape(TypedDict, total=False):
     """ledger/sampling.json."""
 
-    before_after: dict[str, list[list[Any]]]
-    coverage: dict[str, Any] | None
+    before_after: dict[
+        str,
+        list[Annotated[list[Any], Field(min_length=3, max_length=3), AfterValidator(_counted)]],
+    ]
+    coverage: Annotated[CoverageShape, AfterValidator(_crossed)] | None
 
 
 _SHAPES: dict[str, type] = {

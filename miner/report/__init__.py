@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from miner.core.store import Store
 
+# What is drawn from the calibration's file.
+NEEDS = ("target", "sources", "calibrations", "fdr", "histograms", "levels", "limits")
+
 
 def write_report(store: Store) -> None:
     """Write the page and the notebook of a finished OUT.
@@ -15,5 +18,6 @@ def write_report(store: Store) -> None:
     from miner.report.notebook import audit_notebook
     from miner.report.page import render
 
-    store.write(REPORT, render(store, store.read_json(CALIBRATION)).encode())
+    calibration = store.read_json(CALIBRATION, NEEDS)
+    store.write(REPORT, render(store, calibration).encode())
     store.write(NOTEBOOK, audit_notebook().encode())

@@ -111,3 +111,21 @@ def test_json_of_another_shape_is_one_line_that_names_the_file(tmp_path, name, v
     with pytest.raises(Refused, match=name.replace(".", r"\.")) as said:
         store.read_json(name, [needs[name]] if name in needs else [])
     assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ledger/sampling.json", {"before_after": {"organ": [["colon", 3]]}, "coverage": None}),
+        ("ledger/sampling.json", {"before_after": {"organ": [["colon", 3, "2"]]}}),
+        ("ledger/sampling.json", {"coverage": {"concepts": ["gland"], "organs": ["colon"],
+                                               "samples": [[1, 2]]}}),
+        ("report/calibration.json", {"calibrations": {"global": 3}}),
+        ("report/calibration.json", {"target": ["precision"]}),
+    ],
+)  # fmt: skip
+def test_what_the_report_takes_apart_has_its_parts(tmp_path, name, value):
+    store = Store(tmp_path)
+    store.write_json(name, value)
+    with pytest.raises(Refused, match=name.replace(".", r"\.")):
+        store.read_json(name)
