@@ -17,7 +17,7 @@ class ShardsConfig(Settings):
 
     Attributes:
         max_bytes: target size of one tar.
-        splits: share of the groups per split.
+        splits: share of the groups per split; each gets one at least where there are as many.
         keep_negatives: write rows that only have negatives.
         rewrite: where a caption names nothing that could be outlined, and another one of the same
             picture does, add a sentence of what stood up to it; the sample is `generated` then and

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from filters.splits import split_of
 from miner.barrier.against import Standing, standing
 from miner.barrier.captions import drop_captions, riding
 from miner.barrier.compare import Shown, compared
-from miner.barrier.groups import placed
+from miner.barrier.groups import Layout, placed
 from miner.barrier.parts import Part
 from miner.barrier.pieces import Piece, Place, read_piece
 from miner.barrier.protect import certificate
@@ -146,15 +145,13 @@ def _place(given: Choosing, rows: RunRows, sharing: dict[str, set[str]], theirs:
     order = {corpus_name(c): i for i, c in enumerate(config.corpora)}
     corpus = np.array([order[part.corpus] for part in given.parts], int)
     shown = (rows.status == "written") | (rows.status == "duplicate")
-    pairs = zip(corpus[rows.part[shown]].tolist(), rows.group[shown].tolist(), strict=True)
-    splits = placed(
-        (group for _, group in sorted(set(pairs))),
-        sharing,
-        lambda group: (
-            theirs.splits.get(group) or split_of(group, config.shards.splits, config.seed)
-        ),
-        theirs.families,
-    )
+    groups: list[set[str]] = [set() for _ in order]
+    for at, group in zip(
+        corpus[rows.part[shown]].tolist(), rows.group[shown].tolist(), strict=True
+    ):
+        groups[at].add(group)
+    layout = Layout(config.shards.splits, config.seed, theirs.splits, theirs.families)
+    splits = placed(groups, sharing, layout)
     written = rows.written
     rows.split[written] = [splits[group] for group in rows.group[written].tolist()]
     bridging = written[np.array([s is None for s in rows.split[written].tolist()], bool)]

@@ -1,6 +1,8 @@
 from collections import Counter
 
-from filters.splits import split_of
+import pytest
+
+from filters.splits import distance, split_of
 
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 
@@ -22,3 +24,15 @@ def test_the_order_of_the_shares_changes_nothing():
     turned = dict(sorted(SHARES.items(), reverse=True))
     groups = [f"g{i}" for i in range(200)]
     assert [split_of(g, SHARES, 3) for g in groups] == [split_of(g, turned, 3) for g in groups]
+
+
+def test_the_distance_to_a_split_is_none_in_it_and_ends_at_its_edge():
+    groups = [f"g{i}" for i in range(300)]
+    for group in groups:
+        at = {split: distance(group, split, SHARES, 3) for split in SHARES}
+        assert [split for split in at if at[split] == 0] == [split_of(group, SHARES, 3)]
+    # Laid out by name: test to .1, train to .9, then val.
+    inner = [g for g in groups if split_of(g, SHARES, 3) == "train"]
+    for group in inner:
+        sides = distance(group, "test", SHARES, 3) + distance(group, "val", SHARES, 3)
+        assert sides == pytest.approx(SHARES["train"])

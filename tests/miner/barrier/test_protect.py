@@ -12,7 +12,6 @@ from filters.layout import describe
 from filters.splits import split_of
 from miner.barrier import protect
 from miner.barrier.finish import digest, finish, is_finished
-from miner.barrier.groups import placed
 from miner.cli import app
 from miner.commits import commit, marks
 from miner.core.errors import Refused
@@ -234,19 +233,6 @@ def by_hash(group):
 TRAIN, TEST = (
     [g for g in map(str, range(40)) if by_hash(g) == split] for split in ("train", "test")
 )
-
-
-def test_groups_that_share_pictures_are_in_one_split():
-    sharing = {TRAIN[0]: ["p"], TEST[0]: ["p", "q"], TEST[1]: ["q"]}
-    found = placed([TRAIN[0], TEST[0], TEST[1], TEST[2]], sharing, by_hash)
-    assert found == {TRAIN[0]: "train", TEST[0]: "train", TEST[1]: "train", TEST[2]: "test"}
-
-
-def test_a_group_between_two_splits_is_left_out_and_moves_none():
-    old = [TRAIN[0], TEST[0]]
-    new = placed([*old, TRAIN[1]], {TRAIN[0]: ["p"], TEST[0]: ["q"], TRAIN[1]: ["p", "q"]}, by_hash)
-    assert new == {TRAIN[0]: "train", TEST[0]: "test", TRAIN[1]: None}
-    assert placed(old, {}, by_hash).items() <= new.items()
 
 
 def test_copies_across_groups_do_not_straddle_splits(units, tmp_path):
