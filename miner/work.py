@@ -59,12 +59,14 @@ class MinedUnit:
     Attributes:
         mark: what was stored.
         status: rows by their status so far.
+        unreadable: rows that cannot be read, by reason.
         seconds: by stage.
     """
 
     mark: UnitMark
     status: Mapping[str, int]
     seconds: Mapping[str, float]
+    unreadable: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -158,11 +160,16 @@ class Worker:
         began = time.monotonic()
         unit, said = done
         mark = commit(self.store, ref.unit_id, unit, said.counts, said.missing, ref.run)
-        status = collections.Counter(unit.samples["status"].to_pylist())
+        told = [unit.samples[name].to_pylist() for name in ("status", "reason")]
+        status = collections.Counter(told[0])
+        unreadable = collections.Counter(
+            str(why) for name, why in zip(*told, strict=True) if name == "unreadable"
+        )
         return MinedUnit(
             mark,
             {name or "asked": n for name, n in sorted(status.items(), key=str)},
             said.took(COMMIT, began).seconds,
+            dict(sorted(unreadable.items())),
         )
 
 

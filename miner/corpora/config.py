@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Container, Set
 from typing import Annotated
 
 import pydantic
@@ -13,6 +13,9 @@ from miner.core.settings import PartSettings
 
 UNKNOWN_TERMS = "unknown; see the publisher's terms"
 TERMS = "research-only or non-commercial; see the publisher's terms"
+
+# Of rows whose picture is named by a path, or is a link, that leads out of where pictures may lie.
+OUTSIDE = "outside_folder"
 
 # What a side file's path may be made of.
 SIDE_FIELDS = frozenset({"image", "stem", "group", "row", "sample_id"})
@@ -81,6 +84,19 @@ class PicturesConfig(CorpusConfig):
     def incidental(self) -> Set[str]:
         """Pictures lie elsewhere, too."""
         return {*super().incidental(), "image_paths"}
+
+
+def outside_hint(config: CorpusConfig, reasons: Container[str]) -> str:
+    """What to set where pictures lie outside of the corpus; "" where that is not why they lack.
+
+    Args:
+        config: of the corpus.
+        reasons: why rows of it cannot be read.
+    """
+    if OUTSIDE not in reasons or not hasattr(config, "image_paths"):
+        return ""
+    setting = f"corpora.{corpus_name(config)}.image_paths"
+    return f"where pictures lie outside of the corpus, name their folder: --set {setting}=[FOLDER]"
 
 
 def corpus_name(config: CorpusConfig) -> str:

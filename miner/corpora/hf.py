@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, Literal
 
 from miner.core.errors import Refused
 from miner.core.names import base, plain, spellings
 from miner.core.store import Store
-from miner.corpora.config import CorpusConfig, corpus_name
+from miner.corpora.config import OUTSIDE, CorpusConfig, corpus_name
 from miner.corpora.corpus_folder import Folder
 from miner.corpora.images import check
 from miner.corpora.parquet import (
@@ -36,12 +36,19 @@ class HfConfig(CorpusConfig):
         image: picture column (bytes, or the datasets library's struct of bytes and path).
         caption: text column.
         split: split to read; which files are of it is told as the datasets library does.
+        image_paths: folders where pictures may lie besides `path`, of which the rows hold paths
+            in the place of bytes.
     """
 
     kind: Literal["hf"]
     image: str = "image"
     caption: str = "caption"
     split: str = "train"
+    image_paths: tuple[str, ...] = ()
+
+    def incidental(self) -> Set[str]:
+        """Pictures lie elsewhere, too."""
+        return {*super().incidental(), "image_paths"}
 
 
 class Hf(Reader):
@@ -57,6 +64,11 @@ class Hf(Reader):
         self.config = config
         self.field = f"corpora.{corpus_name(config)}.path"
         self.folder = Folder(config.path, self.field)
+        self.places = [self.folder.sub(p) for p in config.image_paths]
+        for place in self.places:
+            if not place.isdir():
+                field = self.field.removesuffix("path") + "image_paths"
+                raise Refused(f"{field}: {place.url}: no such folder")
         self._dataset: Any = None
         self.tables: tuple[str, ...] = ("",)
         if self.folder.isfile():
@@ -150,7 +162,7 @@ class Hf(Reader):
             row.group = row.image
             self._read(row, value)
             if row.where is None:
-                row.fail("unreadable", "missing_image")
+                row.fail("unreadable", "missing_image" if self._inside(value) else OUTSIDE)
         return rows
 
     def _read(self, row: Row, value: Mapping[str, Any]) -> None:
@@ -179,15 +191,26 @@ class Hf(Reader):
         return clean(f"{stem}-{digest}.{suffix}" if stem else f"{digest}.{suffix}")[0], data
 
     def _file(self, path: str) -> bytes | None:
-        """A picture beside the table; nothing outside of the folder is read."""
-        whole = plain(path)
-        inside = self.folder.below(whole) or whole
-        if inside.startswith("/") or "://" in inside or ".." in inside.split("/"):
-            return None
-        for way in spellings(path if inside == whole else inside):
-            with contextlib.suppress(OSError, ValueError):
-                return self.folder.read(way)
+        """A picture beside the table or below `image_paths`; nothing outside of them is read."""
+        for folder, names in self._ways(path):
+            for name in names:
+                with contextlib.suppress(OSError, ValueError):
+                    return folder.read(name)
         return None
+
+    def _ways(self, path: str) -> Iterator[tuple[Folder, tuple[str, ...]]]:
+        """Folders that a path may lie in, and its spellings there."""
+        whole = plain(path)
+        for folder in (self.folder, *self.places):
+            inside = folder.below(whole) or whole
+            if not (inside.startswith("/") or "://" in inside or ".." in inside.split("/")):
+                yield folder, spellings(path if inside == whole else inside)
+
+    def _inside(self, value: Mapping[str, Any]) -> bool:
+        """Whether a row's picture is named, if it is by a path, where pictures may lie."""
+        cell = value.get(self.config.image)
+        path = cell.get("path") if isinstance(cell, dict) else cell
+        return not (isinstance(path, str) and path) or any(True for _ in self._ways(path))
 
 
 def _detect(listing: Listing) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from rich.text import Text
 from miner.core.parts import find
 from miner.core.store import Store
 from miner.core.wording import counted
-from miner.corpora.config import CorpusConfig
+from miner.corpora.config import CorpusConfig, outside_hint
 from miner.corpora.detect import detect
 from miner.corpora.opened import Opened, opened
 from miner.corpora.part import CorpusPart
@@ -78,6 +78,7 @@ def examine(path: str, count: Callable[[str, list[str]], Any] | None = None) -> 
     lacking = np.flatnonzero(source.lacking(distinct, in_group))
     part = parse(np.unique(np.linspace(0, rows - 1, min(rows, SPREAD_ROWS)).astype(int)).tolist())
     unreadable = Counter(r.reason for r in part if r.status == "unreadable")
+    some = _opened(source, part)
     return {
         "corpus": config.kind,
         "path": path,
@@ -88,7 +89,8 @@ def examine(path: str, count: Callable[[str, list[str]], Any] | None = None) -> 
             r.image or f"row {r.row} names none"
             for r in parse(sorted(first[lacking].tolist())[:NAMES_SHOWN])
         ],
-        "opened": _opened(source, part),
+        "opened": some,
+        "hint": outside_hint(config, {*some["faults"], *map(str, unreadable)}),
         "unreadable": dict(sorted((str(k), n) for k, n in unreadable.items())),
         "problems": problems,
         "samples": [
@@ -141,6 +143,8 @@ def show(found: dict[str, Any], console: Console) -> None:
     some = Opened(**found["opened"])
     said = some.said or f"{counted(some.pictures, 'picture')} opened, all can be read"
     console.print(f"of a sample {said}" if some.said else said, highlight=False, soft_wrap=True)
+    if found["hint"]:
+        console.print(found["hint"], highlight=False, soft_wrap=True)
     if found["unreadable"]:
         reasons = ", ".join(f"{reason} {n}" for reason, n in found["unreadable"].items())
         console.print(f"of {found['spread_rows']:,} rows looked at, cannot be read: {reasons}")

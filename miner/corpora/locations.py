@@ -14,6 +14,7 @@ from miner.core.names import base, hidden, plain, spellings
 from miner.core.regular import MAX_FILE_BYTES, LeadsOut
 from miner.core.store import Store
 from miner.corpora import archive
+from miner.corpora.config import OUTSIDE
 from miner.corpora.corpus_folder import Folder
 from miner.corpora.rows import hash64
 
@@ -135,7 +136,9 @@ class Locations:
         wanted = []
         for name in dict.fromkeys(names):
             parts = plain(name).split("/")
-            if "\0" in name or {"", ".", ".."} & set(parts) or (parts[1:] and not self.relative):
+            if self.relative and (parts[0] == "" != name or "://" in name):
+                result[name] = OUTSIDE
+            elif "\0" in name or {"", ".", ".."} & set(parts) or (parts[1:] and not self.relative):
                 result[name] = "bad_name"
             else:
                 wanted.append(name)
@@ -194,7 +197,7 @@ def _read_local(folder: Folder, names: list[str]) -> dict[str, bytes | str]:
         except FileNotFoundError:
             continue
         except LeadsOut:
-            result[name] = "outside_folder"
+            result[name] = OUTSIDE
         except (OSError, ValueError) as error:
             # A name too long for the file system is a name that is not there.
             if getattr(error, "errno", None) == errno.ENAMETOOLONG:

@@ -100,7 +100,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         # the picture
         "missing_image": "the picture is not there",
         "unreadable_file": "the file cannot be opened, or is far too large",
-        "outside_folder": "a link that leads out of the corpus's folder",
+        "outside_folder": "a path or link that leads out of the corpus's folder and `image_paths`",
         "empty_file": "the file is empty",
         "not_an_image": "the file is no picture",
         "truncated": "the file ends too early",

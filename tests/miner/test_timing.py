@@ -91,3 +91,14 @@ def test_a_corpus_whose_first_rows_mostly_cannot_be_read_is_told(bad, warns):
         assert said == (
             "warning: c: 6 of its first 10 rows cannot be read; miner inspect x says more"
         )
+
+
+def test_pictures_outside_of_their_corpus_are_told_with_the_setting():
+    config = check_config({"corpora": [{"kind": "hf", "path": "x", "name": "c"}]}, "test")
+    unit = dataclasses.replace(
+        mined(0), status={"unreadable": 10}, unreadable={"outside_folder": 10}
+    )
+    assert _mostly_unreadable(unit, config) == (
+        "warning: c: 10 of its first 10 rows cannot be read; where pictures lie outside of the "
+        "corpus, name their folder: --set corpora.c.image_paths=[FOLDER]"
+    )

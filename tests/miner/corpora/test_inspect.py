@@ -126,7 +126,18 @@ def test_paths_in_the_place_of_bytes_are_told(tmp_path, capsys):
     rows = [{"image": {"bytes": None, "path": f"/gone/{i}.jpg"}, "text": "Fat."} for i in range(9)]
     pq.write_table(image_table(rows), tmp_path / "train-00000-of-00001.parquet")
     show(examine(str(tmp_path)), Terminal(width=200))
-    assert "9 of 9 pictures cannot be read: missing_image 9" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "9 of 9 pictures cannot be read: outside_folder 9" in said
+    assert "name their folder: --set corpora.hf.image_paths=[FOLDER]" in said
+
+
+def test_a_picture_that_is_only_missing_names_no_setting(tmp_path, capsys):
+    rows = [{"image": {"bytes": None, "path": f"gone/{i}.jpg"}, "text": "Fat."} for i in range(9)]
+    pq.write_table(image_table(rows), tmp_path / "train-00000-of-00001.parquet")
+    show(examine(str(tmp_path)), Terminal(width=200))
+    said = capsys.readouterr().out
+    assert "9 of 9 pictures cannot be read: missing_image 9" in said
+    assert "image_paths" not in said
 
 
 def test_a_row_that_names_no_picture_is_told_by_its_number(tmp_path):

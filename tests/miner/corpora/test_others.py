@@ -148,6 +148,36 @@ def test_hf_saved_to_disk_and_missing_pictures(tmp_path):
         read_all(config("hf", tmp_path / "saved", split="val"), tmp_path / "out2")
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_hf_paths_are_read_where_pictures_may_lie(tmp_path, named):
+    write_images(tmp_path / "tiles/deep", ["0.jpg"])
+    write_images(tmp_path / "tiles", ["1.jpg"])
+    write_images(tmp_path, ["secret.jpg"])
+    paths = ["tiles/deep/0.jpg", "tiles/1.jpg", "tiles/gone.jpg", "tiles/../secret.jpg"]
+    cells = [{"bytes": None, "path": f"{tmp_path}/{path}"} for path in paths]
+    cells += [{"bytes": None, "path": path} for path in ("deep/0.jpg", "../secret.jpg")]
+    (tmp_path / "corpus").mkdir()
+    rows = [{"image": cell, "caption": "Fat."} for cell in cells]
+    pq.write_table(image_table(rows), tmp_path / "corpus/a.parquet")
+    more = {"image_paths": [str(tmp_path / "tiles")]} if named else {}
+    samples, images = read_all(config("hf", tmp_path / "corpus", **more), tmp_path / "out")
+    outside, missing = "unreadable:outside_folder", "unreadable:missing_image"
+    assert fates(samples) == (
+        [None, None, missing, outside, None, outside]
+        if named
+        else [outside] * 4 + [missing, outside]
+    )
+    assert sum(image["data"] is not None for image in images.values()) == (2 if named else 0)
+    assert not any(str(tmp_path) in json.dumps(s["image"]) for s in samples)  # no path enters
+
+
+def test_hf_refuses_a_folder_of_pictures_that_is_not_there(tmp_path):
+    row = {"image": {"bytes": picture(1), "path": "0.jpg"}, "caption": "Fat."}
+    pq.write_table(image_table([row]), tmp_path / "a.parquet")
+    with pytest.raises(Refused, match=r"corpora\.hf\.image_paths: .*/gone: no such folder"):
+        read_all(config("hf", tmp_path, image_paths=["/gone"]), tmp_path / "out")
+
+
 def test_hf_refuses_what_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(Refused, match=r"corpora\.hf\.path: .*no such files or data set"):

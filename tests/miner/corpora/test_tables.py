@@ -144,7 +144,7 @@ def test_absolute_paths_are_read_where_pictures_may_lie(tmp_path, where):
     more = {"image_paths": [str(home)]} if where == "below image_paths" else {}
     samples, _ = read_all(config("table", tmp_path / "corpus/t.csv", **more), tmp_path / "out")
     if where == "elsewhere":
-        assert fates(samples) == ["unreadable:bad_name"] * 3
+        assert fates(samples) == ["unreadable:outside_folder"] * 3
         return
     assert fates(samples) == [None] * 3
     assert not any(str(tmp_path) in json.dumps(s["image"]) for s in samples)  # no path enters
@@ -156,7 +156,7 @@ def test_an_absolute_path_leads_nowhere_else(tmp_path):
     lines = f"image,caption\n{tmp_path}/corpus/../secret.jpg,Fat.\n{tmp_path}/corpusx/0.jpg,Fat.\n"
     (tmp_path / "corpus/t.csv").write_text(lines)
     samples, _ = read_all(config("table", tmp_path / "corpus/t.csv"), tmp_path / "out")
-    assert fates(samples) == ["unreadable:bad_name"] * 2
+    assert fates(samples) == ["unreadable:bad_name", "unreadable:outside_folder"]
 
 
 def test_cells_that_are_not_empty_do_not_fit(tmp_path):
