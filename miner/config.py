@@ -12,7 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from filters.config import DedupeConfig, FilterConfig, ProtectConfig
 from filters.scores import EXTENT, SCORES, VERDICT
-from miner.barrier.sampling import SamplingConfig
+from miner.barrier.config import SamplingConfig
 from miner.core.chosen import In
 from miner.core.contents import identity
 from miner.core.settings import Settings

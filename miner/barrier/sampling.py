@@ -11,129 +11,16 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pydantic
 
+from miner.barrier.config import Cap, ConceptCap, SamplingConfig, Share, Target
 from miner.core.errors import Refused
-from miner.core.settings import Settings
 from ner.strata import COLUMNS, DIMENSIONS, UNKNOWN
 
 log = logging.getLogger(__name__)
-
-
-class Cap(Settings):
-    """At most so many samples of a stratum.
-
-    Attributes:
-        by: dimensions that make up the stratum: organ, system, stain, magnification, specimen,
-            subtype, grade, stage, age, sex, scanner, corpus, source, group, image_id.
-        value: the one stratum it is for (values joined by `/`); empty means each.
-        max_samples: largest number of samples.
-    """
-
-    by: tuple[str, ...] = pydantic.Field(min_length=1)
-    value: str = ""
-    max_samples: int = pydantic.Field(ge=0)
-
-    @pydantic.field_validator("by")
-    @classmethod
-    def _known(cls, by: tuple[str, ...]) -> tuple[str, ...]:
-        return _known(by)
-
-
-class ConceptCap(Settings):
-    """At most so many samples with a concept.
-
-    A sample goes only when every concept it grounds is full: a rare one is not lost to the nuclei
-    around it.
-
-    Attributes:
-        concept: the one concept it is for; empty means each.
-        max_samples: largest number of samples.
-    """
-
-    concept: str = ""
-    max_samples: int = pydantic.Field(ge=0)
-
-
-class Target(Settings):
-    """Caps take nothing from a stratum or concept that has not got so many samples.
-
-    Attributes:
-        by: dimensions of the stratum; empty when `concept` is given.
-        value: the one stratum it is for (values joined by `/`); empty means each.
-        concept: the concept it is for.
-        min_samples: number of samples wanted.
-    """
-
-    by: tuple[str, ...] = ()
-    value: str = ""
-    concept: str = ""
-    min_samples: int = pydantic.Field(ge=1)
-
-    @pydantic.field_validator("by")
-    @classmethod
-    def _known(cls, by: tuple[str, ...]) -> tuple[str, ...]:
-        return _known(by)
-
-    @pydantic.model_validator(mode="after")
-    def _one_of(self) -> Target:
-        if bool(self.by) == bool(self.concept):
-            raise ValueError("a target needs either `by` or `concept`")
-        return self
-
-
-class Share(Settings):
-    """In which proportion the values of a stratum are written.
-
-    As many samples are written as the scarcest value allows; of the others some are left out, by
-    the hash. Values that are not named are left alone, and a value of which there is nothing holds
-    back no other.
-
-    Attributes:
-        by: dimensions that make up the stratum, as of a cap.
-        weights: by value (values joined by `/`), in any scale.
-    """
-
-    by: tuple[str, ...] = pydantic.Field(min_length=1)
-    weights: dict[str, Annotated[float, pydantic.Field(gt=0)]] = pydantic.Field(min_length=2)
-
-    @pydantic.field_validator("by")
-    @classmethod
-    def _known(cls, by: tuple[str, ...]) -> tuple[str, ...]:
-        return _known(by)
-
-
-class SamplingConfig(Settings):
-    """Caps on what is written; nothing is capped by default.
-
-    Attributes:
-        caps: per stratum.
-        concept_caps: per concept.
-        targets: strata and concepts that caps spare.
-        shares: proportions of strata, such as of corpora, kept among what caps leave.
-    """
-
-    caps: tuple[Cap, ...] = ()
-    concept_caps: tuple[ConceptCap, ...] = ()
-    targets: tuple[Target, ...] = ()
-    shares: tuple[Share, ...] = ()
-
-    @property
-    def leaves_out(self) -> bool:
-        """Whether anything can be left out at all."""
-        return bool(self.caps or self.concept_caps or self.shares)
-
-
-def _known(by: tuple[str, ...]) -> tuple[str, ...]:
-    for dimension in by:
-        if dimension not in (*DIMENSIONS, *COLUMNS):
-            known = ", ".join((*DIMENSIONS, *COLUMNS))
-            raise ValueError(f"unknown dimension {dimension!r}; known: {known}")
-    return by
 
 
 def choose(
@@ -164,6 +51,7 @@ def choose(
     keep = [False] * n
     reasons: list[str | None] = [None] * n
     counts: Counter[tuple[Any, ...]] = Counter()
+    _tell_absent(config, columns, concepts)
 
     rules: tuple[Cap | Target, ...] = (*config.caps, *config.targets)
 
@@ -194,6 +82,31 @@ def choose(
     for share in config.shares:
         _proportion(share, columns, order, keep, reasons)
     return pa.array(keep, pa.bool_()), pa.array(reasons, pa.string())
+
+
+def _tell_absent(
+    config: SamplingConfig, columns: Mapping[str, Sequence[str]], concepts: Sequence[Sequence[str]]
+) -> None:
+    """Warn of caps and targets on what no sample has, as a typing error would be."""
+    named = {concept for of_one in concepts for concept in of_one}
+    of_strata: dict[str, Sequence[Cap | Target]] = {
+        "caps": config.caps,
+        "targets": [target for target in config.targets if target.by],
+    }
+    for setting, rules in of_strata.items():
+        for rule in rules:
+            there = map("/".join, zip(*(columns[d] for d in rule.by), strict=True))
+            if rule.value and rule.value not in there:
+                what = f"{'/'.join(rule.by)}={rule.value}"
+                log.warning("sampling.%s: nothing of %s is there", setting, what)
+    of_concepts: dict[str, Sequence[ConceptCap | Target]] = {
+        "concept_caps": config.concept_caps,
+        "targets": config.targets,
+    }
+    for setting, wanted in of_concepts.items():
+        for one in wanted:
+            if one.concept and one.concept not in named:
+                log.warning("sampling.%s: nothing of concept=%s is there", setting, one.concept)
 
 
 def _proportion(

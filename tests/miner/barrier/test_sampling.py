@@ -1,8 +1,11 @@
+import json
+
 import pyarrow as pa
 import pydantic
 import pytest
 
-from miner.barrier.sampling import SamplingConfig, before_after, choose, coverage
+from miner.barrier.config import SamplingConfig
+from miner.barrier.sampling import before_after, choose, coverage
 from miner.core.errors import Refused
 from miner.core.unit import STRATUM
 from ner.strata import Stratum
@@ -174,3 +177,50 @@ def test_of_two_caps_on_a_concept_the_lower_one_holds():
     rows = [("colon", ["gland"])] * 40
     _, keep, _, _ = kept({"concept_caps": caps}, rows=rows)
     assert sum(keep) == 7
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"caps": [{"by": ["organ"], "value": "Colon", "max_samples": 20}]},
+        {"caps": [{"by": ["organ", "corpus"], "value": "Colon/Quilt", "max_samples": 20}]},
+        {"concept_caps": [{"concept": "Nucleus", "max_samples": 20}]},
+        {"targets": [{"by": ["organ"], "value": "COLON", "min_samples": 40}],
+         "caps": [{"by": ["corpus"], "max_samples": 5}]},
+        {"targets": [{"concept": "Gland", "min_samples": 40}],
+         "caps": [{"by": ["corpus"], "max_samples": 5}]},
+        {"shares": [{"by": ["organ"], "weights": {"Colon": 3, "KIDNEY": 1}}]},
+    ],
+)  # fmt: skip
+def test_strata_and_concepts_are_known_in_any_case(config, caplog):
+    lower = json.loads(json.dumps(config).lower())
+    assert config != lower
+    assert kept(config)[1] == kept(lower)[1]
+    assert not all(kept(config)[1])
+    assert not caplog.records
+
+
+def test_names_that_publishers_give_keep_their_case():
+    cap = {"by": ["group"], "value": "TCGA-A1", "max_samples": 1}
+    assert SamplingConfig.model_validate({"caps": [cap]}).caps[0].value == "TCGA-A1"
+
+
+def test_a_value_in_two_spellings_is_refused():
+    with pytest.raises(pydantic.ValidationError, match="twice"):
+        kept({"shares": [{"by": ["organ"], "weights": {"Colon": 3, "colon": 1}}]})
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"caps": [{"by": ["organ"], "value": "colin", "max_samples": 2}]}, "organ=colin"),
+        ({"concept_caps": [{"concept": "glnd", "max_samples": 2}]}, "concept=glnd"),
+        ({"targets": [{"by": ["organ"], "value": "colin", "min_samples": 2}]}, "organ=colin"),
+        ({"targets": [{"concept": "glnd", "min_samples": 2}]}, "concept=glnd"),
+    ],
+)
+def test_rules_on_what_is_not_there_are_told(rule, said, caplog):
+    kept({"caps": [{"by": ["organ"], "max_samples": 9}], **rule})
+    (record,) = caplog.records
+    (setting,) = rule
+    assert record.getMessage() == f"sampling.{setting}: nothing of {said} is there"

@@ -19,7 +19,7 @@ from PIL import Image
 from rich.console import Console
 
 import miner
-from miner.barrier.sampling import SamplingConfig
+from miner.barrier.config import SamplingConfig
 from miner.commits import marks
 from miner.core.errors import Refused
 from miner.core.layout import CALIBRATION
