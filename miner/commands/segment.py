@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from miner.core.errors import Refused
 
 
 def segment(
@@ -15,15 +18,12 @@ def segment(
     ] = "quickstart.yaml",
     set_: Annotated[list[str] | None, typer.Option("--set", help="segment.decoys=0")] = None,
     out: Annotated[
-        str, typer.Option(help="overlay to write; beside the picture when left out")
+        str, typer.Option(help="overlay to write; in the working folder when left out")
     ] = "",
     mpp: Annotated[float | None, typer.Option(help="um per pixel of the picture")] = None,
     site: Annotated[str | None, typer.Option(help="organ, for models that read it")] = None,
 ) -> None:
     """Segment phrases in one picture and draw them over it."""
-    from pathlib import Path
-
-    from miner.core.errors import Refused
     from miner.core.pixels import decode
     from miner.core.terminal import say
     from miner.core.threads import fix_threads
@@ -32,6 +32,7 @@ def segment(
     from segmenters.ask import answers, to_prompt
     from segmenters.overlay import describe, draw
 
+    target = _target(image, out)
     settings = load_config(config, set_ or [])
     fix_threads(settings.runner.threads)
     try:
@@ -42,7 +43,6 @@ def segment(
         raise Refused(f"{image}: {explain(str(error)) or error}") from None
     prompts = [to_prompt(phrase, site) for phrase in phrases]
     rows = answers(settings.segment, settings.runner.threads, pixels, prompts, mpp, image)
-    target = Path(out) if out else Path(image).with_suffix(".overlay.png")
     try:
         draw(pixels, rows).save(target)
     except (OSError, ValueError) as error:
@@ -50,6 +50,21 @@ def segment(
     for segmenter, candidate in rows:
         say(describe(segmenter, candidate))
     say(f"wrote {target}")
+
+
+def _target(image: str, out: str) -> Path:
+    """Where the overlay goes: never over a picture, nor among pictures unless that is asked for.
+
+    Raises:
+        Refused: nothing is asked for, and the working folder is that of the picture.
+    """
+    picture = Path(image).resolve()
+    target = Path(out or picture.with_suffix(".overlay.png").name)
+    if target.resolve() == picture:
+        raise Refused(f"--out: {out} is the picture itself")
+    if not out and target.resolve().parent == picture.parent:
+        raise Refused(f"--out: name a place for the overlay, not among pictures: {picture.parent}")
+    return target
 
 
 def register(app: typer.Typer) -> None:

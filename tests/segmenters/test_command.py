@@ -24,15 +24,67 @@ def tile(tmp_path):
     return path
 
 
-def test_command_writes_an_overlay(tile):
-    arguments = ["segment", str(tile), "nuclei", "unicorns", "--mpp", "0.5"]
-    # The rule-based segmenter alone, since this test is about the command.
-    arguments += ["--set", "segment.segmenters=[{kind: stain}]"]
+# The rule-based segmenter alone, since these tests are about the command.
+STAIN = ["--set", "segment.segmenters=[{kind: stain}]"]
+
+
+def listing(folder):
+    """Files with their content and times."""
+    return {
+        path.relative_to(folder): (path.stat().st_mtime_ns, path.is_file() and path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A corpus as published, and nothing of it may be written."""
+    folder = tmp_path / "corpus"
+    (folder / "images").mkdir(parents=True)
+    (folder / "images" / "a.txt").write_text("Nuclei.")
+    return folder
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_corpus_is_left_as_it_is(tile, corpus, tmp_path, monkeypatch, relative):
+    """Also one that forbids writing."""
+    picture = tile.rename(corpus / "images" / "a.png")
+    before = listing(corpus)
+    for folder in (corpus / "images", corpus):
+        folder.chmod(0o555)
+    monkeypatch.chdir(tmp_path)
+    shown = picture.relative_to(tmp_path) if relative else picture
+    done = CliRunner().invoke(app, ["segment", str(shown), "nuclei", *STAIN])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "a.overlay.png").is_file()
+    assert listing(corpus) == before
+
+
+def test_among_its_pictures_a_place_is_asked_for(tile, corpus, monkeypatch, tmp_path):
+    picture = tile.rename(corpus / "images" / "a.png")
+    before = listing(corpus)
+    monkeypatch.chdir(corpus / "images")
+    arguments = ["segment", str(picture), "nuclei", *STAIN]
+    with pytest.raises(Refused, match="--out: name a place"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    with pytest.raises(Refused, match="is the picture itself"):
+        CliRunner().invoke(app, [*arguments, "--out", str(picture)], catch_exceptions=False)
+    assert listing(corpus) == before
+    elsewhere = tmp_path / "seen.png"
+    assert CliRunner().invoke(app, [*arguments, "--out", str(elsewhere)]).exit_code == 0
+    assert elsewhere.is_file()
+    assert listing(corpus) == before
+
+
+def test_command_writes_an_overlay(tile, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    arguments = ["segment", str(tile), "nuclei", "unicorns", "--mpp", "0.5", *STAIN]
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0
     assert "nucleus: 3 objects" in done.stdout
     assert "unicorns: unsupported (stain)" in done.stdout
-    overlay = np.asarray(Image.open(tile.with_suffix(".overlay.png")))
+    overlay = np.asarray(Image.open("tile.overlay.png"))
     assert overlay.shape[1] == 400
     green = (overlay == COLOURS[0]).all(axis=-1)
     assert green[80:120, 80:120].any()  # an outline around the first disc, at twice the size
