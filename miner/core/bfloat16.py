@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import torch
 
-NATIVE = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+# Older versions of torch cannot say; float32 it is there.
+NATIVE = bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
 
 
 def autocast() -> torch.autocast:
