@@ -37,7 +37,12 @@ _OF = re.compile(r"^(\S+(?: \S+)*?)( (?:of|with|in|from)\b.*)$")
 _PLURALS = frozenset({"amylacea", "adnexa", "meninges"})
 _UNCOUNTED = re.compile(r"(tissue|epithelium|mucosa|fat|stroma|melanin|microglia|adnexa|amylacea)$")
 # Of which a picture has one or none, however far it goes: named like a substance, never counted.
-_LAYER = re.compile(r"(membrane|junction|zone)$|^(lymph node )?capsule$")
+_LAYER = re.compile(r"(?<!hyaline )(membrane|junction|zone)$|^(lymph node )?capsule$")
+# Neither substances nor said in the plural: "a capsule", where one says "any fat".
+_SINGLE = re.compile(
+    r"\b(membrane|junction|zone|capsule|plate|layer|pelvis|wall|lining|infiltrate|component|"
+    r"epididymis|cavernosum)$"
+)
 _COUNTED = re.compile(r"(fiber|area|lesion|ulcer|erosion|space|vesicle|deposit|fragment)$")
 
 
@@ -80,6 +85,11 @@ def article(text: str) -> str:
     """The article of a phrase in the singular, with a blank behind it; by letters, not sounds."""
     spoken_as_you = text.lower().startswith(("uni", "ure", "uro", "ute"))
     return "an " if text[:1].lower() in "aeiou" and not spoken_as_you else "a "
+
+
+def single(text: str) -> bool:
+    """Whether a phrase needs an article: what is not counted here, and yet no substance."""
+    return _SINGLE.search(_parts(text)[0].lower()) is not None
 
 
 def countable(text: str) -> bool:

@@ -16,6 +16,7 @@ from shards.instruct.paraphrase import Reworder, client
 from shards.instruct.tasks import Exchange, task, thought
 from shards.sample import GroundedSample, SampleMention
 
+_MARKING = {"segment", "present", "prompted", "describe"}  # whose answers show every region named
 SLACK = 20  # dialogues before a stratum's share is held against it; denials, likewise
 MOST_DENIED = 0.2  # of all denials may be of one concept, else its name would tell the answer
 
@@ -76,6 +77,7 @@ def _exchanges(
     questions: set[str] = set()
     denied: set[str] = set()
     told: set[str] = set()  # concepts that an answer has pointed to
+    marked: set[str] = set()  # of these, those that an answer has marked
     open_tasks = {name for name, share in shares.items() if share > 0}
     wanted = rng.randint(1, mix.exchanges)
     while open_tasks and len(found) < wanted:
@@ -90,7 +92,10 @@ def _exchanges(
         pointed = {sample["regions"][region]["concept"] for _, _, region in exchange.grounded}
         if exchange.task == "present" and _kin(pointed, told):  # nobody asks what was just said
             continue
+        if exchange.task == "segment" and pointed & marked:  # nor for what was just shown
+            continue
         told |= pointed
+        marked |= pointed if exchange.task in _MARKING else set()
         questions.add(exchange.question)
         if exchange.denied:
             denied.add(exchange.denied)

@@ -25,10 +25,20 @@ from ner.ground import forbidden, named_sites
 from shards.export.folder import VisualPrompt
 from shards.export.masks import box_of
 from shards.export.options import Options
-from shards.instruct.nouns import article, countable, many, named, numbered, plural, written
+from shards.instruct.captions import describes
+from shards.instruct.nouns import (
+    article,
+    countable,
+    many,
+    named,
+    numbered,
+    plural,
+    single,
+    written,
+)
 from shards.instruct.nouns import one as singular
 from shards.instruct.numbers import said
-from shards.instruct.wordings import THINK, pick
+from shards.instruct.wordings import THINK, pick, quantified
 from shards.known import absent as absent_concepts
 from shards.known import is_whole, states
 from shards.sample import GroundedSample
@@ -38,6 +48,7 @@ from shards.sample import GroundedSample
 BOXES = Options().max_boxes
 SHARED = 0.1  # of the smaller of two regions that are weighed against each other
 LEAST = 3.0  # percent that either covers: what is smaller may have been found in part only
+_EVERYWHERE = ("nucleus", "cell nucleus")
 PLACE = 0.5  # of the picture: a substance whose box is larger is all over it, not somewhere
 
 
@@ -114,9 +125,9 @@ def counted_name(sample: GroundedSample, region: int, number: int = 2) -> str:
 
 
 def _article(sample: GroundedSample, region: int) -> str:
-    """What stands before the name of a region that is a single object; else nothing."""
+    """What stands before the name of a region that is one thing; nothing before others."""
     name = name_of(sample, region)
-    return article(name) if counted_name(sample, region) != name else ""
+    return article(name) if single(name) or counted_name(sample, region) != name else ""
 
 
 def site_of(sample: GroundedSample) -> str | None:
@@ -220,12 +231,17 @@ def count(sample: GroundedSample, rng: random.Random) -> Exchange | None:
 
 
 def describe(sample: GroundedSample, rng: random.Random) -> Exchange | None:
-    """The caption as the answer, its phrases grounded."""
+    """The caption as the answer, its phrases grounded; none that speaks to an audience.
+
+    That all it names is marked is asked for only where that is so.
+    """
     caption = sample["caption"]
     grounded = tuple((m["start"], m["end"], r) for m in sample["mentions"] for r in m["regions"])
-    if not caption.strip() or not grounded:
+    if not caption.strip() or not grounded or not describes(caption):
         return None
-    return Exchange("describe", pick("describe", True, rng), caption, grounded)
+    whole = all(m["regions"] for m in sample["mentions"] if m["polarity"] == "affirmed")
+    kind = "describe" if whole else "describe_some"
+    return Exchange("describe", pick(kind, True, rng), caption, grounded)
 
 
 def compare(sample: GroundedSample, rng: random.Random) -> Exchange | None:
@@ -273,8 +289,9 @@ def _shared(sample: GroundedSample, a: int, b: int) -> float:
 
 
 def present(sample: GroundedSample, rng: random.Random) -> Exchange | None:
-    """Is it there: yes, with the mask."""
-    found = [i for i in _telling(sample) if not _of_cells(sample, i)]
+    """Is it there: yes, with the mask; nobody asks for nuclei as such, nor for what cells hold."""
+    telling = [i for i in _telling(sample) if singular(name_of(sample, i)) not in _EVERYWHERE]
+    found = [i for i in telling if not _of_cells(sample, i)]
     return _about("present", sample, rng, rng.choice(found)) if found else None
 
 
@@ -330,10 +347,11 @@ def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     concept = rng.choice(by_reason[why])
     x = spoken(concept)
     site = site_of(sample)
+    before = quantified(x)
     ground = {
-        "site": f"one does not find any {x} in {_tissue(site)}.",
-        "negated": f"the picture is free of {x}.",
-        "decoy": f"a search of the picture for {x} found nothing convincing.",
+        "site": f"one does not find {before['any']}{x} in {_tissue(site)}.",
+        "negated": f"the picture is free of {before['free']}{x}.",
+        "decoy": f"a search of the picture for {before['some']}{x} found nothing convincing.",
     }[why]
     think = _chain(
         sample,
@@ -363,11 +381,15 @@ def thought(exchange: Exchange, sample: GroundedSample, rng: random.Random) -> E
         asked = counted_name(sample, exchange.grounded[0][2])
     several = len(phrases) > 1 or many(x)
     verb, it = ("are", "them") if several else ("is", "it")
+    there = f"{x} {verb} there and can be outlined."
+    if exchange.task == "compare":
+        cover = "cover" if many(phrases[0]) else "covers"
+        there = f"both can be outlined, and the {written(phrases[0])} {cover} more."
     think = _chain(
         sample,
         rng,
         request=f"the user asks about {asked}.",
-        compare=f"{x} {verb} there and can be outlined.",
+        compare=there,
         respond=f"tell the user, and mark {it}.",
     )
     return dataclasses.replace(exchange, think=think)
@@ -375,7 +397,7 @@ def thought(exchange: Exchange, sample: GroundedSample, rng: random.Random) -> E
 
 def _chain(sample: GroundedSample, rng: random.Random, **steps: str) -> str:
     """A chain of thought in one of its wordings: what is asked, seen, checked, to be said."""
-    regions = range(len(sample["regions"]))
+    regions = _telling(sample) or range(len(sample["regions"]))
     seen = sorted({_article(sample, i) + name_of(sample, i) for i in regions})
     can = "can be seen" if seen else "no structure in it is marked"
     site = site_of(sample)

@@ -3,7 +3,8 @@
 None speaks of masks or boxes but where one asks for boxes: dialects answer with what they have.
 
 `{x}` is a phrase of the caption or a concept's name, `{a}` the article of a single object; `{are}`,
-`{they}`, … go with its number, as `VERBS` has them.
+`{they}`, … go with its number, as `VERBS` has them; `{any}`, `{some}` and `{free}` are "any ",
+nothing and nothing before what has a plural or none, and "a ", "a " and "any " before "capsule".
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import random
 import re
 from collections.abc import Mapping
 
-from shards.instruct.nouns import many
+from shards.instruct.nouns import article, many, single
 
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "segment": (
@@ -48,6 +49,14 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "[Give|Write] [a|a short] description of this [image|field|section][.| and mark what it "
         "names.]",
     ),
+    "describe_some": (
+        "[Describe|Explain|Summarize] [this image|this picture|what is shown here|this field] "
+        "and mark [what you can outline|the structures that you can outline].",
+        "[What does this image show|What can be seen here|Can you tell me what this slide shows]? "
+        "[Mark what you can outline.|Mark the structures that you can outline.]",
+        "[Give|Write] [a|a short] description of this [image|field|section][.| and mark what you "
+        "can outline.]",
+    ),
     "compare": (
         "[Which|What] [covers|takes up|occupies] [more of the image|the larger area]: {x} or {y}?",
         "[Compare|Contrast] the [extent|area|share of the image] of {x} and {y}[.| here.]",
@@ -55,11 +64,12 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "[By area|Going by area], [which dominates|what takes up more], {x} or {y}?",
     ),
     "present": (
-        "{Are} there any {x} [in this image|in this field|here]?",
-        "[Do you see|Can you see|Can one make out|Is it possible to see] [any |]{x}"
+        "{Are} there {any}{x} [in this image|in this field|here]?",
+        "[Do you see|Can you see|Can one make out|Can one see] [{any}|{some}]{x}"
         "[?| in this image?| here?]",
-        "[Does this image|Does this field] [show|contain|include] {x}?",
-        "[Would you say that|Is it true that] this [image|field|section] [shows|contains] {x}?",
+        "[Does this image|Does this field] [show|contain|include] {some}{x}?",
+        "[Would you say that|Is it true that] this [image|field|section] [shows|contains] "
+        "{some}{x}?",
     ),
     "prompted": (
         "What is [at|under|marked by] <vp>? [Segment|Mark|Outline] [all of its kind|every instance"
@@ -72,7 +82,7 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "prompted_some": (
         "What is [at|under|marked by] <vp>? [Segment|Mark|Outline] [others like it|more like it]"
         "[.| in this image.]",
-        "[Segment|Find|Mark|Outline] [things|structures] [like|of the same kind as] "
+        "[Segment|Find|Mark|Outline] [structures|other structures] [like|of the same kind as] "
         "[the object|the one] at <vp>.",
         "I marked one [object|structure] with <vp>: [find|segment|mark] others of its kind.",
         "[Which structure is this|What have I marked]: <vp>? [Mark more of them.|Segment others.]",
@@ -116,12 +126,13 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "I have marked.]",
     ),
     "negated": (
-        "No. [This image is free of {x}.|There {are} no {x} to be seen here.]",
-        "No, [this image does not show {x}|there {are} no {x} in this image].",
+        "No. [This image is free of {free}{x}.|There {are} no {x} to be seen here.]",
+        "No, [this image does not show {some}{x}|there {are} no {x} in this image].",
     ),
     "decoy": (
-        "No. [I looked for {x} and found nothing convincing.|A search for {x} found nothing.]",
-        "No, [there {are} no convincing {x} here|I cannot find {x} in this image].",
+        "No. [I looked for {some}{x} and found nothing convincing.|A search for {some}{x} found "
+        "nothing.]",
+        "No, [there {are} no convincing {x} here|I cannot find {some}{x} in this image].",
     ),
     "prompted": (
         "[This is one of|You marked one of|It is one of] the {x}; [all of them are|every one is] "
@@ -132,19 +143,19 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "ones that I found] are marked.",
     ),
     "refuse_site": (
-        "This appears to be {s}, where one does not [find|expect] any {x}. "
+        "This appears to be {s}, where one does not [find|expect] {any}{x}. "
         "[Are you sure this is what you are looking for?|Are you sure about the request?|Could you "
         "check the request?]",
     ),
     "refuse_negated": (
-        "[This image is free of {x}|There {are} no {x} in this image][, so any answer would be "
-        "made up|; I would rather not make anything up]. [Are you sure?|Did you mean something "
+        "[This image is free of {free}{x}|There {are} no {x} in this image][, so any answer would "
+        "be made up|; I would rather not make anything up]. [Are you sure?|Did you mean something "
         "else?]",
     ),
     "refuse_decoy": (
-        "I [looked for {x} and found none|cannot find {x} in this image][, so any answer would be "
-        "made up|; I would rather not make anything up]. [Are you sure that {they} {are} there?|"
-        "Did you mean something else?]",
+        "I [looked for {some}{x} and found none|cannot find {some}{x} in this image][, so any "
+        "answer would be made up|; I would rather not make anything up]. [Are you sure that {they} "
+        "{are} there?|Did you mean something else?]",
     ),
 }
 
@@ -170,6 +181,13 @@ VERBS = {
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 
 
+def quantified(x: str) -> dict[str, str]:
+    """What stands before a phrase that one asks for: `any`, `some`, and `free` behind "free of"."""
+    if not single(x):
+        return {"any": "any ", "some": "", "free": ""}
+    return {"any": article(x), "some": article(x), "free": "any "}
+
+
 @functools.cache
 def expanded(template: str) -> tuple[str, ...]:
     """All wordings of a template."""
@@ -188,7 +206,10 @@ def wordings(kind: str, question: bool) -> tuple[str, ...]:
 def pick(kind: str, question: bool, rng: random.Random, **fields: object) -> str:
     """One wording, with its fields filled in and a capital in front."""
     text = rng.choice(wordings(kind, question))
-    plural = many(str(fields.get("x", ""))) and fields.get("n") != "1"
+    x = str(fields.get("x", ""))
+    plural = many(x) and fields.get("n") != "1"
+    for name, before in quantified(x).items():
+        text = text.replace("{" + name + "}", before)
     for name, verbs in VERBS.items():
         text = text.replace("{" + name + "}", verbs[plural])
     for name, value in fields.items():

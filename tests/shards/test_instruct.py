@@ -177,6 +177,89 @@ def test_answers_speak_of_the_picture() -> None:
 
 
 @pytest.mark.parametrize(
+    ("caption", "told"),
+    [
+        ("Nests of tumor cells in a dense stroma, so this is breast.", True),
+        ("Crypts stuffed with goblet cells, all right side up on the left.", True),
+        ("All right, so here you can see glands.", False),
+        ("Um, here you can see glands.", False),
+        ("Here are glands, you see that? And stroma.", False),
+        ("Glands in pale stroma. In the slide before this one we had tumor, remember.", False),
+        ("Glands, as in the previous figure.", False),
+        ("Glands before and after treatment, with other changes of the stroma.", True),
+        ("So yeah, this is an adenocarcinoma.", False),
+    ],
+)
+def test_descriptions_speak_of_their_picture_and_to_nobody_else(caption: str, told: bool) -> None:
+    value = made(0).value
+    mention = {**value["mentions"][0], "start": 0, "end": 6, "text": caption[:6], "regions": [0]}
+    sample = {**value, "caption": caption, "mentions": [mention]}
+    assert (of_kind("describe")(sample, random.Random(0)) is not None) is told
+
+
+@pytest.mark.parametrize(("second", "all_marked"), [([1], True), ([], False)])
+def test_all_that_is_named_is_asked_for_where_all_of_it_is_marked(
+    second: list[int], all_marked: bool
+) -> None:
+    value = made(1).value
+    first = {**value["mentions"][0], "polarity": "affirmed", "regions": [0]}
+    mentions = [
+        first,
+        {**first, "regions": second},
+        {**first, "polarity": "negated", "regions": []},
+    ]
+    asked = {
+        of_kind("describe")({**value, "mentions": mentions}, random.Random(i)).question
+        for i in range(60)
+    }
+    can = {question for question in asked if "can outline" in question}
+    named = {q for q in asked if re.search(r"you name|you mention|it names|structure(s\.|\.)", q)}
+    assert bool(named) == all_marked
+    assert bool(can) != all_marked
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("nuclei", False), ("cell nuclei", False), ("tumor nuclei", True), ("naked nuclei", True)],
+)
+def test_nobody_asks_whether_there_are_nuclei(name: str, asked: bool) -> None:
+    value = made(1).value
+    nuclei = {**value["regions"][0], "concept": "nucleus"}
+    mention = {**value["mentions"][0], "text": name, "concept": "nucleus", "regions": [0]}
+    sample = {**value, "regions": [nuclei], "mentions": [mention]}
+    assert (of_kind("present")(sample, random.Random(0)) is not None) is asked
+    assert of_kind("segment")(sample, random.Random(0)) is not None
+
+
+def test_nobody_asks_for_what_was_just_marked() -> None:
+    mix = Mix(tasks={"present": 2, "segment": 1, "locate": 1, "prompted": 2}, exchanges=6)
+    asked = 0
+    for talk in instructed(many(60), mix):
+        marked: set[int] = set()
+        for turn, name in enumerate(talk.value["tasks"]):
+            pointed = {
+                region
+                for m in talk.value["mentions"]
+                if m["turn"] == 2 * turn + 1
+                for region in m["regions"]
+            }
+            assert name != "segment" or not pointed & marked
+            asked += name == "segment"
+            marked |= pointed if name != "locate" else set()
+    assert asked > 10
+
+
+def test_what_is_seen_is_more_than_cells() -> None:
+    value = made(1).value
+    cell = {**value["regions"][0], "concept": "cell"}
+    nuclei = {**value["regions"][0], "concept": "nucleus"}
+    sample = {**value, "regions": [cell, nuclei], "mentions": []}
+    (seen,) = {refuse(sample, random.Random(i)).think.count("cells") for i in range(9)}
+    assert seen == 0
+    assert "cells can be seen" in refuse({**sample, "regions": [cell]}, random.Random(0)).think
+
+
+@pytest.mark.parametrize(
     ("low", "n", "high", "words"),
     [
         (12, 12, 12, "12"),

@@ -43,6 +43,8 @@ def test_capitals_are_those_of_names(text: str, within: str) -> None:
         ("b cell", "B cells"),
         ("muscle fiber", "muscle fibers"),
         ("microglia", "microglia"),
+        ("hyaline membrane", "hyaline membranes"),
+        ("dermoepidermal junction", "dermoepidermal junction"),
     ],
 )
 def test_concepts_are_named_as_one_says_them(concept: str, name: str) -> None:
@@ -89,6 +91,12 @@ def test_one_and_many(single: str, more: str) -> None:
         ("locate", True, "glands", r"\bbox\b"),
         ("refuse_decoy", False, "ducts", r"\bit (is|are)\b"),
         ("compare", False, "stroma", r"\b(cover|take)\b"),
+        ("present", True, "dermoepidermal junction", r"(?<!\ba )dermo"),
+        ("decoy", False, "capsule", r"(?<!\ba )(?<!convincing )capsule"),
+        ("refuse_site", False, "nail plate", r"any\b"),
+        ("negated", False, "capsule", r"of (a )?capsule|show capsule"),
+        ("present", True, "stroma", r"\ba stroma"),
+        ("refuse_site", False, "glands", r"\ba glands"),
     ],
 )
 def test_verbs_agree(kind: str, question: bool, x: str, wrong: str) -> None:
