@@ -52,11 +52,11 @@ def likely(name: str, there: Iterable[str], sites: Set[str]) -> bool:
 def homes(name: str) -> frozenset[str]:
     """Organs that a concept or one of its kinds belongs to: a tubule may be the kidney's."""
     table = concepts()
-    kinds = [row for row in table.values() if name in _kind_of(row.name, table)]
+    kinds = [row for row in table.values() if name in lineage(row.name, table)]
     return frozenset(site for row in kinds for site in row.sites)
 
 
-def _kind_of(name: str, table: Mapping[str, Concept]) -> Iterator[str]:
+def lineage(name: str, table: Mapping[str, Concept]) -> Iterator[str]:
     """A concept, its parent, and so on."""
     at: str | None = name
     while at is not None and at in table:

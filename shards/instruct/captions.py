@@ -7,8 +7,8 @@ import re
 # What a speaker says to an audience.
 _TALK = re.compile(
     r"\?|\b(okay|ok|all right|alright),|\b(u[hm]+|yeah|remember|i (guess|mean)|let me|let's|"
-    r"you (guys|know)|you see (that|this|it)|i('m| am) not sure|i wouldn't bet|stuff|"
-    r"(kind|sort|tons) of)\b",
+    r"you (guys|know|get)|you see (that|this|it)|(you|they)('ve| have) (all )?got|look at|"
+    r"i (think|can't even|wouldn't bet)|i('m| am) not sure|stuff|(kind|sort|tons) of)\b",
     re.IGNORECASE,
 )
 # What speaks of another picture than this one.

@@ -20,7 +20,7 @@ from miner.core.masks import decode
 from miner.core.parts import Part, find
 from miner.core.settings import PartSettings
 from ner.concepts import concepts
-from ner.families import family, related
+from ner.families import family, lineage, related
 from ner.ground import forbidden, named_sites
 from shards.export.folder import VisualPrompt
 from shards.export.masks import box_of
@@ -48,6 +48,11 @@ from shards.sample import GroundedSample
 BOXES = Options().max_boxes
 SHARED = 0.1  # of the smaller of two regions that are weighed against each other
 LEAST = 3.0  # percent that either covers: what is smaller may have been found in part only
+# Sites that no tissue is called by.
+_PLACES = frozenset(
+    "anus,aorta,bile duct system,ear,eye,joint,limb,nose,oral cavity,pleura,retroperitoneum,"
+    "spinal cord,vulva".split(",")
+)
 _EVERYWHERE = ("nucleus", "cell nucleus")
 PLACE = 0.5  # of the picture: a substance whose box is larger is all over it, not somewhere
 
@@ -167,8 +172,12 @@ def _about(
 
 
 def _telling(sample: GroundedSample) -> list[int]:
-    """Regions that are worth a question: nobody asks whether there are cells."""
-    return [i for i in range(len(sample["regions"])) if singular(name_of(sample, i)) != "cell"]
+    """Regions that are worth a question: nobody asks for cells as such, or for chromatin."""
+    return [
+        i
+        for i, region in enumerate(sample["regions"])
+        if region["concept"] != "chromatin" and singular(name_of(sample, i)) != "cell"
+    ]
 
 
 def _any_region(sample: GroundedSample, rng: random.Random) -> int | None:
@@ -317,10 +326,7 @@ def absences(sample: GroundedSample) -> list[tuple[str, str]]:
     there |= {m["concept"] for m in sample["mentions"] if m["polarity"] != "negated"}
     table = concepts()
     said = sorted(there)
-    for name in said:
-        while name in table and table[name].parent:
-            name = str(table[name].parent)
-            there.add(name)
+    there |= {up for name in said for up in lineage(name, table)}
     site, sites = site_of(sample), named_sites(sample["facts"], sample["mentions"])
     gone = set(absent_concepts(sample)) - there
     found = {n["concept"]: n["why"] for n in sample["negatives"] if n["concept"] in gone}
@@ -397,8 +403,7 @@ def thought(exchange: Exchange, sample: GroundedSample, rng: random.Random) -> E
 
 def _chain(sample: GroundedSample, rng: random.Random, **steps: str) -> str:
     """A chain of thought in one of its wordings: what is asked, seen, checked, to be said."""
-    regions = _telling(sample) or range(len(sample["regions"]))
-    seen = sorted({_article(sample, i) + name_of(sample, i) for i in regions})
+    seen = sorted({_article(sample, i) + name_of(sample, i) for i in _most_special(sample)})
     can = "can be seen" if seen else "no structure in it is marked"
     site = site_of(sample)
     what = f"this appears to be {_tissue(site)}" if site else "the organ cannot be told"
@@ -408,6 +413,15 @@ def _chain(sample: GroundedSample, rng: random.Random, **steps: str) -> str:
     return think
 
 
+def _most_special(sample: GroundedSample) -> list[int]:
+    """Regions to be named together: of nuclei and epithelial nuclei the latter."""
+    found = _telling(sample) or [*range(len(sample["regions"]))]
+    table = concepts()
+    called = {i: sample["regions"][i]["concept"] for i in found}
+    above = {up for name in called.values() for up in lineage(name, table) if up != name}
+    return [i for i in found if called[i] not in above]
+
+
 def _listed(names: Sequence[str]) -> str:
     """Names as one lists them, with a blank behind them."""
     front, last = ", ".join(names[:-1]), "".join(names[-1:])
@@ -415,8 +429,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _tissue(site: str | None) -> str:
-    """What a picture of an organ shows: kidney tissue, soft tissue."""
-    return f"{site} tissue" if site and not site.endswith("tissue") else site or "tissue"
+    """What a picture of an organ shows: kidney tissue, soft tissue, tissue of the oral cavity."""
+    if not site or site.endswith(("tissue", "blood")):
+        return site or "tissue"
+    return f"tissue of the {site}" if site in _PLACES else f"{site} tissue"
 
 
 def prompted(sample: GroundedSample, rng: random.Random, certain: float = 0.9) -> Exchange | None:

@@ -113,7 +113,7 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "I [see|find] {n} {x}[.| in this field.]",
     ),
     "locate": (
-        "[I located|I have found] the {x}[.| in this image.]",
+        "[I located|I have found] the {x}, as [marked|shown] here.",
         "[This is where|Here is where] the {x} [{are}|can be seen].",
     ),
     "compare": (

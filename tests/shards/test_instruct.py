@@ -188,6 +188,8 @@ def test_answers_speak_of_the_picture() -> None:
         ("Glands, as in the previous figure.", False),
         ("Glands before and after treatment, with other changes of the stroma.", True),
         ("So yeah, this is an adenocarcinoma.", False),
+        ("You've got lymphocytes mainly, and glands.", False),
+        ("Looks at low power like glands.", True),
     ],
 )
 def test_descriptions_speak_of_their_picture_and_to_nobody_else(caption: str, told: bool) -> None:
@@ -249,14 +251,36 @@ def test_nobody_asks_for_what_was_just_marked() -> None:
     assert asked > 10
 
 
-def test_what_is_seen_is_more_than_cells() -> None:
+@pytest.mark.parametrize(
+    ("there", "seen"),
+    [
+        (("cell", "nucleus"), "nuclei can be seen"),
+        (("cell",), "cells can be seen"),
+        (("chromatin", "nucleus"), "nuclei can be seen"),
+        (("nucleus", "epithelial nucleus", "tumor cell"), "epithelial nuclei and tumor cells can"),
+    ],
+)
+def test_what_is_seen_is_named_once_and_tells_something(there: tuple[str, ...], seen: str) -> None:
     value = made(1).value
-    cell = {**value["regions"][0], "concept": "cell"}
-    nuclei = {**value["regions"][0], "concept": "nucleus"}
-    sample = {**value, "regions": [cell, nuclei], "mentions": []}
-    (seen,) = {refuse(sample, random.Random(i)).think.count("cells") for i in range(9)}
-    assert seen == 0
-    assert "cells can be seen" in refuse({**sample, "regions": [cell]}, random.Random(0)).think
+    regions = [{**value["regions"][0], "concept": concept} for concept in there]
+    sample = {**value, "regions": regions, "mentions": []}
+    assert f"; {seen}" in refuse(sample, random.Random(0)).think
+
+
+@pytest.mark.parametrize(
+    ("site", "tissue"),
+    [
+        ("kidney", "kidney tissue"),
+        ("soft tissue", "soft tissue"),
+        ("oral cavity", "tissue of the oral cavity"),
+        ("peripheral blood", "peripheral blood"),
+    ],
+)
+def test_what_a_picture_of_an_organ_shows(site: str, tissue: str) -> None:
+    value = made(0).value
+    fact = {**value["facts"][0], "kind": "site", "value": site}
+    think = refuse({**value, "facts": [fact]}, random.Random(0)).think
+    assert f"this appears to be {tissue};" in think
 
 
 @pytest.mark.parametrize(
@@ -350,10 +374,11 @@ def test_a_substance_is_somewhere_or_all_over_it(concept: str, side: int, asked:
     assert (of_kind("present")(sample, random.Random(0)) is not None) is named
 
 
+@pytest.mark.parametrize("concept", ["cell", "chromatin"])
 @pytest.mark.parametrize("task", ["segment", "present", "locate", "prompted"])
-def test_nobody_asks_whether_there_are_cells(task: str) -> None:
+def test_nobody_asks_whether_there_are_cells(task: str, concept: str) -> None:
     value = made(1).value
-    cell = {**value["regions"][0], "concept": "cell"}
+    cell = {**value["regions"][0], "concept": concept}
     sample = {**value, "regions": [cell], "mentions": []}
     assert of_kind(task)(sample, random.Random(0)) is None
     tumor = {**sample, "regions": [{**cell, "concept": "tumor cell"}]}
