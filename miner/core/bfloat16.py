@@ -7,10 +7,13 @@ masks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 # Older versions of torch cannot say; float32 it is there.
-NATIVE = bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
+_capabilities: Callable[[], dict[str, bool]] = getattr(torch.cpu, "get_capabilities", dict)
+NATIVE = bool(_capabilities().get("avx512_bf16"))
 
 
 def autocast() -> torch.autocast:
