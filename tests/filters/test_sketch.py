@@ -48,9 +48,8 @@ def test_cells_find_what_all_comparisons_find(monkeypatch):
     both = np.concatenate([shown, np.clip(noisy, 0, 255).astype(np.uint8)])
     expected = candidates(both)
     monkeypatch.setattr(near, "ONE_CELL", 0)
-    monkeypatch.setattr(near, "CELL", 20)
     index = build_index(*wholes(both))
-    assert len(index.ends) == 30
+    assert len(index.ends) == 37  # 1.5 roots of 600
     again = Index.from_bytes(index.to_bytes())
     found = look_up(again, both, np.arange(len(both)), own=True)
     pairs = {frozenset((i, i + 300)) for i in range(300)}
