@@ -281,9 +281,9 @@ class _Shard:
 
     def write(self, parts: list[bytes]) -> None:
         """Hash and write."""
-        chunk = b"".join(parts)
-        self._hash.update(chunk)
-        self._file.write(chunk)
+        for part in parts:
+            self._hash.update(part)
+        self._file.writelines(parts)
 
     def finish(self) -> ShardInfo:
         """Sync and rename the tar, then its index."""

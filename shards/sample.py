@@ -302,7 +302,11 @@ class GroundedSample(TypedDict):
 ON_REQUEST = frozenset({"also_captions"})  # fields that a setting adds
 _CHECKED = pydantic.TypeAdapter(GroundedSample)
 _CANONICAL = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    sort_keys=True,
+    ensure_ascii=False,
+    separators=(",", ":"),
+    allow_nan=False,
+    check_circular=False,  # a sample is a tree
 )
 
 

@@ -193,14 +193,12 @@ def stratum_values(samples: pa.Table, dimension: str) -> list[str]:
         raise Refused(f"sampling: the samples have no column {dimension}")
     strata = samples["strata"].combine_chunks()
     flat = strata.flatten()
-    rows = pc.list_parent_indices(strata).to_pylist()
-    said = zip(
-        rows, flat.field("dimension").to_pylist(), flat.field("value").to_pylist(), strict=True
-    )
+    mine = pc.equal(flat.field("dimension"), dimension)
+    rows = pc.list_parent_indices(strata).filter(mine).to_pylist()
+    said = flat.field("value").filter(mine).to_pylist()
     values = [UNKNOWN] * len(samples)
-    for row, name, value in reversed(list(said)):  # of several the first counts
-        if name == dimension:
-            values[row] = value
+    for row, value in zip(reversed(rows), reversed(said), strict=True):  # of several the first
+        values[row] = value
     return values
 
 

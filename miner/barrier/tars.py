@@ -222,11 +222,11 @@ def _items(store: Store, given: Tar, units: Sequence[_UnitRows]) -> Iterator[Ite
 
 
 def _pictures(images: pa.Table, wanted: Set[str]) -> dict[str, Any]:
-    """Rows of some pictures by image_id; their bytes are copied once, and those of no other."""
+    """Rows of some pictures by image_id; their bytes are not copied."""
     data = images["data"]
     rows = images.drop_columns(["data"]).to_pylist()
     return {
-        row["image_id"]: {**row, "data": data[i].as_py()}
+        row["image_id"]: {**row, "data": data[i].as_buffer()}
         for i, row in enumerate(rows)
         if row["image_id"] in wanted
     }
@@ -246,14 +246,16 @@ def _candidates(
     table = read_table(store, unit.part.marks[unit.which], "candidates")
     tables = (table, unit.verdicts)
     columns = {n: c for t in tables for n, c in zip(t.column_names, t.columns, strict=True)}
-    all_ = {name: _values(column) for name, column in columns.items()}
-    plain = {name: values for name, values in all_.items() if name in _ANSWER}
+    answers = [name for name in columns if name in _ANSWER]
+    full = [*answers, *(name for name in columns if name not in _ANSWER)]
+    rows = zip(*(_values(columns[name]) for name in full), strict=True)
     kept = {i for row in unit.kept for i in row}
+    at = full.index("image_id")
     found: dict[int, Any] = {}
-    for i, image_id in enumerate(all_["image_id"]):
-        if image_id in image_ids:
-            said = all_ if scores or i in kept else plain
-            found[i] = {name: values[i] for name, values in said.items()}
+    for i, row in enumerate(rows):
+        if row[at] in image_ids:
+            names = full if scores or i in kept else answers
+            found[i] = dict(zip(names, row, strict=False))  # the first of the values
     return found
 
 
