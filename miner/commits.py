@@ -100,7 +100,8 @@ def commit(
     """Write a unit whole; the mark comes last and makes it count.
 
     Floats are rounded to 6 decimals. Of the pictures, only those with a mask (or a row that may
-    be written without one) keep their bytes.
+    be written without one) keep their bytes. The barrier reads a unit three times and more, which
+    takes half of the time where its small columns are not compressed with zstd.
 
     Args:
         store: OUT.
@@ -124,9 +125,9 @@ def commit(
     for name in TABLES:
         table = _rounded(getattr(unit, name))
         if name == "images":
-            table = _without_unused_bytes(table, unit)
+            table = _with_lengths(_without_unused_bytes(table, unit))
         buffer = io.BytesIO()
-        pq.write_table(table, buffer, compression="zstd")
+        pq.write_table(table, buffer, compression="lz4")
         data = buffer.getvalue()
         store.write(f"units/{unit_id}/{name}.parquet", data)
         mark["tables"][name] = {
@@ -295,6 +296,11 @@ def _rounded(table: pa.Table) -> pa.Table:
             column = pc.add(pc.round(column, ndigits=6), 0.0)  # -0.0 becomes 0.0
             table = table.set_column(i, field, column.cast(field.type))
     return table
+
+
+def _with_lengths(images: pa.Table) -> pa.Table:
+    lengths = pc.fill_null(pc.binary_length(images["data"]), 0)
+    return images.append_column("data_bytes", lengths.cast(pa.int64()))
 
 
 def _without_unused_bytes(images: pa.Table, unit: Unit) -> pa.Table:

@@ -39,7 +39,7 @@ TOLD = [
 ]
 CANDIDATES = ["image_id", "concept", "area_px", "reason"]
 SAMPLES = ["sample_id", "image", "image_id", "group", "status", "reason", "mentions"]
-PICTURES = ["image_id", "data", "sha256", "pixel_hash", "embedding", "thumbnail"]
+PICTURES = ["image_id", "data_bytes", "sha256", "pixel_hash", "embedding", "thumbnail"]
 _SPEAKS = ("caption", "license", "generated_from")
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
@@ -205,10 +205,12 @@ def pictures_of(store: Store, part: Part, image_ids: pa.ChunkedArray, wanted: pa
         if left.isdisjoint(image_ids[rows].to_pylist()):
             continue
         images = read_table(store, mark, "images", PICTURES)
+        if "data_bytes" not in images.column_names:  # of an earlier version
+            data = read_table(store, mark, "images", ["data"])["data"]
+            images = images.append_column("data_bytes", pc.fill_null(pc.binary_length(data), 0))
         images = images.filter(pc.is_in(images["image_id"], wanted)).combine_chunks()
         ids = images["image_id"]
-        lengths = pc.fill_null(pc.binary_length(images["data"]), 0).to_pylist()
-        sizes.update(zip(ids.to_pylist(), lengths, strict=True))
+        sizes.update(zip(ids.to_pylist(), images["data_bytes"].to_pylist(), strict=True))
         found = _vectors(images["embedding"].combine_chunks(), ids.to_pylist(), length)
         length = found.shape[1] if len(found) else length
         vectors.append(found)

@@ -9,7 +9,9 @@ the same whoever does it and however often. The folder goes when everything is i
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -49,7 +51,7 @@ class Place:
     def write(self, table: pa.Table, what: str = "") -> Piece:
         """Write a piece; a task with several calls them by `what`."""
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", compression_level=1)
+        pq.write_table(table, sink, compression="lz4")
         data = sink.getvalue()
         name = f"{self.name}{what and '-'}{what}.parquet"
         self.store.write(name, data)
@@ -147,10 +149,23 @@ class _Task:
 
     def __call__(self, item: tuple[str, Any]) -> tuple[str, Any]:
         task, given = item
-        value = self.function(Place(self.store, f"{self.folder}/{task}"), given)
+        with _uncollected():
+            value = self.function(Place(self.store, f"{self.folder}/{task}"), given)
         text = json.dumps(value)
         self.store.write(f"{self.folder}/{task}.json", text.encode())
         return task, json.loads(text)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cycles, which walks through all rows again and again for nothing."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _marks(store: Store, folder: str, tasks: Mapping[str, Any]) -> dict[str, Any]:

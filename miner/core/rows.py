@@ -261,6 +261,16 @@ class ImageRow(PlannedImage):
     pixel_hash: str | None
 
 
+class StoredImage(ImageRow):
+    """A distinct picture of a committed unit.
+
+    Attributes:
+        data_bytes: length of `data`, 0 where none is stored.
+    """
+
+    data_bytes: Int64
+
+
 class AnsweredCandidate(TypedDict):
     """A segmenter's answer about a concept in a picture.
 

@@ -170,7 +170,10 @@ class Store:
 
     def read(self, name: str) -> bytes:
         """Read a whole file."""
-        return self.fs.cat_file(self.path(name))
+        if not self.local:
+            return self.fs.cat_file(self.path(name))
+        with open(self.path(name), "rb") as file:
+            return file.read()
 
     def write_json(self, name: str, value: Any) -> None:
         """Write JSON: sorted keys, two spaces, UTF-8."""

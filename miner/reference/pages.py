@@ -132,7 +132,7 @@ def output() -> str:
         "### `units/{unit}/samples.parquet`",
         _columns(rows.SampleRow),
         "### `units/{unit}/images.parquet`",
-        _columns(rows.ImageRow),
+        _columns(rows.StoredImage),
         "### `units/{unit}/candidates.parquet`",
         "And the scores of the candidate ledger, from `geometry_area_fraction` on.",
         _columns(rows.CandidateRow),

@@ -62,6 +62,7 @@ def test_bytes_of_pictures_stay_where_a_mask_was_drawn(tmp_path):
     for row in read_table(store, mark, "images").to_pylist():
         kept = None if row["image_id"] == bare else before[row["image_id"]]
         assert row["data"] == kept, row["image_id"]
+        assert row["data_bytes"] == len(kept or b""), row["image_id"]
 
 
 @pytest.mark.parametrize("name", ["samples", "images", "candidates"])

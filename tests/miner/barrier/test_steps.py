@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import gc
+import hashlib
 import random
 import shutil
 import subprocess
@@ -15,9 +19,11 @@ import pytest
 
 from miner.barrier import parts as parts_module
 from miner.barrier.finish import finish, is_finished
+from miner.barrier.outcomes import pictures_of
 from miner.barrier.parts import parts
+from miner.barrier.pieces import Steps
 from miner.barrier.swap import finish_swap
-from miner.commits import commit, marks
+from miner.commits import commit, marks, read_table
 from miner.core.errors import Refused
 from miner.core.layout import FINISHED, MANIFEST, RUN
 from miner.core.store import Store
@@ -72,6 +78,37 @@ def everything(store: Store) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Store:
     return finished(tmp_path_factory.mktemp("plain") / "out")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_cycles_are_looked_for_while_a_task_runs(fails, tmp_path):
+    looks = []
+
+    def task(place, given):
+        looks.append(gc.isenabled())
+        if fails:
+            raise Refused(given)
+
+    steps = Steps(Store(tmp_path), "digest", map, check=lambda: None)
+    with pytest.raises(Refused) if fails else contextlib.nullcontext():
+        steps.one("step", task, "given")
+    assert (looks, gc.isenabled()) == ([False], True)
+
+
+def test_units_of_an_earlier_version_have_no_lengths_and_sizes_all_the_same(plain):
+    part = parts(marks(plain))[0]
+    ids = part.samples(plain, ["image_id"])["image_id"]
+    sizes = pictures_of(plain, part, ids, ids.combine_chunks()).sizes
+    mark = part.marks[0]
+    assert any(sizes.values())
+    images = read_table(plain, mark, "images").drop_columns(["data_bytes"])
+    earlier = Store(Path(plain.url).parent / "earlier")
+    earlier.write_table(f"units/{mark['unit_id']}/images.parquet", images)
+    data = earlier.read(f"units/{mark['unit_id']}/images.parquet")
+    table = {**mark["tables"]["images"], "sha256": hashlib.sha256(data).hexdigest()}
+    before = {**mark, "tables": {**mark["tables"], "images": table}}
+    part = dataclasses.replace(part, marks=(before,))
+    assert pictures_of(earlier, part, ids, ids.combine_chunks()).sizes == sizes
 
 
 def test_pictures_with_one_embedding_stay_where_their_layouts_differ(tmp_path):
