@@ -25,7 +25,7 @@ from ner.ground import forbidden, named_sites
 from shards.export.folder import VisualPrompt
 from shards.export.masks import box_of
 from shards.export.options import Options
-from shards.instruct.captions import describes
+from shards.instruct.captions import description
 from shards.instruct.nouns import (
     article,
     countable,
@@ -240,17 +240,19 @@ def count(sample: GroundedSample, rng: random.Random) -> Exchange | None:
 
 
 def describe(sample: GroundedSample, rng: random.Random) -> Exchange | None:
-    """The caption as the answer, its phrases grounded; none that speaks to an audience.
+    """What the caption says of its picture as the answer, its phrases grounded.
 
     That all it names is marked is asked for only where that is so.
     """
-    caption = sample["caption"]
-    grounded = tuple((m["start"], m["end"], r) for m in sample["mentions"] for r in m["regions"])
-    if not caption.strip() or not grounded or not describes(caption):
+    told = description(sample["caption"])
+    placed = [(m, told.at(m["start"], m["end"])) for m in sample["mentions"]]
+    said = [(m, at) for m, at in placed if at is not None]
+    grounded = tuple((*at, region) for m, at in said for region in m["regions"])
+    if not grounded:
         return None
-    whole = all(m["regions"] for m in sample["mentions"] if m["polarity"] == "affirmed")
+    whole = all(m["regions"] for m, _ in said if m["polarity"] == "affirmed")
     kind = "describe" if whole else "describe_some"
-    return Exchange("describe", pick(kind, True, rng), caption, grounded)
+    return Exchange("describe", pick(kind, True, rng), told.text, grounded)
 
 
 def compare(sample: GroundedSample, rng: random.Random) -> Exchange | None:

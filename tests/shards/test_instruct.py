@@ -21,6 +21,7 @@ from ner.concepts import concepts
 from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.run import export
+from shards.instruct.captions import description
 from shards.instruct.mix import Mix, read_mix
 from shards.instruct.nouns import article
 from shards.instruct.numbers import said
@@ -30,6 +31,8 @@ from shards.instruct.tasks import absences, counted_name, refuse
 from shards.instruct.tasks import task as of_kind
 from shards.instruct.wordings import ANSWERS, QUESTIONS, THINK, expanded, wordings
 from tests.shards.build import sample
+
+SAID = ("So here are glands.", "Um, stroma?", "They are pale.", "In the last slide.", "Fat.")
 
 
 def made(i: int, **change: object) -> Sample:
@@ -179,24 +182,45 @@ def test_answers_speak_of_the_picture() -> None:
 @pytest.mark.parametrize(
     ("caption", "told"),
     [
-        ("Nests of tumor cells in a dense stroma, so this is breast.", True),
-        ("Crypts stuffed with goblet cells, all right side up on the left.", True),
-        ("All right, so here you can see glands.", False),
-        ("Um, here you can see glands.", False),
-        ("Here are glands, you see that? And stroma.", False),
-        ("Glands in pale stroma. In the slide before this one we had tumor, remember.", False),
-        ("Glands, as in the previous figure.", False),
-        ("Glands before and after treatment, with other changes of the stroma.", True),
-        ("So yeah, this is an adenocarcinoma.", False),
-        ("You've got lymphocytes mainly, and glands.", False),
-        ("Looks at low power like glands.", True),
+        ("Nests  of cells. H&E, ×400.\nNo necrosis.", "Nests  of cells. H&E, ×400.\nNo necrosis."),
+        ("Crypts, all right side up.", "Crypts, all right side up."),
+        ("All right, um, here you can see glands.", "Here you can see glands."),
+        ("So yeah, this is an adenocarcinoma.", "This is an adenocarcinoma."),
+        ("Well differentiated glands.", "Well differentiated glands."),
+        ("Here are glands, you see that? Stroma is pale.", "Stroma is pale."),
+        ("There is stuff in it. They are glands. Stroma is pale.", "Stroma is pale."),
+        ("Pale stroma. In the slide before we had tumor. That was big.", "Pale stroma."),
+        ("Glands, as in the previous figure.", ""),
+        ("After treatment, with other changes.", "After treatment, with other changes."),
+        ("You've got lymphocytes mainly.", ""),
+        ("Looks at low power like glands.", "Looks at low power like glands."),
+        ("", ""),
     ],
 )
-def test_descriptions_speak_of_their_picture_and_to_nobody_else(caption: str, told: bool) -> None:
+def test_descriptions_speak_of_their_picture_and_to_nobody_else(caption: str, told: str) -> None:
+    assert description(caption).text == told
+
+
+@given(st.text(alphabet="aB ,.?\n") | st.lists(st.sampled_from(SAID), max_size=6).map(" ".join))
+def test_what_is_left_of_a_caption_keeps_its_words(caption: str) -> None:
+    told = description(caption)
+    for start, end, _ in told.spans:
+        for at in range(start, end):
+            (here, after) = told.at(at, at + 1) or (0, 0)
+            assert told.text[here:after].lower() == caption[at : at + 1].lower()
+    assert sum(end - start for start, end, _ in told.spans) <= len(told.text)
+
+
+def test_descriptions_point_to_their_phrases() -> None:
     value = made(0).value
-    mention = {**value["mentions"][0], "start": 0, "end": 6, "text": caption[:6], "regions": [0]}
-    sample = {**value, "caption": caption, "mentions": [mention]}
-    assert (of_kind("describe")(sample, random.Random(0)) is not None) is told
+    opened = "Okay, so " + value["caption"]
+    moved = [{**m, "start": m["start"] + 9, "end": m["end"] + 9} for m in value["mentions"]]
+    talk = of_kind("describe")({**value, "caption": opened, "mentions": moved}, random.Random(0))
+    plain = of_kind("describe")(value, random.Random(0))
+    assert talk.answer == plain.answer
+    assert talk.grounded == plain.grounded != ()
+    lost = {**value, "caption": value["caption"].replace(".", "?")}
+    assert of_kind("describe")(lost, random.Random(0)) is None
 
 
 @pytest.mark.parametrize(("second", "all_marked"), [([1], True), ([], False)])
