@@ -14,6 +14,9 @@ from ner.concepts import concepts
 from ner.families import family
 
 CONFIDENCE = "confidence"
+# Of a tissue that fills its picture these say how the picture was cut, not whether the mask is
+# right.
+FRAME = frozenset({"geometry_area_fraction", "geometry_outline_fraction"})
 
 
 @dataclasses.dataclass
@@ -112,6 +115,25 @@ def model_scores(batch: Batch, names: Sequence[str], segmenters: Sequence[str]) 
     unseen = ~np.isin(batch.segmenter.astype(str), segmenters)
     own = np.isin(names, [CONFIDENCE, *OWN])
     x[np.ix_(unseen, own)] = np.nan
+    return x
+
+
+def without_frame(
+    scores: np.ndarray, names: Sequence[str], batch: Batch, filled_from: float | None
+) -> np.ndarray:
+    """The scores, those of `FRAME` undefined where a tissue fills its picture: float64 (n, f).
+
+    Args:
+        scores: float64 (n, f).
+        names: of the scores.
+        batch: the candidates.
+        filled_from: share of the picture from which on a tissue fills it; None: nothing does.
+    """
+    if filled_from is None:
+        return scores
+    fills = (batch.kind == "stuff") & (batch.columns["geometry_area_fraction"] >= filled_from)
+    x = scores.copy()
+    x[np.ix_(fills, np.isin(names, sorted(FRAME)))] = np.nan
     return x
 
 

@@ -29,7 +29,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters import fdr, geometry
-from filters.batch import Batch, model_scores, read_batch
+from filters.batch import Batch, model_scores, read_batch, without_frame
 from filters.config import FilterConfig
 from filters.decision import EMBEDDED, Decision, inputs, load_decision, model_of
 from filters.scores import CLIP, KS, VERDICT
@@ -217,6 +217,7 @@ def _loaded(path: str, content: str) -> Decision:
 def probabilities(batch: Batch, decision: Decision) -> tuple[np.ndarray, np.ndarray]:
     """Calibrated probability, float64 (n,), NaN without a mask, and name of the calibration."""
     scores = model_scores(batch, decision.features, decision.segmenters)
+    scores = without_frame(scores, decision.features, batch, decision.filled_from)
     x = inputs(scores, decision.features, decision.centers, batch.judged, batch.family)
     pairs = list(zip(batch.judged, batch.family, strict=True))
     levels = {pair: decision.level(*pair) for pair in sorted(set(pairs))}

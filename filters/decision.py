@@ -154,6 +154,7 @@ class Decision:
         models: by family, "concept:NAME" and "global".
         calibrations: by "concept:NAME", "family:NAME" and "global".
         sources: labelled data that it was fitted on.
+        filled_from: see `filters.batch.without_frame`.
     """
 
     features: tuple[str, ...]
@@ -162,6 +163,7 @@ class Decision:
     models: Mapping[str, Model]
     calibrations: Mapping[str, Calibration]
     sources: tuple[str, ...]
+    filled_from: float | None = None
 
     def level(self, concept: str, family: str) -> str:
         """Which calibration judges a concept."""
@@ -195,6 +197,7 @@ def to_json(decision: Decision) -> dict[str, Any]:
         "models": {name: fields(one) for name, one in decision.models.items()},
         "calibrations": {name: fields(one) for name, one in decision.calibrations.items()},
         "sources": list(decision.sources),
+        "filled_from": decision.filled_from,
     }
 
 
@@ -236,6 +239,7 @@ def decision_of(data: Mapping[str, Any], where: str) -> Decision:
             },
             calibrations={name: _calibration(one) for name, one in data["calibrations"].items()},
             sources=tuple(data["sources"]),
+            filled_from=_share(data.get("filled_from")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(f"{where} is damaged: {error!r}") from error
@@ -264,6 +268,15 @@ def _calibration(one: Mapping[str, Any]) -> Calibration:
         right=int(one["right"]),
         wrong=int(one["wrong"]),
     )
+
+
+def _share(value: Any) -> float | None:
+    """A share of the picture; files from before there was one have none."""
+    if value is None:
+        return None
+    if not 0 < float(value) <= 1:
+        raise ValueError("expected a share above 0 and at most 1")
+    return float(value)
 
 
 def _vector(values: Any, length: int | None = None) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.calibration.labelled import Labelled, phantom_concepts
-from filters.calibration.planting import RIGHT_IOU, Planted, iou, plants
+from filters.calibration.planting import MOST_PLANTED, RIGHT_IOU, Planted, iou, plants
 from filters.scores import OWN
 from filters.stage import Score
 from miner.core.masks import bbox, encode
@@ -75,7 +75,8 @@ def of_tile(tile: Labelled, segmenter: Segmenter, absent: int = 3) -> list[Plant
             came = "absent" if known is None else "asked"
             mask, labels = one.mask, one.labels
             found.append(Planted(name, mask, labels, one.confidence, came, value, own=one.scores))
-    found += plants(tile, found, missing, rng)
+    planted = list(plants(tile, found, missing, rng))
+    found += [p for p in planted if p.mask.mean() < MOST_PLANTED]
     return [dataclasses.replace(p, asked_as=judged.get(p.concept)) for p in found]
 
 

@@ -107,7 +107,7 @@ def fit_extent(table: pa.Table, sources: Sequence[str]) -> Fitted:
     presence = fit_presence(table, drawn)
     weight, whole = weights(drawn), is_whole(drawn)
     judged = _as_asked(drawn).append_column("right", pa.array(whole))
-    fitted = fit_decision(judged, weight, weight, sources, FEATURES)
+    fitted = fit_decision(judged, weight, weight, sources, FEATURES, (), None)
     maps, probability = fit_maps(judged, fitted.logit, whole, weight)
     counts, low, high = fit_counts(drawn, fitted.decision, weight)
     decision = dataclasses.replace(fitted.decision, calibrations=maps)

@@ -14,6 +14,7 @@ def fit_logistic(
     x: np.ndarray,
     right: np.ndarray,
     weight: np.ndarray,
+    curved: np.ndarray | None = None,
     prior: Model | None = None,
     ridge: float = RIDGE,
     held: float = 1e-6,
@@ -24,6 +25,7 @@ def fit_logistic(
         x: float64 (n, f), NaN where undefined.
         right: bool (n,).
         weight: float64 (n,).
+        curved: bool (f,), features whose squares are used; all when None.
         prior: weights are drawn towards those of this model, and standardised as it does; towards
             0 when None.
         ridge: of the penalty on the squared distance from there.
@@ -41,6 +43,8 @@ def fit_logistic(
         mean, scale = prior.mean, prior.scale
         anchor = np.concatenate([prior.weight, prior.square, prior.missing, [prior.intercept]])
     design = np.concatenate([expand(x, mean, scale), np.ones((len(x), 1))], axis=1)
+    if curved is not None:
+        design[:, x.shape[1] : 2 * x.shape[1]] *= curved
     penalty = np.full(design.shape[1], ridge)
     penalty[-1] = held
     beta, target = anchor.copy(), right.astype(float)

@@ -18,6 +18,9 @@ from ner.concepts import concepts
 from ner.families import family, related
 
 RIGHT_IOU = 0.5
+# No error is planted that covers more of its picture: true masks that do are left alone, too, and
+# if errors alone filled pictures, filling one would look like an error.
+MOST_PLANTED = 0.9
 MAX_PLANTED = 3  # concepts of a tile that errors are planted for
 
 # How a candidate came about. The first two are what a run sees; the others are planted.
@@ -83,7 +86,7 @@ def plants(
         known = tile.truth[name]
         truth = known.labels > 0
         share = float(truth.mean())
-        if not known.exhaustive or truth.sum() < 64 or share > 0.9:
+        if not known.exhaustive or truth.sum() < 64 or share > MOST_PLANTED:
             continue
         kind = table[name].kind
         natural_one = by_name.get(name)

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from filters import decide as deciding
+from filters.batch import read_batch
 from filters.calibration import candidates, curves, fit, labelled, logistic, planting, refit
 from filters.calibration.fit_references import Collected, fit_references
 from filters.config import FilterConfig
@@ -59,6 +61,8 @@ def test_planted_errors_are_errors(tiles):
             seen.add(one.how)
             if one.how in ("concept", "shifted", "merged", "hallucinated", "absent"):
                 assert one.iou < planting.RIGHT_IOU
+            if one.how in planting.PLANTED:
+                assert one.mask.mean() < planting.MOST_PLANTED
             if one.how == "asked":
                 assert one.iou == 1
     assert seen == {*planting.NATURAL, *planting.PLANTED}
@@ -251,6 +255,54 @@ def test_decision_from_candidates(tmp_path):
     assert load_decision(file).segmenters == ("embedded",)
     gap = np.abs(found.probability - right).mean()
     assert gap < 0.3
+
+
+def tissue(margin, right, **columns):
+    """Masks of stroma by the network's lead."""
+    n = len(margin)
+    return pa.table(
+        {
+            "image_id": [str(i) for i in range(n)],
+            "concept": ["stroma"] * n,
+            "kind": ["stuff"] * n,
+            "segmenter": ["embedded"] * n,
+            "roles": [["positive"]] * n,
+            "reason": pa.nulls(n, pa.string()),
+            "area_px": [100] * n,
+            "margin": margin,
+            "right": right,
+            "source": ["s"] * n,
+            "group": [str(i % 40) for i in range(n)],
+            **columns,
+        }
+    )
+
+
+def test_no_mask_is_the_worse_for_a_larger_lead():
+    rng = np.random.default_rng(5)
+    margin = rng.uniform(0, 1, 400)
+    right = margin > 0.4
+    right[margin > 0.9] = False  # such few as there are, and wrong by chance
+    table = tissue(margin, right)
+    found = fit.fit_decision(table, np.ones(400), np.ones(400), ["s"]).decision
+    for model in found.models.values():
+        assert not model.square[found.features.index("margin")]
+    sure = deciding.probabilities(read_batch(tissue([0.6, 0.95], [True, True])), found)[0]
+    assert sure[1] >= sure[0]
+
+
+def test_a_tissue_that_fills_its_picture_is_not_judged_by_the_frame():
+    rng = np.random.default_rng(6)
+    right = rng.uniform(size=400) < 0.5
+    area = np.where(right, 0.3, 0.8) + rng.uniform(0, 0.05, 400)
+    table = tissue(right * 0.2, right, geometry_area_fraction=area)
+    ones = np.ones(400)
+    found = fit.fit_decision(table, ones, ones, ["s"]).decision
+    filled = tissue([0.1] * 3, [True] * 3, geometry_area_fraction=[0.92, 1.0, 0.8])
+    first, second, part = deciding.probabilities(read_batch(filled), found)[0]
+    assert first == second > part
+    blunt = fit.fit_decision(table, ones, ones, ["s"], filled_from=None).decision
+    assert deciding.probabilities(read_batch(filled), blunt)[0][1] < second
 
 
 def test_a_concept_with_few_masks_is_judged_near_its_family():
