@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from miner.core.rows import AskRow, FactRow, Kind, MentionRow
 from ner.concepts import Concept, concepts
@@ -125,16 +126,13 @@ def _decoys(
     """
     table = concepts()
     families = {family(table[n], table[n].kind) for n in positive if n in table}
+    shown = _shown()
     there = named.union(*(equivalents(name) for name in named))
-
-    def absent(name: str) -> bool:
-        return name not in COMMON | OTHER_STAIN and not any(related(name, n, table) for n in there)
-
-    shown = {name: (name, *equivalents(name)) for name in table}
+    present = COMMON.union(OTHER_STAIN, *map(_kin, there))
     free = [
         concept
         for name, concept in table.items()
-        if supported(name) and all(map(absent, shown[name])) and not homes(name) & sites
+        if present.isdisjoint(shown[name]) and supported(name) and not homes(name) & sites
     ]
 
     def unsure(name: str) -> int:
@@ -152,3 +150,17 @@ def _decoys(
     for concept in sorted(free, key=rank):
         chosen.setdefault(shown[concept.name][-1], concept.name)
     return list(chosen.values())
+
+
+@functools.cache
+def _shown() -> Mapping[str, tuple[str, ...]]:
+    """Every concept of the table and those whose mask it has."""
+    return {name: (name, *equivalents(name)) for name in concepts()}
+
+
+@functools.lru_cache(maxsize=4096)
+def _kin(concept: str) -> frozenset[str]:
+    """Concepts that are related to one, of all that are in `_shown`."""
+    table = concepts()
+    names = {name for shown in _shown().values() for name in shown}
+    return frozenset(name for name in names if related(name, concept, table))

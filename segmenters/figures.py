@@ -14,6 +14,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from segmenters.levels import extremes, percentile
+
 # Brightest channel of black, darkest of white, 0..255.
 BLACK, WHITE = 14, 245
 # Least difference between the channels of a colour that no stain has: red cells reach 150. JPEG
@@ -43,18 +45,18 @@ def drawn(image: np.ndarray) -> np.ndarray:
     Args:
         image: uint8 (H, W, 3), RGB.
     """
-    low, high = image.min(axis=2), image.max(axis=2)
-    if np.median(high) < DARK:
+    low, high = extremes(image)
+    if percentile(high, 50) < DARK:
         return np.zeros(image.shape[:2], bool)
     square = np.ones((3, 3), np.uint8)
-    spread = (cv2.dilate(image, square) - cv2.erode(image, square)).max(axis=2)
+    _, spread = extremes(cv2.dilate(image, square) - cv2.erode(image, square))
     # Strokes of two pixels have no flat neighbourhood: there the pixel itself has to be pure.
     flat = spread <= FLAT
     black = high <= BLACK
     white = low >= WHITE
-    red, green, blue = (image[..., c].astype(int) for c in range(3))
+    red, green, blue = (image[..., c].astype(np.int16) for c in range(3))
     # However strong, purple is haematoxylin's.
-    strength = np.where((red > green + 30) & (blue > green + 30), 0, high.astype(int) - low)
+    strength = np.where((red > green + 30) & (blue > green + 30), 0, high - low)
     found = _shapes(image, strength >= PALE, strength >= SATURATED)
     found |= _shapes(image, black, flat) | _shapes(image, white, flat, thin=True)
     if not found.any() or found.mean() > MAX_SHARE:

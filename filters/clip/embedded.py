@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.resources
 import json
 from collections.abc import Mapping, Sequence
@@ -14,8 +15,9 @@ from safetensors.torch import load, save
 
 from filters.clip.comparison import ancestors
 from filters.clip.counterfactuals import RING_CELLS, grid_weights, ring
-from filters.clip.network import MULTIPLE, SmallClip, fused
+from filters.clip.network import MULTIPLE, SmallClip
 from miner.core.bfloat16 import autocast
+from miner.core.convolutions import ready
 
 LONG_SIDE_PX = 640
 CROP_PX = 128
@@ -69,7 +71,7 @@ class EmbeddedClip:
             net, judged = read(WEIGHTS)
         self._judged = judged or {}
         self._net = net.eval()
-        self._image = fused(self._net.image)
+        self._image = ready(copy.deepcopy(self._net.image))
         self.logit_scale = self._net.scale.exp().item()
 
     def judged_as(self, concept: str) -> str | None:

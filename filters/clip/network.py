@@ -7,15 +7,12 @@ character trigrams, each found by hashing, so any text has an embedding.
 
 from __future__ import annotations
 
-import copy
-import itertools
 import re
 import zlib
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 STRIDE = 4  # pixels per cell of the dense map
 MULTIPLE = 16  # sides of the input are multiples of this
@@ -137,23 +134,6 @@ class TextTower(nn.Module):
         x = self.mix(x, src_key_padding_mask=~present)
         x = (x * present[:, :, None]).sum(dim=1) / present.sum(dim=1, keepdim=True)
         return nn.functional.normalize(self.out(x), dim=1)
-
-
-def fused(tower: ImageTower) -> ImageTower:
-    """The same tower for inference, in about half the time.
-
-    Normalisations become part of the convolutions before them, and channels lie last in memory.
-    """
-    tower = copy.deepcopy(tower).eval()
-    for block in tower.modules():
-        if isinstance(block, nn.Sequential):
-            for i, (one, two) in enumerate(itertools.pairwise(list(block))):
-                if isinstance(one, nn.Conv2d) and isinstance(two, nn.BatchNorm2d):
-                    block[i], block[i + 1] = fuse_conv_bn_eval(one, two), nn.Identity()
-    for parameter in tower.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    return tower
 
 
 class SmallClip(nn.Module):

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from miner.core.bfloat16 import autocast
+from miner.core.convolutions import ready
 from segmenters.mitoses import FIGURES
 from segmenters.regions.model import STAGES, Encoder
-from segmenters.unet.weights import FOLDER, filled, fold
+from segmenters.unet.weights import FOLDER, filled
 
 FILE = FOLDER / "mitoses.pt"
 KINDS = ("other", *FIGURES)
@@ -53,7 +54,7 @@ def load(path: pathlib.Path = FILE) -> FigureNet:
     Raises:
         Refused: the file is damaged, or does not hold the weights of this network.
     """
-    return fold(filled(FigureNet(), path))
+    return ready(filled(FigureNet(), path))
 
 
 def crop(image: np.ndarray, y: float, x: float, factor: float) -> np.ndarray:

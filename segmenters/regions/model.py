@@ -55,20 +55,22 @@ class Block(nn.Module):
         wide = inputs * expand
         self.side, self.stride = side, stride
         self.residual = stride == 1 and inputs == outputs
-        first = (nn.Conv2d(inputs, wide, 1, bias=False), _norm(wide))
+        first = (nn.Conv2d(inputs, wide, 1, bias=False), _norm(wide), nn.ReLU6())
         self.expand = nn.Sequential(*first) if expand > 1 else None
         padding = side // 2 if stride == 1 else 0
         self.filter = nn.Sequential(
-            nn.Conv2d(wide, wide, side, stride, padding, groups=wide, bias=False), _norm(wide)
+            nn.Conv2d(wide, wide, side, stride, padding, groups=wide, bias=False),
+            _norm(wide),
+            nn.ReLU6(),
         )
         self.project = nn.Sequential(nn.Conv2d(wide, outputs, 1, bias=False), _norm(outputs))
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Maps of the block, float (n, outputs, H / stride, W / stride)."""
-        wide = pixels if self.expand is None else functional.relu6(self.expand(pixels))
+        wide = pixels if self.expand is None else self.expand(pixels)
         if self.stride == 2:
             wide = same_pad(wide, self.side, 2)
-        found = self.project(functional.relu6(self.filter(wide)))
+        found = self.project(self.filter(wide))
         return found + pixels if self.residual else found
 
 
@@ -82,7 +84,7 @@ class Encoder(nn.Module):
             stages: of `STAGES`, how many.
         """
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 0, bias=False), _norm(32))
+        self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 0, bias=False), _norm(32), nn.ReLU6())
         self.stages = nn.ModuleList(
             nn.Sequential(
                 *(
@@ -100,7 +102,7 @@ class Encoder(nn.Module):
             pixels: float32 (n, 3, H, W), RGB, 0..1; H and W multiples of 32.
         """
         wide = same_pad((pixels * 255 - 127) / 128, 3, 2)
-        maps = [functional.relu6(self.stem(wide))]
+        maps = [self.stem(wide)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
         return maps[1:]
@@ -137,8 +139,12 @@ class RegionNet(nn.Module):
         Returns:
             float32 (n, outputs, H, W).
         """
+        return functional.pixel_shuffle(self.blocks(pixels), 2)
+
+    def blocks(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The same as the network leaves them: (n, 4 * outputs, H / 2, W / 2), block by block."""
         maps = self.encoder(pixels)
         deep = maps[-1]
         for level, i in zip(self.up, _READ[::-1], strict=True):
             deep = level(torch.cat([functional.interpolate(deep, scale_factor=2), maps[i]], dim=1))
-        return functional.pixel_shuffle(self.head(deep), 2)
+        return self.head(deep)

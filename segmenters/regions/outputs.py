@@ -31,12 +31,14 @@ class RegionHead:
     """How the logits of the network are read, see `segmenters.unet.predict`."""
 
     outputs = len(CLASSES) + len(MAPS) + len(KINDS)
+    zoom = 1
 
     @staticmethod
     def activate(logits: torch.Tensor) -> torch.Tensor:
-        """Probabilities, float32 (n, outputs, H, W), of logits of the same shape."""
+        """Probabilities, float32 (n, k, H, W), of the logits of the first k maps, whole groups."""
         import torch
 
-        classes, maps, kinds = logits.split([len(CLASSES), len(MAPS), len(KINDS)], dim=1)
+        cuts = (len(CLASSES), len(CLASSES) + len(MAPS))
+        classes, maps, kinds = logits.tensor_split(cuts, dim=1)
         parts = [torch.softmax(classes, 1), torch.sigmoid(maps), torch.softmax(kinds, 1)]
         return torch.cat(parts, dim=1)

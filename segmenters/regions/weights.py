@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pathlib
 
+from miner.core.convolutions import ready
 from segmenters.regions.model import RegionNet
 from segmenters.regions.outputs import RegionHead
-from segmenters.unet.weights import FOLDER, filled, fold, save
+from segmenters.unet.weights import FOLDER, filled, save
 
 FILE = FOLDER / "regions.pt"
 
@@ -22,4 +23,4 @@ def load(path: pathlib.Path = FILE) -> RegionNet:
     Raises:
         Refused: the file is damaged, or does not hold the weights of this network.
     """
-    return fold(filled(RegionNet(RegionHead.outputs), path))
+    return ready(filled(RegionNet(RegionHead.outputs), path))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
+
+from segmenters.levels import percentile
 
 # Ruifrok and Johnston's optical-density vectors (R, G, B), unit length.
 HAEMATOXYLIN = np.array([0.650, 0.704, 0.286], np.float32)
@@ -48,7 +51,7 @@ def white_point(image: np.ndarray) -> np.ndarray:
     Args:
         image: uint8 (H, W, 3), RGB.
     """
-    bright = np.percentile(image.reshape(-1, 3), 99, axis=0).astype(np.float32)
+    bright = np.array([percentile(image[..., c], 99) for c in range(3)], np.float32)
     if bright.min() < 200 or bright.max() - bright.min() > 30:
         return np.full(3, 245, np.float32)
     return bright
@@ -63,8 +66,7 @@ def optical_density(image: np.ndarray, white: np.ndarray) -> np.ndarray:
     """
     levels = np.arange(256, dtype=np.float32)
     table = np.log(white[None] + 1) - np.log(levels[:, None] + 1)
-    table = np.maximum(table, 0).astype(np.float32)
-    return np.stack([table[:, c][image[..., c]] for c in range(3)], axis=-1)
+    return cv2.LUT(image, np.maximum(table, 0).astype(np.float32)[None])
 
 
 def _plausible(vector: np.ndarray, reference: np.ndarray) -> bool:

@@ -9,6 +9,7 @@ import json
 import cv2
 import numpy as np
 
+from segmenters.levels import extremes, percentile
 from segmenters.stain import colour
 
 # Pictures whose brightest percent stays below this are black; whose median stays below `DARK`,
@@ -105,13 +106,13 @@ def recognise(image: np.ndarray) -> str:
     Args:
         image: uint8 (H, W, 3), RGB.
     """
-    brightness = image.max(axis=2)
-    if float(np.percentile(brightness, 99.5)) < BLACK_LEVEL:
+    _, brightness = extremes(image)
+    if percentile(brightness, 99.5) < BLACK_LEVEL:
         return BLACK
-    if float(np.median(brightness)) < DARK_LEVEL:
+    if percentile(brightness, 50) < DARK_LEVEL:
         return FLUORESCENCE
     tissue, share = tissue_densities(image)
-    if share < BLANK_SHARE or float(image.std(axis=(0, 1)).max()) < 2.0:
+    if share < BLANK_SHARE or float(cv2.meanStdDev(image)[1].max()) < 2.0:
         return BLANK
     red, green, blue = tissue.T
     # DAB absorbs blue most and red a third as much; eosin and red cells hardly absorb red.

@@ -162,7 +162,7 @@ class UnetMaps:
         reach = max(16, round(PROBE_PX / factor))
         y, x = (max(0, (side - reach) // 2) for side in self.shape)
         piece = scale.resize_to(self.image[y : y + reach, x : x + reach], factor)
-        maps = predict(self._nets.unets["nuclei"], NUCLEI, piece)
+        maps = predict(self._nets.unets["nuclei"], NUCLEI, piece, len(NUCLEI.sigmoid))
         return _scale_of(_nuclei(maps[0], maps[1], LOOK_MPP), factor)
 
     def _coarse(self, mpp: float) -> np.ndarray:
@@ -193,18 +193,18 @@ class UnetMaps:
         found = self.region_maps
         if self.tissue_scale == self.scale:
             return {name: found[name] for name in regions.CLASSES}
-        other = self._regions_at(self.scale)
+        other = self._regions_at(self.scale, len(regions.CLASSES))
         size = found[regions.CLASSES[0]].shape[::-1]
         return {
             name: TISSUE_SHARE * found[name] + (1 - TISSUE_SHARE) * cv2.resize(other[name], size)
             for name in regions.CLASSES
         }
 
-    def _regions_at(self, settled: Scale) -> dict[str, np.ndarray]:
+    def _regions_at(self, settled: Scale, count: int | None = None) -> dict[str, np.ndarray]:
         seen = scale.resize_to(self.image, min(settled.mpp / regions.MPP, MAX_ENLARGE))
-        maps = predict(self._nets.regions, regions.RegionHead(), seen)
+        maps = predict(self._nets.regions, regions.RegionHead(), seen, count)
         names = (*regions.CLASSES, *regions.MAPS, *(f"~{name}" for name in regions.KINDS))
-        return dict(zip(names, maps, strict=True))
+        return dict(zip(names[:count], maps, strict=True))
 
     @functools.cached_property
     def figures(self) -> tuple[np.ndarray, np.ndarray]:

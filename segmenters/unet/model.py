@@ -53,6 +53,10 @@ class Unet(nn.Module):
         Returns:
             float32 (n, outputs, H, W).
         """
+        return functional.pixel_shuffle(self.blocks(pixels), 2)
+
+    def blocks(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The same as the network leaves them: (n, 4 * outputs, H / 2, W / 2), block by block."""
         maps = [self.stem(functional.pixel_unshuffle(pixels * 4 - 2.5, 2))]
         for level in self.down:
             maps.append(level(functional.max_pool2d(maps[-1], 2)))
@@ -60,4 +64,4 @@ class Unet(nn.Module):
         for level in self.up:
             fine = maps.pop()
             deep = level(torch.cat([functional.interpolate(deep, scale_factor=2), fine], dim=1))
-        return functional.pixel_shuffle(self.head(deep), 2)
+        return self.head(deep)

@@ -18,12 +18,14 @@ class Head:
         sigmoid: maps that are probabilities of their own, in the order of the channels.
         softmax: maps that share one softmax; they follow the sigmoid ones.
         widths: channels per level of the network, finest first.
+        zoom: pixels of the picture per pixel of the logits, along a side.
     """
 
     mpp: float
     sigmoid: tuple[str, ...]
     softmax: tuple[str, ...]
     widths: tuple[int, ...] = (16, 48, 96, 128)
+    zoom: int = 1
 
     @property
     def outputs(self) -> int:
@@ -31,7 +33,7 @@ class Head:
         return len(self.sigmoid) + len(self.softmax)
 
     def activate(self, logits: torch.Tensor) -> torch.Tensor:
-        """Probabilities, float32 (n, outputs, H, W), of logits of the same shape."""
+        """Probabilities, float32 (n, k, H, W), of the logits of the first k maps, whole groups."""
         import torch
 
         k = len(self.sigmoid)

@@ -22,7 +22,10 @@ OVERLAP_PX = 192
 
 
 def _run(
-    model: Unet | RegionNet | KindNet, head: Head | RegionHead | KindHead, image: np.ndarray
+    model: Unet | RegionNet | KindNet,
+    head: Head | RegionHead | KindHead,
+    image: np.ndarray,
+    count: int,
 ) -> np.ndarray:
     # Whoever only reads the settings of this segmenter does not wait for torch.
     import torch
@@ -36,9 +39,17 @@ def _run(
     pixels = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode():
         with autocast():
-            logits = model(pixels.contiguous(memory_format=torch.channels_last)).float()
-        maps = head.activate(logits)
-    return maps[0, :, :height, :width].numpy()
+            blocks = model.blocks(pixels.contiguous(memory_format=torch.channels_last))
+        # Map by map, and only then spread over the pixels: interleaved as the network leaves them
+        # this takes as long as the network.
+        rows, columns = -(-height // (2 * head.zoom)), -(-width // (2 * head.zoom))
+        some = blocks[0, : 4 * count, :rows, :columns].permute(1, 2, 0).reshape(-1, 4 * count)
+        logits = some.t().contiguous().float().view(1, count, 4, -1)
+        maps = head.activate(logits).view(count, 2, 2, rows, columns).permute(0, 3, 1, 4, 2)
+        full = maps.reshape(1, count, 2 * rows, 2 * columns)
+        if head.zoom > 1:
+            full = torch.nn.functional.interpolate(full, scale_factor=head.zoom)
+    return full[0, :, :height, :width].numpy()
 
 
 def _tiles(side: int) -> tuple[list[int], int]:
@@ -51,24 +62,29 @@ def _tiles(side: int) -> tuple[list[int], int]:
 
 
 def predict(
-    model: Unet | RegionNet | KindNet, head: Head | RegionHead | KindHead, image: np.ndarray
+    model: Unet | RegionNet | KindNet,
+    head: Head | RegionHead | KindHead,
+    image: np.ndarray,
+    count: int | None = None,
 ) -> np.ndarray:
-    """Probability maps, float32 (outputs, H, W), 0..1.
+    """Probability maps, float32 (count, H, W), 0..1.
 
     Args:
         model: the network.
         head: what its maps are.
         image: uint8 (H, W, 3), RGB, at the scale of the network.
+        count: the first so many maps alone, in whole groups of the head; all when None.
     """
+    count = head.outputs if count is None else count
     height, width = image.shape[:2]
     if max(height, width) <= WHOLE_PX:
-        return _run(model, head, image)
-    maps = np.zeros((head.outputs, height, width), np.float32)
+        return _run(model, head, image, count)
+    maps = np.zeros((count, height, width), np.float32)
     margin = OVERLAP_PX // 2
     (ys, tall), (xs, wide) = _tiles(height), _tiles(width)
     for y in ys:
         for x in xs:
-            part = _run(model, head, image[y : y + tall, x : x + wide])
+            part = _run(model, head, image[y : y + tall, x : x + wide], count)
             top, left = (margin if y else 0), (margin if x else 0)
             maps[:, y + top : y + tall, x + left : x + wide] = part[:, top:, left:]
     return maps

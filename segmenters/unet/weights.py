@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from miner.core.convolutions import ready
 from miner.core.errors import Refused
 from miner.core.tensors import read_tensors
 from segmenters.unet.model import Unet
@@ -43,7 +44,7 @@ def load(net: str, path: pathlib.Path | None = None) -> Unet:
     Raises:
         Refused: the file is damaged, or does not hold the weights of this network.
     """
-    return fold(filled(Unet(HEADS[net].outputs, HEADS[net].widths), path or FOLDER / f"{net}.pt"))
+    return ready(filled(Unet(HEADS[net].outputs, HEADS[net].widths), path or FOLDER / f"{net}.pt"))
 
 
 def filled(model: Net, path: pathlib.Path) -> Net:
@@ -61,17 +62,4 @@ def filled(model: Net, path: pathlib.Path) -> Net:
     if lost or missing.unexpected_keys:
         odd = ", ".join([*lost, *missing.unexpected_keys][:3])
         raise Refused(f"{path}: not the weights of this network: {odd}")
-    return model
-
-
-def fold(model: Net) -> Net:
-    """The network ready to predict: batch normalisation folded into the convolutions before it."""
-    model.eval().requires_grad_(False)
-    for module in list(model.modules()):
-        if not isinstance(module, nn.Sequential) or len(module) < 2:
-            continue
-        convolution, norm = module[0], module[1]
-        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            module[0] = nn.utils.fuse_conv_bn_eval(convolution, norm)
-            module[1] = nn.Identity()
     return model

@@ -13,6 +13,7 @@ from segmenters.training.regions import train
 from segmenters.training.regions.rows import Entity, Row
 from segmenters.training.views import Looks
 from segmenters.unet import kinds
+from segmenters.unet.predict import predict
 
 LYMPHOCYTE = kinds.KINDS.index("lymphocyte")
 
@@ -104,9 +105,10 @@ def test_what_the_network_is_shown_has_its_usual_colours():
 def test_maps_have_the_size_of_the_picture():
     net = model.load()
     with torch.inference_mode():
-        maps = model.KindHead.activate(net(torch.rand(1, 3, 64, 96)))
-    assert maps.shape == (1, len(kinds.KINDS), 64, 96)
-    assert torch.allclose(maps.sum(1), torch.ones(1, 64, 96), atol=1e-3)
+        maps = model.KindHead.activate(net(torch.rand(1, 3, 64, 96)).float())
+    assert maps.shape == (1, len(kinds.KINDS), 32, 48)
+    assert torch.allclose(maps.sum(1), torch.ones(1, 32, 48), atol=1e-3)
+    assert predict(net, model.KindHead(), np.zeros((63, 90, 3), np.uint8)).shape[1:] == (63, 90)
 
 
 def test_kinds_follow_the_network_where_the_nucleus_itself_says_little():

@@ -97,7 +97,7 @@ def test_large_variances_survive_the_file(tmp_path):
     weights.save(net, tmp_path / "w.pt")
     with torch.no_grad():
         want = net.eval()(pixels)
-        found = weights.load(tmp_path / "w.pt")(pixels)
+        found = weights.load(tmp_path / "w.pt")(pixels).float()
     assert torch.allclose(want, found, atol=0.02)
 
 

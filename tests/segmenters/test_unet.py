@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from miner.core.bfloat16 import autocast
 from miner.core.errors import Refused
 from segmenters.stain import colour
 from segmenters.training import augment, data, fit_kinds, targets, train
@@ -37,6 +38,20 @@ def test_maps_have_the_size_of_the_picture(model):
     assert maps.shape == (NUCLEI.outputs, 37, 51)
     k = len(NUCLEI.sigmoid)
     assert np.allclose(maps[k:].sum(axis=0), 1, atol=1e-5)
+
+
+def test_maps_are_what_the_network_says_of_each_pixel(model):
+    image = np.random.default_rng(0).integers(0, 255, (32, 48, 3), np.uint8)
+    padded = np.pad(image, ((0, 16), (0, 16), (0, 0)), mode="symmetric")
+    pixels = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255
+    with torch.inference_mode(), autocast():
+        logits = model(pixels)
+    plain = NUCLEI.activate(logits.float())[0, :, :32, :48].numpy()
+    maps = predict.predict(model, NUCLEI, image)
+    assert maps.std(axis=(1, 2)).min() > 1e-3
+    assert np.abs(maps - plain).max() < 1e-4
+    some = predict.predict(model, NUCLEI, image, len(NUCLEI.sigmoid))
+    assert np.array_equal(some, maps[: len(NUCLEI.sigmoid)])
 
 
 def test_tiles_leave_no_seam(model, monkeypatch):

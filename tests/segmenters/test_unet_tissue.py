@@ -93,7 +93,9 @@ def seen(monkeypatch, tissue: Scale, nuclei: Scale) -> tuple[UnetMaps, list[Scal
     """A picture whose tissue is stroma at the scale of .5 um and muscle at any other."""
     asked = []
 
-    def regions_at(self: UnetMaps, settled: Scale) -> dict[str, np.ndarray]:
+    def regions_at(
+        self: UnetMaps, settled: Scale, count: int | None = None
+    ) -> dict[str, np.ndarray]:
         asked.append(settled)
         there = "stroma" if settled.mpp == 0.5 else "muscle"
         side = round(20 * settled.mpp)
