@@ -257,7 +257,7 @@ class GroundedSample(TypedDict):
         width: px.
         height: px.
         mpp: um per pixel, null when unknown.
-        mpp_source: who says so.
+        mpp_source: who says so: `stated` by a side column, `assumed` by the configuration.
         mentions: structures the caption names.
         regions: masks, each pointed to by a mention.
         negatives: what is not in the picture.

@@ -17,7 +17,8 @@ from typing_extensions import TypedDict, is_typeddict  # pydantic reads no other
 
 Kind = Literal["object", "stuff"]
 Polarity = Literal["affirmed", "negated", "uncertain"]
-Scale = Literal["slide", "magnification", "assumed", "none"]  # who says how large a pixel is
+# Who says how large a pixel is.
+Scale = Literal["slide", "magnification", "stated", "assumed", "none"]
 Int64 = Annotated[int, pa.int64()]
 
 _ARROW: dict[Any, pa.DataType] = {
@@ -225,7 +226,7 @@ class PlannedImage(TypedDict):
         width: px.
         height: px.
         mpp: um per pixel of the stored picture, null when unknown.
-        mpp_source: slide, magnification, assumed or none.
+        mpp_source: slide, magnification, stated, assumed or none.
         sha256: of the publisher's bytes, hexadecimal.
         given: what the publisher's experts outlined; null without any.
         panels: those of a compound figure; null where none were looked for.

@@ -120,7 +120,8 @@ def _spread(part: list[Row]) -> dict[str, dict[str, int]]:
         found = {s.dimension: s.value for s in strata_of(row.caption, row.meta)}
         for dimension in _DIMENSIONS:
             counts[dimension][found.get(dimension, UNKNOWN)] += 1
-        mpp[UNKNOWN if row.mpp is None else f"{row.mpp:g}"] += 1
+        said = row.stated_mpp if row.mpp is None else row.mpp
+        mpp[UNKNOWN if said is None else f"{said:g}"] += 1
     spread = {**counts, "mpp": mpp}
     return {d: dict(sorted(c.items(), key=lambda i: (-i[1], i[0]))) for d, c in spread.items()}
 

@@ -154,12 +154,12 @@ def _images(
 ) -> pa.Table:
     records = []
     magnified = {r.image: r.mpp for r in reversed(alive) if r.mpp is not None}
-    stated = {row.image: mpp for row in rows if (mpp := _stated_mpp(row)) is not None}
+    stated = {row.image: mpp for row in rows if (mpp := row.stated_mpp) is not None}
     given = {row.image: row.given for row in alive if row.given is not None}
     for image in dict.fromkeys(row.image for row in rows):
         picture = pictures.get(image, Picture())
         mpp, mpp_source = _scale(
-            picture, magnified.get(image), stated.get(image, config.assumed_mpp)
+            picture, magnified.get(image), stated.get(image), config.assumed_mpp
         )
         records.append(
             {
@@ -188,19 +188,15 @@ def _panels(picture: Picture) -> list[dict[str, Any]] | None:
 
 
 def _scale(
-    picture: Picture, magnified: float | None, stated: float | None
+    picture: Picture, magnified: float | None, stated: float | None, assumed: float | None
 ) -> tuple[float | None, str]:
-    """Um per pixel and who says so: the slide, the row's magnification, or what is assumed."""
+    """Um per pixel and who says so: slide, magnification, side column, or what is assumed."""
     if picture.mpp is not None:
         return picture.mpp, picture.mpp_source
     if magnified is not None:
         return magnified, "magnification"
     if picture.data and stated is not None:
-        return stated, "assumed"
+        return stated, "stated"
+    if picture.data and assumed is not None:
+        return assumed, "assumed"
     return None, picture.mpp_source
-
-
-def _stated_mpp(row: Row) -> float | None:
-    """Um per pixel of a side column `mpp`, where a table has one."""
-    mpp = row.meta.get("mpp")
-    return float(mpp) if isinstance(mpp, int | float) and 0.01 < mpp < 100 else None

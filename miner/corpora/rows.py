@@ -91,6 +91,12 @@ class Row:
     mpp: float | None = None
     where: Any = None
 
+    @property
+    def stated_mpp(self) -> float | None:
+        """Um per pixel of a side column `mpp`, in any case; None without one."""
+        named = (value for key, value in self.meta.items() if key.casefold() == "mpp")
+        return next((mpp for mpp in map(read_mpp, named) if mpp is not None), None)
+
     def fail(self, status: str, reason: str) -> Row:
         """Take the row out of play, unless it is out already."""
         if self.status is None:
@@ -108,7 +114,7 @@ class Picture:
         width: pixels, 0 when unknown.
         height: pixels, 0 when unknown.
         mpp: um per pixel, or None.
-        mpp_source: slide, magnification, assumed or none.
+        mpp_source: slide, magnification, stated, assumed or none.
         status: None, or what becomes of its rows.
         reason: why.
         meta: facts about the picture for its rows (scanner, ...).
@@ -174,6 +180,22 @@ class Reader(Protocol):
         It costs what opening pictures costs, so for some of them only; nothing, as it stands.
         """
         return {}
+
+
+def read_mpp(value: object) -> float | None:
+    """Um per pixel of a table's cell, a number or a text that is one ("0.25", "0,25").
+
+    Returns:
+        None where it is neither, or not between .01 and 100.
+    """
+    if isinstance(value, str):
+        try:
+            value = float(value.strip().replace(",", "."))
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0.01 < value < 100 else None
 
 
 def hash64(*parts: str) -> int:

@@ -14,7 +14,7 @@ from miner.corpora.corpus_folder import corpus_folder
 from miner.corpora.images import check
 from miner.corpora.json_list import load_json
 from miner.corpora.part import CorpusPart, Listing
-from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64
+from miner.corpora.rows import Entry, Picture, Place, Reader, Row, clean, hash64, read_mpp
 from miner.corpora.tables import find_tables, table_fingerprints
 from miner.corpora.tars import members
 
@@ -133,6 +133,8 @@ class WebDataset(Reader):
             if isinstance(side.get(key), str):
                 row.meta[key] = clean(side[key])[0]
         row.source = row.meta.pop("source", "")
+        if read_mpp(side.get("mpp")) is not None:
+            row.meta["mpp"] = side["mpp"]
 
 
 def _key(name: str) -> tuple[str, str]:

@@ -176,7 +176,7 @@ def _unit(tile: Labelled, image_id: str) -> Unit:
         "width": width,
         "height": height,
         "mpp": tile.mpp,
-        "mpp_source": "none" if tile.mpp is None else "assumed",
+        "mpp_source": "none" if tile.mpp is None else "stated",
     }
     return Unit(samples, pa.Table.from_pylist([image], IMAGES))
 

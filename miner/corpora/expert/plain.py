@@ -27,6 +27,7 @@ from miner.corpora.expert.tile import (
     ranked,
     split_ids,
 )
+from miner.corpora.rows import read_mpp
 from ner.concepts import concepts
 
 TABLE, PICTURES = "classes.csv", "pictures.csv"
@@ -109,7 +110,7 @@ class Plain(Paired):
             picture,
             outlined,
             unknown=unknown if unknown.any() else None,
-            mpp=_number(facts.get("mpp", "")),
+            mpp=read_mpp(facts.get("mpp")),
             organ=facts.get("organ", "").lower(),
             stain=facts.get("stain", ""),
             caption=facts.get("caption", ""),
@@ -126,11 +127,3 @@ def _concept(name: str) -> str | None:
         return plain
     singular = plain.removesuffix("s")
     return next((c.name for c in table.values() if {plain, singular} & {c.name, *c.forms}), None)
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0.01 < value < 100 else None
