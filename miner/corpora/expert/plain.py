@@ -1,10 +1,11 @@
 """The plain form: `images/NAME.*`, `labels/NAME.png` and `classes.csv`, for sets of one's own.
 
 `classes.csv` has `id` and `class`: what the numbers of a label map mean, regions that is. With a
-column `image` (the stem) as well the numbers are single objects, and each has its class. A column
+column `image` as well the numbers are single objects, and each has its class. A column
 `concept` names the concept where the class does not. `pictures.csv`, where there is one, has
 `image` and any of mpp, organ, stain, group, caption and further side columns. A number in a label
-map that `classes.csv` does not know is unknown.
+map that `classes.csv` does not know is unknown. `image` is a picture's name, with or without its
+suffix.
 """
 
 from __future__ import annotations
@@ -15,8 +16,15 @@ import io
 import numpy as np
 
 from miner.core.errors import Refused
+from miner.core.names import plain
 from miner.corpora.corpus_folder import Folder
-from miner.corpora.expert.stems import Paired, picture_and_size, pictures_in, read_codes
+from miner.corpora.expert.stems import (
+    Paired,
+    picture_and_size,
+    pictures_in,
+    read_codes,
+    stem_of,
+)
 from miner.corpora.expert.tile import (
     Item,
     Term,
@@ -45,8 +53,10 @@ class Plain(Paired):
 
     def __init__(self, folder: Folder):
         super().__init__(folder)
+        self._there = {item.name for item in self.items}
         self._read_classes()
-        self.facts = {row["image"]: row for row in self._rows(PICTURES, ("image",))}
+        facts = self._rows(PICTURES, ("image",))
+        self.facts = dict(zip(self._named(PICTURES, facts), facts, strict=True))
         self.items = [
             item._replace(group=self.facts.get(item.name, {}).get("group") or item.group)
             for item in self.items
@@ -70,6 +80,18 @@ class Plain(Paired):
             raise Refused(f"{where}: expected rows with columns {', '.join(wanted)}")
         return [{k: (v or "").strip() for k, v in row.items() if k} for row in rows]
 
+    def _named(self, table: str, rows: list[dict[str, str]]) -> list[str]:
+        """The picture that each row's `image` names, whole or by its stem; "" where none is."""
+        found = []
+        for row in rows:
+            names = (plain(row["image"]), stem_of(row["image"]))
+            found.append(next((name for name in names if name in self._there), ""))
+        astray = [row["image"] for row, name in zip(rows, found, strict=True) if not name]
+        if astray:
+            said = f"rows that name no picture: {len(astray)}, such as {astray[0]!r}"
+            self.problems.append(f"{table}: {said}")
+        return found
+
     def _read_classes(self) -> None:
         rows = self._rows(TABLE, ("id", "class"))
         names = list(dict.fromkeys(row["class"] for row in rows))
@@ -82,13 +104,14 @@ class Plain(Paired):
             raise Refused(f"{self.folder.field}: {TABLE}: no class in it is a known concept")
         self.apart = "image" in rows[0]
         self.codes: dict[str, dict[int, int]] = {}
-        for row in rows:
+        pictures = self._named(TABLE, rows) if self.apart else [""] * len(rows)
+        for row, picture in zip(rows, pictures, strict=True):
             try:
                 number = int(row["id"])
             except ValueError:
                 where = f"{self.folder.field}: {TABLE}"
                 raise Refused(f"{where}: id {row['id']!r} is no number") from None
-            self.codes.setdefault(row.get("image", ""), {})[number] = names.index(row["class"]) + 1
+            self.codes.setdefault(picture, {})[number] = names.index(row["class"]) + 1
 
     def read(self, item: Item) -> Tile:
         """A picture; see `Layout.read`."""
@@ -121,9 +144,9 @@ class Plain(Paired):
 
 def _concept(name: str) -> str | None:
     """Canonical concept of a class, None when the table has none."""
-    plain = name.replace("_", " ").strip().lower()
+    form = name.replace("_", " ").strip().lower()
     table = concepts()
-    if plain in table:
-        return plain
-    singular = plain.removesuffix("s")
-    return next((c.name for c in table.values() if {plain, singular} & {c.name, *c.forms}), None)
+    if form in table:
+        return form
+    singular = form.removesuffix("s")
+    return next((c.name for c in table.values() if {form, singular} & {c.name, *c.forms}), None)

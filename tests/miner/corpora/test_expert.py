@@ -19,6 +19,7 @@ from miner.core.errors import Refused
 from miner.core.masks import decode
 from miner.core.pixels import decode as pixels
 from miner.core.store import Store
+from miner.core.terminal import Terminal
 from miner.corpora.corpus_folder import Folder
 from miner.corpora.detect import detect
 from miner.corpora.expert.glas import GlaS
@@ -28,7 +29,8 @@ from miner.corpora.expert.pannuke import open_array
 from miner.corpora.expert.scale import nuclear_scale
 from miner.corpora.expert.stems import pictures_in
 from miner.corpora.expert.tile import BadTile, Outlined, Tile
-from miner.corpora.plan import load_unit, make_plan
+from miner.corpora.inspect import examine, show
+from miner.corpora.plan import load_unit, make_plan, reader
 from ner.config import NerConfig
 from ner.stage import ExtractMentions
 from segmenters.config import SegmentConfig
@@ -318,6 +320,36 @@ def test_the_plain_form_and_its_captions(tmp_path):
     assert [s["group"] for s in samples] == ["p1", "p2"]
     assert len(given(images["expert/a"])["lymphocyte"][1]) == 2
     assert images["expert/a"]["mpp"] == 0.5
+
+
+def test_tables_of_the_plain_form_name_pictures_with_or_without_suffix(tmp_path):
+    folder = tmp_path / "set"
+    expert_sets.write_plain(folder)
+    _, plain = read_all(config("expert", folder), tmp_path / "plain")
+    for table in (folder / "classes.csv", folder / "pictures.csv"):
+        table.write_text(table.read_text().replace("\na,", "\na.PNG,"))
+    samples, images = read_all(config("expert", folder), tmp_path / "out")
+    assert samples[0]["caption"] == "Lymphocytes around a gland."
+    assert images == plain
+    assert reader(config("expert", folder)).layout.problems == []
+
+
+@pytest.mark.parametrize("table", ["classes.csv", "pictures.csv"])
+def test_rows_of_the_plain_form_that_name_no_picture_are_said(tmp_path, table):
+    expert_sets.write_plain(tmp_path / "set")
+    with (tmp_path / "set" / table).open("a") as file:
+        file.write("c.png,1,gland\n" if table == "classes.csv" else "c.png,,,,,\n")
+    problems = examine(str(tmp_path / "set"))["problems"]
+    assert problems == [f"{table}: rows that name no picture: 1, such as 'c.png'"]
+
+
+def test_numbers_without_a_class_are_told_with_what_to_do(tmp_path, capsys):
+    expert_sets.write_plain(tmp_path / "set")
+    (tmp_path / "set" / "classes.csv").write_text("id,class\n300,nucleus\n")
+    show(examine(str(tmp_path / "set")), Terminal(width=200))
+    said = capsys.readouterr().out
+    assert "of 2 rows looked at, with notes: unclassed_ids 2" in said
+    assert "give classes.csv the columns image, id and class" in said
 
 
 def test_a_caption_that_names_nothing_is_rewritten_where_asked(tmp_path):
