@@ -28,7 +28,7 @@ from miner.core.errors import Refused
 from miner.core.layout import FINISHED, NOTEBOOK, RUN
 from miner.core.shown import all_masked
 from miner.core.store import Store
-from miner.corpora.config import corpus_name, outside_hint
+from miner.corpora.config import advice, corpus_name
 from miner.corpora.plan import Plan, UnitRef, load_rows, make_plan, reader
 from miner.corpora.rows import sample_id
 from miner.crew import Crew
@@ -428,8 +428,8 @@ def _mostly_unreadable(done: MinedUnit, config: Config) -> str | None:
         return None
     name = done.mark["unit_id"].rpartition("-")[0]
     (corpus,) = (corpus for corpus in config.corpora if corpus_name(corpus) == name)
-    advice = outside_hint(corpus, done.unreadable) or f"miner inspect {corpus.path} says more"
-    return f"warning: {name}: {bad} of its first {done.rows} rows cannot be read; {advice}"
+    more = advice(corpus, done.unreadable) or f"miner inspect {corpus.path} says more"
+    return f"warning: {name}: {bad} of its first {done.rows} rows cannot be read; {more}"
 
 
 def _check_corpora(store: Store, begun: Mapping[str, Any], plan: Plan) -> None:

@@ -17,6 +17,12 @@ TERMS = "research-only or non-commercial; see the publisher's terms"
 # Of rows whose picture is named by a path, or is a link, that leads out of where pictures may lie.
 OUTSIDE = "outside_folder"
 
+_ADVICE = {
+    "bad_utf8": "save texts that are not UTF-8 as UTF-8",
+    "unclassed_ids": "numbers of label maps that classes.csv does not know are left out; where "
+    "each object has a number of its own, give classes.csv the columns image, id and class",
+}
+
 # What a side file's path may be made of.
 SIDE_FIELDS = frozenset({"image", "stem", "group", "row", "sample_id"})
 
@@ -86,17 +92,20 @@ class PicturesConfig(CorpusConfig):
         return {*super().incidental(), "image_paths"}
 
 
-def outside_hint(config: CorpusConfig, reasons: Container[str]) -> str:
-    """What to set where pictures lie outside of the corpus; "" where that is not why they lack.
+def advice(config: CorpusConfig, reasons: Container[str]) -> str:
+    """What to do about rows that cannot be read, or not whole; "" where nobody knows.
 
     Args:
         config: of the corpus.
-        reasons: why rows of it cannot be read.
+        reasons: why rows of it cannot be read, and names of their notes.
     """
-    if OUTSIDE not in reasons or not hasattr(config, "image_paths"):
-        return ""
-    setting = f"corpora.{corpus_name(config)}.image_paths"
-    return f"where pictures lie outside of the corpus, name their folder: --set {setting}=[FOLDER]"
+    found = [text for reason, text in _ADVICE.items() if reason in reasons]
+    if OUTSIDE in reasons and hasattr(config, "image_paths"):
+        setting = f"corpora.{corpus_name(config)}.image_paths"
+        found.append(
+            f"where pictures lie outside of the corpus, name their folder: --set {setting}=[FOLDER]"
+        )
+    return "; ".join(found)
 
 
 def corpus_name(config: CorpusConfig) -> str:

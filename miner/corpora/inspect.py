@@ -19,7 +19,7 @@ from rich.text import Text
 from miner.core.parts import find
 from miner.core.store import Store
 from miner.core.wording import counted
-from miner.corpora.config import CorpusConfig, outside_hint
+from miner.corpora.config import CorpusConfig, advice
 from miner.corpora.detect import detect
 from miner.corpora.opened import Opened, opened
 from miner.corpora.part import CorpusPart
@@ -46,8 +46,9 @@ def examine(path: str, count: Callable[[str, list[str]], Any] | None = None) -> 
     Returns:
         JSON values: corpus, path, rows, images, missing (count), missing_names (some), opened
         (pictures of a sample that were opened: how many, and why others cannot be), unreadable
-        (rows of the part that cannot be read, by reason), problems, samples, license, spread,
-        spread_rows, config (YAML to paste).
+        (rows of the part that cannot be read, by reason), notes (rows of it with each), hint
+        (what to do about these), problems, samples, license, spread, spread_rows, config (YAML to
+        paste).
 
     Raises:
         Refused: it is no corpus.
@@ -78,7 +79,9 @@ def examine(path: str, count: Callable[[str, list[str]], Any] | None = None) -> 
     lacking = np.flatnonzero(source.lacking(distinct, in_group))
     part = parse(np.unique(np.linspace(0, rows - 1, min(rows, SPREAD_ROWS)).astype(int)).tolist())
     unreadable = Counter(r.reason for r in part if r.status == "unreadable")
+    notes = Counter(name for r in part for name in {n.partition(":")[0] for n in r.notes})
     some = _opened(source, part)
+    texts = [r.caption for r in part if r.status is None]
     return {
         "corpus": config.kind,
         "path": path,
@@ -90,8 +93,9 @@ def examine(path: str, count: Callable[[str, list[str]], Any] | None = None) -> 
             for r in parse(sorted(first[lacking].tolist())[:NAMES_SHOWN])
         ],
         "opened": some,
-        "hint": outside_hint(config, {*some["faults"], *map(str, unreadable)}),
+        "hint": advice(config, {*some["faults"], *map(str, unreadable), *notes}),
         "unreadable": dict(sorted((str(k), n) for k, n in unreadable.items())),
+        "notes": dict(sorted(notes.items())),
         "problems": problems,
         "samples": [
             {"row": r.row, "image": r.image, "caption": r.caption[:300]}
@@ -101,7 +105,7 @@ def examine(path: str, count: Callable[[str, list[str]], Any] | None = None) -> 
         "spread": {**_spread(part), **source.spread(part)},
         "spread_rows": len(part),
         "config": _yaml(config),
-        **({} if count is None else {"concepts": count(config.kind, [r.caption for r in part])}),
+        **({} if count is None else {"concepts": count(config.kind, texts)}),
     }
 
 
@@ -144,11 +148,13 @@ def show(found: dict[str, Any], console: Console) -> None:
     some = Opened(**found["opened"])
     said = some.said or f"{counted(some.pictures, 'picture')} opened, all can be read"
     console.print(f"of a sample {said}" if some.said else said, highlight=False, soft_wrap=True)
+    looked = f"of {counted(found['spread_rows'], 'row')} looked at"
+    for what, why in (("cannot be read", found["unreadable"]), ("with notes", found["notes"])):
+        if why:
+            listed = ", ".join(f"{name} {n:,}" for name, n in why.items())
+            console.print(f"{looked}, {what}: {listed}", highlight=False, soft_wrap=True)
     if found["hint"]:
         console.print(found["hint"], highlight=False, soft_wrap=True)
-    if found["unreadable"]:
-        reasons = ", ".join(f"{reason} {n}" for reason, n in found["unreadable"].items())
-        console.print(f"of {found['spread_rows']:,} rows looked at, cannot be read: {reasons}")
     console.print(f"licence: {found['license']}")
     table = Table("", "value (rows)", title=f"Spread of {found['spread_rows']:,} rows")
     for dimension, counts in found["spread"].items():

@@ -13,6 +13,14 @@ from miner.corpora.load import read_pictures
 from miner.corpora.rows import Reader, Row
 
 PICTURES = 24
+# Rows that are out for their text say nothing of their picture.
+OF_TEXTS = frozenset(
+    {
+        *("wrong_number_of_fields", "malformed_csv", "unterminated_quote", "malformed_json"),
+        *("no_json_object", "caption_is_no_text", "missing_text", "bad_utf8"),
+        *("no_dialogue", "turn_is_no_text", "unknown_role", "no_answer"),
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +55,11 @@ def opened(source: Reader, rows: Sequence[Row], store: Store) -> Opened:
         rows: those that are out for another reason than their picture are passed over.
         store: OUT, or what stands for it.
     """
-    named = {row.image or f"row {row.row}": row for row in rows
-             if row.status in (None, "unreadable")}  # fmt: skip
+    named = {
+        row.image or f"row {row.row}": row
+        for row in rows
+        if row.status in (None, "unreadable") and row.reason not in OF_TEXTS
+    }
     every = list(named.values())
     at = np.unique(np.linspace(0, len(every) - 1, min(len(every), PICTURES)).astype(int))
     some = [every[i] for i in at]

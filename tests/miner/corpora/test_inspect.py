@@ -13,6 +13,8 @@ from miner.config import Config
 from miner.core.errors import Refused
 from miner.core.terminal import Terminal
 from miner.corpora.inspect import examine, show
+from miner.corpora.opened import OF_TEXTS
+from miner.report.words import REASONS
 from tests.miner.corpora.layouts import (
     image_table,
     pathgen_record,
@@ -138,6 +140,25 @@ def test_a_picture_that_is_only_missing_names_no_setting(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "9 of 9 pictures cannot be read: missing_image 9" in said
     assert "image_paths" not in said
+
+
+def test_a_text_that_cannot_be_read_is_no_picture_that_cannot(tmp_path, capsys):
+    table(tmp_path / "c")
+    write_images(tmp_path / "c" / "images", ["5.jpg", "6.jpg", "7.jpg"])
+    with (tmp_path / "c" / "any.csv").open("ab") as file:
+        file.write("\n7.jpg,Fälle mit Fat.".encode("latin-1"))
+    found = examine(str(tmp_path / "c"), lambda kind, captions: captions)
+    assert found["concepts"] == ["Fat."] * 7
+    found.pop("concepts")
+    show(found, Terminal(width=200))
+    said = capsys.readouterr().out
+    assert "7 pictures opened, all can be read" in said
+    assert "of 8 rows looked at, cannot be read: bad_utf8 1" in said
+    assert "save texts that are not UTF-8 as UTF-8" in said
+
+
+def test_reasons_of_texts_are_reasons():
+    assert set(REASONS["unreadable"]) >= OF_TEXTS
 
 
 def test_a_row_that_names_no_picture_is_told_by_its_number(tmp_path):
