@@ -295,7 +295,8 @@ def test_no_mask_rides_on_the_others(target, least):
         row(image_id=f"q/{i}", **{name: float(v) for name, v in zip(names, drawn, strict=True)})
         for i, drawn in enumerate(rng.uniform(0.01, 0.9, size=(100, len(names))))
     ]
-    sure = [row(image_id=f"p/{i}") for i in range(900)]
+    said = {"expected_iou": 0.9, "mean_probability": 0.9, "agreement": 0.9}
+    sure = [row(image_id=f"p/{i}", **said) for i in range(900)]
     found = judge(unsure + sure, **target)
     assert any(one["keep"] for one in found)
     assert all(one["score"] >= least for one in found if one["keep"])
