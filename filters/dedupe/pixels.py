@@ -33,7 +33,7 @@ def located(a: np.ndarray, b: np.ndarray, window: int = 0, orientation: int = 0)
     """
     b = turned_back(b, orientation)
     best = 0.0
-    for fit in _whole(a, b) if window == 0 else _inside(a, b, *WINDOWS[window]):
+    for fit in _whole(a, b) if window == 0 else _inside(detail(a), b, *WINDOWS[window]):
         best = max(best, fit)
         if best >= SURE:
             break
@@ -47,16 +47,17 @@ def located_any_way(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _whole(a: np.ndarray, b: np.ndarray) -> Iterator[float]:
-    whole = detail(a)
-    yield float(np.vdot(whole, detail(b)))
-    yield _best(whole, detail(b[_MIDDLE:-_MIDDLE, _MIDDLE:-_MIDDLE]))
-    yield from _inside(a, b, 0.96, 0.02, 0.02)
-    yield from _inside(b, a, 0.96, 0.02, 0.02)
+    sharp, other = detail(a), detail(b)
+    yield float(np.vdot(sharp, other))
+    yield _best(sharp, detail(b[_MIDDLE:-_MIDDLE, _MIDDLE:-_MIDDLE]))
+    yield from _inside(sharp, b, 0.96, 0.02, 0.02)
+    yield from _inside(other, a, 0.96, 0.02, 0.02)
 
 
-def _inside(a: np.ndarray, b: np.ndarray, side: float, top: float, left: float) -> Iterator[float]:
-    """Correlations of `b`, made smaller, with `a` around a window."""
-    sharp = detail(a)
+def _inside(
+    sharp: np.ndarray, b: np.ndarray, side: float, top: float, left: float
+) -> Iterator[float]:
+    """Correlations of `b`, made smaller, with the detail of a thumbnail around a window."""
     for change in _SCALES:
         n = round((side + change) * SIDE)
         if n > SIDE:
