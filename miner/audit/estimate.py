@@ -11,6 +11,7 @@ from typing import Any
 from miner.audit.agreement import cohen, krippendorff
 from miner.audit.intervals import LEVEL, Share, share
 from miner.audit.judgements import Judgement, Judgements
+from miner.audit.weights import unjudged, weights
 
 CREDIT = {"right": 1.0, "roughly_right": 0.5, "wrong_object": 0.0, "wrong_extent": 0.0}
 
@@ -21,7 +22,7 @@ def estimates(
     """Everything an audit says; plain values for JSON.
 
     A mask is right when an auditor calls it right or roughly right; of several auditors the mean
-    counts. Weights are inverse inclusion probabilities, corrected for items nobody judged.
+    counts. Weights: see `weights.weights`.
 
     Args:
         audit: content of audit.json.
@@ -33,15 +34,15 @@ def estimates(
         low, high, n, groups, more); `strict` (right alone) and `credit` (roughly right counts
         half) of all; `rejected`: the share of right ones among rejected masks, `lost` the share of
         all right masks that filters rejected; `promise`; `auditors`; `verdicts`; `by_concept`
-        verdict counts; `unjudged`: masks of the run by stratum where nobody judged one, for which
-        no figure speaks; `problems`.
+        verdict counts; `unjudged`: masks of the run for which no figure speaks, see
+        `weights.unjudged`; `problems`.
     """
     items = {i["item"]: i for i in audit["items"]}
     by_item: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in judgements.found:
         by_item[judgement.item].append(judgement)
     judged = [i for i in audit["items"] if i["item"] in by_item and i["control"] is None]
-    weights = _weights(audit["strata"], judged)
+    weight = weights(audit, by_item)
     kept = [i for i in judged if i["kept"]]
     rejected = [i for i in judged if not i["kept"]]
 
@@ -49,7 +50,7 @@ def estimates(
         right = [_mean([worth(j) for j in by_item[i["item"]]]) for i in some]
         return share(
             right,
-            [weights[i["item"]] for i in some],
+            [weight[i["item"]] for i in some],
             [f"{i['corpus']}/{i['group']}" for i in some],
             [i["stratum"] for i in some],
         )
@@ -72,13 +73,15 @@ def estimates(
         "strict": _row(of(kept, lambda j: float(j.verdict == "right"))),
         "credit": _row(of(kept, lambda j: CREDIT[j.verdict])),
         "rejected": _row(missed),
-        "lost": _lost(audit["strata"], of(kept, usable), missed),
+        "lost": _lost(of(kept, usable), missed, *(
+            sum(weight[i["item"]] for i in some) for some in (kept, rejected)
+        )),
         "promise": _promise(target, precision["all"]["all"]),
         "auditors": _auditors(items, judgements.found),
         "verdicts": dict(sorted(Counter(j.verdict for j in judgements.found
                                         if items[j.item]["control"] is None).items())),
         "errors": _errors(items, judgements.found),
-        "unjudged": _unjudged(audit["strata"], judged),
+        "unjudged": unjudged(audit, by_item),
         "problems": list(judgements.problems),
     }  # fmt: skip
 
@@ -93,17 +96,6 @@ def earlier(audit: Mapping[str, Any], judgements: Judgements) -> dict[str, tuple
     return {key: (_mean(found), len(found)) for key, found in sorted(right.items())}
 
 
-def _weights(strata: Mapping[str, int], judged: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Masks that a judged one stands for: those of its stratum over the judged ones there."""
-    counts = Counter(i["stratum"] for i in judged)
-    return {i["item"]: strata[i["stratum"]] / counts[i["stratum"]] for i in judged}
-
-
-def _unjudged(strata: Mapping[str, int], judged: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    there = {i["stratum"] for i in judged}
-    return {name: n for name, n in sorted(strata.items()) if n and name not in there}
-
-
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
@@ -114,25 +106,30 @@ def _row(found: Share) -> dict[str, Any]:
     return {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
 
 
-def _lost(strata: Mapping[str, int], kept: Share, rejected: Share) -> dict[str, Any] | None:
-    """Share of all right masks that the filters rejected, with the ends of the rejected's share."""
+def _lost(
+    kept: Share, rejected: Share, masks_kept: float, masks_rejected: float
+) -> dict[str, Any] | None:
+    """Share of all right masks that the filters rejected, with the ends of the rejected's share.
+
+    Args:
+        kept: share of right ones among the kept.
+        rejected: likewise.
+        masks_kept: of the run that the judged ones stand for.
+        masks_rejected: likewise.
+    """
     if kept.estimate is None or rejected.estimate is None:
         return None
-    sizes = {
-        side: sum(n for name, n in strata.items() if name.startswith(f"{side}/"))
-        for side in ("kept", "rejected")
-    }
 
     def at(share_of_rejected: float) -> float:
-        lost = sizes["rejected"] * share_of_rejected
-        right = lost + sizes["kept"] * (kept.estimate or 0)
+        lost = masks_rejected * share_of_rejected
+        right = lost + masks_kept * (kept.estimate or 0)
         return round(lost / right, 4) if right else 0.0
 
     return {
         "estimate": at(rejected.estimate),
         "low": at(rejected.low),
         "high": at(rejected.high),
-        "masks": round(sizes["rejected"] * rejected.estimate),
+        "masks": round(masks_rejected * rejected.estimate),
     }
 
 

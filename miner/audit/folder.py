@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,7 +50,8 @@ def write_audit(
 
     Returns:
         Content of audit.json: `audit` (the sample's name), `run` (digest of the finished run),
-        `by`, `seed`, `strata` (masks by "kept/…" or "rejected/…"), `items` (per item what is in
+        `by`, `seed`, `strata` (masks by "kept/…" or "rejected/…"), `concepts` (kept masks by
+        concept, all that the run has, drawn or not), `items` (per item what is in
         `Mask`, with the `stratum` and `probability` of `Drawn`, `size` of the picture (width and
         height in px) and `control`: null, "right" or "wrong").
 
@@ -76,7 +78,7 @@ def write_audit(
     items = [{**i, "size": shown[i["item"]]["size"]} for i in items]
     items.sort(key=lambda i: hashlib.sha256(f"{seed}{i['item']}".encode()).digest())
     audit = {"audit": name, "run": run, "by": by, "seed": seed, "strata": sample.strata,
-             "items": items}  # fmt: skip
+             "concepts": _concepts(masks), "items": items}  # fmt: skip
     store.write_json(SAMPLE, audit)
     page = {"audit": name, "items": [shown[i["item"]] for i in items]}
     store.write(PAGE, render(page).encode())
@@ -90,7 +92,13 @@ def read_audit(store: Store) -> dict[str, Any]:
     if not fresh(store):
         raise Refused(f"{store.shown(SAMPLE)}: drawn from other verdicts; draw again")
     audit: dict[str, Any] = store.read_json(SAMPLE)
+    if "concepts" not in audit:  # as samples were written that knew their strata alone
+        audit["concepts"] = _concepts(population(store, audit["by"]))
     return audit
+
+
+def _concepts(masks: Sequence[Mask]) -> dict[str, int]:
+    return dict(sorted(Counter(m.concept for m in masks if m.kept).items()))
 
 
 def fresh(store: Store) -> bool:

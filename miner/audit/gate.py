@@ -9,6 +9,8 @@ from typing import Any
 
 from miner.audit.intervals import LEVEL, share
 from miner.audit.judgements import Judgements
+from miner.audit.weights import weights
+from miner.core.wording import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +41,7 @@ def judge(
 ) -> Gate:
     """Hold the audited precision against a bar.
 
-    A stratum of which nobody judged a mask is no part of any estimate, and so not released.
+    A concept or stratum of which nobody judged a mask is not released.
     Without `drop_failing` the lower end of the interval of all kept masks counts. With it, concepts
     whose estimate is below the bar, and those nobody judged, are left out; since which ones are is
     read from the same judgements, the bound of the rest is taken at a level that is divided by the
@@ -63,9 +65,8 @@ def judge(
         reasons = _unknown(found["unjudged"], there, least)
         reasons += [] if low >= least else [_short(low, least)]
         return Gate(tuple(reasons), (f"lower bound of the precision: {low:.3f}",), (), low, bounds)
-    every = {i["concept"] for i in audit["items"] if i["control"] is None and i["kept"]}
     stay = {c for c, row in concepts.items() if row["n"] and row["estimate"] >= least}
-    dropped = tuple(sorted(every - stay))
+    dropped = tuple(sorted(audit["concepts"].keys() - stay))
     level = 1 - (1 - LEVEL) / (len(kept) + 1)
     low = _bound(kept, stay, level)
     said = [f"lower bound of the precision of what remains: {low:.3f}"]
@@ -78,12 +79,17 @@ def judge(
 
 
 def _unknown(unjudged: Mapping[str, int], there: Collection[str], least: float) -> list[str]:
-    """Strata of what would be released that no judgement speaks of; none matter without a bar."""
-    return [
-        f"precision: nobody judged any of {masks:,} masks in {stratum.removeprefix('kept/')}"
-        for stratum, masks in unjudged.items()
-        if least > 0 and stratum in there
-    ]
+    """What would be released and no judgement speaks of; nothing matters without a bar."""
+    silent = {
+        name.removeprefix("kept/"): masks for name, masks in unjudged.items() if name in there
+    }
+    return [f"precision: nobody judged any of {listed(silent)}"] if silent and least > 0 else []
+
+
+def listed(silent: Mapping[str, int]) -> str:
+    """Masks that nobody judged, by where they are: "6 masks in mucin (4), nerve (2)"."""
+    names = [f"{name} ({n:,})" for name, n in silent.items()] if len(silent) > 1 else silent
+    return f"{counted(sum(silent.values()), 'mask')} in {', '.join(names)}"
 
 
 def _short(low: float, least: float) -> str:
@@ -98,19 +104,16 @@ def _by_concept(audit: Mapping[str, Any], judgements: Judgements) -> dict[str, l
     for judgement in judgements.found:
         said[judgement.item].append(float(judgement.right))
     judged = [i for i in audit["items"] if i["item"] in said and i["control"] is None and i["kept"]]
-    counts: dict[str, int] = defaultdict(int)
-    for item in judged:
-        counts[item["stratum"]] += 1
+    weight = weights(audit, said)
     found: dict[str, list[_Judged]] = defaultdict(list)
     for item in judged:
-        stratum = item["stratum"]
         verdicts = said[item["item"]]
         found[item["concept"]].append(
             (
                 sum(verdicts) / len(verdicts),
-                audit["strata"][stratum] / counts[stratum],
+                weight[item["item"]],
                 f"{item['corpus']}/{item['group']}",
-                stratum,
+                item["stratum"],
             )
         )
     return dict(found)

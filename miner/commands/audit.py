@@ -84,6 +84,13 @@ def audit(
         f" {len(drawn['items']) - len(real)} planted",
         highlight=False,
     )
+    if out_of_it := drawn["concepts"].keys() - {i["concept"] for i in real if i["kept"]}:
+        console.print(
+            f"No mask of {', '.join(sorted(out_of_it))} is among them, and what nobody judges is "
+            "not released: --n draws more",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(f"Open {store.shown(PAGE)}", soft_wrap=True, highlight=False)
 
 
@@ -162,6 +169,8 @@ def _estimate(store: Any, files: list[Path], masks: Path | None, console: Any) -
 
 def words(found: dict[str, Any]) -> list[str]:
     """What the estimates say beside precision, in sentences."""
+    from miner.audit.gate import listed
+
     lines = [f"{found['judged']} of {found['drawn']} masks are judged."]
     strict = found["strict"]
     if strict["estimate"] is not None:
@@ -192,10 +201,8 @@ def words(found: dict[str, Any]) -> list[str]:
     for pair, agreed in found["auditors"]["cohen"].items():
         kappa = "-" if agreed["kappa"] is None else f"{agreed['kappa']:.2f}"
         lines.append(f"{pair}: Cohen's kappa {kappa} over {agreed['items']} masks.")
-    for stratum, masks in found["unjudged"].items():
-        lines.append(
-            f"Nobody judged any of {masks:,} masks in {stratum}: no figure speaks of them."
-        )
+    if found["unjudged"]:
+        lines.append(f"Nobody judged any of {listed(found['unjudged'])}: no figure speaks of them.")
     lines += [f"problem: {line}" for line in found["problems"]]
     return lines
 

@@ -234,6 +234,7 @@ class AuditShape(TypedDict):
     audit: str
     run: str
     strata: dict[str, int]
+    concepts: NotRequired[dict[str, int]]
     items: list[ItemShape]
 
 

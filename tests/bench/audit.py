@@ -7,7 +7,7 @@ masks err together. Each is drawn from, judged by its truth, and estimated as `m
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -73,7 +73,9 @@ def audited(masks: list[_Mask], right: dict, n: int, seed: int) -> tuple[dict, d
         }
         for d in drawn.drawn
     ]  # fmt: skip
-    audit = {"audit": "a", "run": "r", "strata": drawn.strata, "items": items}
+    concepts = Counter(m.concept for m in masks if m.kept)
+    audit = {"audit": "a", "run": "r", "by": "concept", "strata": drawn.strata,
+             "concepts": concepts, "items": items}  # fmt: skip
     said = tuple(
         Judgement(i["item"], "a", "right" if right[i["item"]] else "wrong_object") for i in items
     )

@@ -105,7 +105,7 @@ ITEMS = [
     row("wrong", "gland", ""),
 ]  # fmt: skip
 AUDIT = {
-    "audit": "a", "run": "r",
+    "audit": "a", "run": "r", "by": "concept", "concepts": {"nucleus": 400, "gland": 40},
     "strata": {"kept/nucleus": 400, "kept/gland": 40, "rejected/gland": 100},
     "items": [
         {**i, "corpus": "c", "group": i["item"], "family": "cell",
@@ -177,6 +177,35 @@ def test_a_stratum_that_nobody_judged_is_said_and_not_released():
     assert not judge(found, AUDIT, part, 0.0, drop_failing=False).reasons
     opened = judge(found, AUDIT, part, 0.8, drop_failing=True)
     assert (opened.reasons, opened.dropped) == ((), ("gland",))
+
+
+RARE = {
+    **AUDIT,
+    "strata": {"kept/nucleus": 10, "kept/other": 8},
+    "concepts": {"fat": 2, "mucin": 4, "nerve": 2, "nucleus": 10},  # no nerve was drawn
+    "items": [
+        {**row(f"{concept} {i}", concept, stratum), "corpus": "c", "group": f"{concept} {i}",
+         "family": "cell", "control": None}
+        for concept, stratum, n in (
+            ("nucleus", "kept/nucleus", 10), ("fat", "kept/other", 2), ("mucin", "kept/other", 4)
+        )
+        for i in range(n)
+    ],
+}  # fmt: skip
+
+
+def test_one_rare_concept_does_not_speak_for_another_that_nobody_judged():
+    verdicts = {f"nucleus {i}": "right" for i in range(10)} | {"fat 0": "wrong_object"}
+    some = Judgements(tuple(Judgement(i, "ann", v) for i, v in verdicts.items()), ())
+    found = estimates(RARE, some, None)
+    assert found["unjudged"] == {"kept/mucin": 4, "kept/nerve": 2}
+    whole = found["precision"]["all"]["all"]["estimate"]
+    # Two fats of six drawn from a stratum of 8, the mucins left out.
+    assert whole == pytest.approx(10 / (10 + 2 * 8 / 6), abs=1e-4)
+    shut = judge(found, RARE, some, 0.1, drop_failing=False)
+    assert shut.reasons == ("precision: nobody judged any of 6 masks in mucin (4), nerve (2)",)
+    opened = judge(found, RARE, some, 0.1, drop_failing=True)
+    assert (opened.reasons, opened.dropped) == ((), ("fat", "mucin", "nerve"))
 
 
 def test_without_a_judgement_nothing_is_known_and_nothing_released():
