@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from miner.core.answers import sentence
 from miner.core.llm import Client, Question
 from shards.export.phrases import SPECIAL
-from shards.instruct.tasks import Exchange
+from shards.instruct.exchange import Exchange
 
 if TYPE_CHECKING:
     from shards.instruct.mix import Paraphraser

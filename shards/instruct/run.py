@@ -11,9 +11,11 @@ from miner.core.rows import TurnRow
 from ner.concepts import concepts
 from ner.families import related
 from shards.export.folder import ExportedSample, PlacedPrompt, Sample
+from shards.instruct.exchange import Exchange
 from shards.instruct.mix import Mix
 from shards.instruct.paraphrase import Reworder, client
-from shards.instruct.tasks import Exchange, task, thought
+from shards.instruct.tasks import task
+from shards.instruct.thoughts import thought
 from shards.sample import GroundedSample, SampleMention
 
 _MARKING = {"segment", "present", "prompted", "describe"}  # whose answers show every region named

@@ -21,13 +21,14 @@ from ner.concepts import concepts
 from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.run import export
+from shards.instruct.called import counted_name
 from shards.instruct.captions import description
+from shards.instruct.denials import absences, refuse
 from shards.instruct.mix import Mix, read_mix
 from shards.instruct.nouns import article
 from shards.instruct.numbers import said
 from shards.instruct.paraphrase import keeps, reworded
 from shards.instruct.run import SLACK, instructed
-from shards.instruct.tasks import absences, counted_name, refuse
 from shards.instruct.tasks import task as of_kind
 from shards.instruct.wordings import ANSWERS, QUESTIONS, THINK, expanded, wordings
 from tests.shards.build import sample

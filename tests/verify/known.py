@@ -14,8 +14,8 @@ from miner.core.store import Store
 from miner.evaluate.known import StatedConcept, stated
 from miner.evaluate.truth import Truth
 from shards.export.run import samples
+from shards.instruct.denials import absences, refuse
 from shards.instruct.numbers import said as told
-from shards.instruct.tasks import absences, refuse
 from shards.known import is_whole
 from shards.sample import GroundedSample
 from tests.verify.promise import Promise, promise, skipped
