@@ -38,7 +38,10 @@ def register(app: typer.Typer) -> None:
 
         part = dialect(to)
         if instruct and not part.dialogues:
-            raise Refused(f"--instruct {instruct}: {to} has no place for dialogues")
+            raise Refused(
+                f"--instruct {instruct}: {to} has no place for dialogues; it takes captions and "
+                "phrases as they are, without --instruct"
+            )
         options = read_options(part, change or ())
         store = Store(out)
         store.reach()

@@ -98,6 +98,19 @@ def chat_turns(
     return turns, masks
 
 
+def without_thought(
+    sample: Sample, folder: Folder, text: str, items: list[Phrase]
+) -> tuple[str, list[Phrase]]:
+    """A turn for a dialect that has no place for the chain of thought in front of an answer."""
+    if not text.startswith(THINK[0]) or THINK[1] not in text:
+        return text, items
+    start = text.index(THINK[1]) + len(THINK[1])
+    start += len(text[start:]) - len(text[start:].lstrip())
+    answer, mine = _part(text, items, start, len(text))
+    folder.lose(sample.key, None, "a chain of thought has no place in it", "changed")
+    return answer, mine
+
+
 def _part(text: str, items: list[Phrase], start: int, end: int) -> tuple[str, list[Phrase]]:
     """A part of a text, and the phrases in it at their places there."""
     inside = [p for p in items if start <= p.start and p.end <= end]

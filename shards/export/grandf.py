@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from shards.export.dialogue import without_thought
 from shards.export.folder import Folder, JsonList, Lists, Sample
 from shards.export.options import Options, exporters
 from shards.export.phrases import (
@@ -95,9 +96,13 @@ def _entries(
     items = phrases(value)
     if value["turns"]:
         turns = sorted({p.turn for p in items if p.turn is not None})
-        texts = [(value["turns"][t]["text"], [p for p in items if p.turn == t]) for t in turns]
-        if len(texts) > 1:
-            folder.lose(sample.key, None, "a dialogue: one caption for each turn", "split")
+        texts = [
+            without_thought(
+                sample, folder, value["turns"][t]["text"], [p for p in items if p.turn == t]
+            )
+            for t in turns
+        ]
+        folder.lose(sample.key, None, "a dialogue: one caption for each answer", "split")
     else:
         texts = [(value["caption"], items)]
     for number, (text, mine) in enumerate(texts):
@@ -174,8 +179,10 @@ def _lowered(text: str, items: list[Phrase]) -> tuple[str, list[Phrase]]:
     ]
 
 
+# The loaders ask for a description of every picture: they have no place for questions.
 PARTS = exporters(
     {"granDf": grandf, "sa2va-gcg": sa2va_gcg, "xsam": xsam},
+    no_dialogues=("granDf", "sa2va-gcg", "xsam"),
     read={
         "granDf": ("max_tokens",),
         "sa2va-gcg": ("max_tokens", "part_phrases"),

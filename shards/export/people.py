@@ -228,6 +228,6 @@ def _plain(name: str) -> str:
 
 PARTS = exporters(
     {"biomedparse": biomedparse, "coco": coco},
-    no_dialogues=("coco",),
+    no_dialogues=("biomedparse", "coco"),
     read={"biomedparse": ("side_px",), "coco": ("certain",)},
 )

@@ -97,4 +97,4 @@ def _why_not(region: Region, options: Options) -> str:
     return "its answers count the points, and there may be more of it"
 
 
-PARTS = exporters({"molmo": molmo}, read={"molmo": ("certain",)})
+PARTS = exporters({"molmo": molmo}, no_dialogues=("molmo",), read={"molmo": ("certain",)})

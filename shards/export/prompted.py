@@ -209,6 +209,6 @@ PARTS = exporters(
         "medplib": medplib,
         "paligemma": paligemma,
     },
-    no_dialogues=("vgd",),
+    no_dialogues=("vgd", "sa2va-vp", "glamm-regions", "medplib", "paligemma"),
     read={"medplib": ("image_token",), "paligemma": ("max_boxes",)},
 )

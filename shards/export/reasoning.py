@@ -188,5 +188,7 @@ def _place(rle: Rle, width: int, height: int) -> dict[str, list[int]]:
 
 
 PARTS = exporters(
-    {"reasonseg": reasonseg, "segzero": segzero}, read={"reasonseg": ("jpeg_quality",)}
+    {"reasonseg": reasonseg, "segzero": segzero},
+    no_dialogues=("reasonseg", "segzero"),
+    read={"reasonseg": ("jpeg_quality",)},
 )

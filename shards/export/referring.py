@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Iterable
 from typing import Any
 
-from shards.export.dialogue import USER_ROLES, VISUAL_PROMPT
+from shards.export.dialogue import USER_ROLES, VISUAL_PROMPT, without_thought
 from shards.export.folder import ExportedSample, Folder, Lists, Sample
 from shards.export.masks import region_polygons, uncompressed
 from shards.export.options import Options, exporters
@@ -149,7 +149,11 @@ def muse(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
         items = phrases(value)
         for turn, text in enumerate(texts):
             mine = [p for p in items if (p.turn or 0) == turn]
+            text, mine = without_thought(sample, folder, text, mine)
             if not mine:
+                if value["turns"] and value["turns"][turn]["role"] not in USER_ROLES:
+                    why = "an answer without a mask has no place in it"
+                    folder.lose(sample.key, None, why, "dropped")
                 continue
             if SPECIAL.search(text):
                 folder.lose(sample.key, None, "the text holds a special token", "dropped")
@@ -208,4 +212,6 @@ def _with_slots(text: str, items: Iterable[Phrase]) -> str:
     return "".join(parts)
 
 
-PARTS = exporters({"sa2va": sa2va, "refcoco": refcoco, "muse": muse}, read={})
+PARTS = exporters(
+    {"sa2va": sa2va, "refcoco": refcoco, "muse": muse}, no_dialogues=("sa2va", "refcoco"), read={}
+)

@@ -154,4 +154,4 @@ class _Split:
         self._saco.write(', "categories": [{"id": 1, "name": "object"}]}\n')
 
 
-PARTS = exporters({"sam3": sam3}, read={"sam3": ("certain",)})
+PARTS = exporters({"sam3": sam3}, no_dialogues=("sam3",), read={"sam3": ("certain",)})

@@ -58,6 +58,7 @@ def test_version_and_completion_are_offered():
     [
         ("export OUT --to coco --out x --instruct default", "coco has no place for dialogues"),
         ("export OUT --to qupath --out x --instruct default", "qupath has no place for dialogues"),
+        ("export OUT --to granDf --out x --instruct default", "granDf has no place for dialogues"),
         ("audit OUT --truth m --n 9", "--n: has no meaning beside --truth"),
         ("audit OUT --truth m --judgements j", "--judgements: has no meaning beside --truth"),
         ("audit OUT --judgements j --by corpus", "--by: has no meaning beside --judgements"),

@@ -129,6 +129,17 @@ def test_dialects_read_the_options_that_they_take(name: str, tmp_path: Path) -> 
     assert Noting._read - of_chats == set(part.options)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_dialogues_go_where_their_questions_have_a_place(name: str, tmp_path: Path) -> None:
+    """Answers without them are wrong captions: "I see at least 20 nuclei." describes nothing."""
+    talks = list(instructed([made(i) for i in range(4)], Mix(refusals=0)))
+    export(talks, name, tmp_path / "x", Options(think_open="<t>", think_close="</t>"))
+    texts = [path.read_text() for path in (tmp_path / "x").rglob("*.json*")]
+    asked = [turn["text"] for talk in talks for turn in talk.value["turns"][::2]]
+    kept = [question for question in asked if any(question in text for text in texts)]
+    assert bool(kept) == dialect(name).dialogues
+
+
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     def full():
         yield made(0)
