@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import platform
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -54,6 +55,7 @@ PACKAGES = (
 MANY, MANY_SHARE = 24, 0.2
 # Units whose marks are put into a table together; a run that dies leaves fewer than these alone.
 MARKS_TOGETHER = 500
+FEW_SETS = 3  # options that one line can hold
 
 
 class Progress(Protocol):
@@ -365,6 +367,8 @@ def _check_run(
         told = [_retold(line, begun["config"]["filters"], config) for line in lines]
         said = "; ".join(dict.fromkeys(told))  # a file's content is in both
         way = "choose another --out"
+        if as_before := _as_before(lines):
+            way = f"give{as_before} to go on with it, or {way}"
         if store.exists(FINISHED) and all(map(allowed, names)):
             sets = _sets(lines, config)
             way = f"miner refilter {store.url}{sets} gives it other verdicts, or {way}"
@@ -382,6 +386,18 @@ def _sets(lines: Sequence[str], config: Config) -> str:
         if new not in ("null", "None", UNSET):
             sets[f" --set {name}={new}"] = None
     return "".join(sets)
+
+
+def _as_before(lines: Sequence[str]) -> str:
+    """Options that give OUT's own settings, where a few say it all."""
+    sets: dict[str, None] = {}
+    for line in lines:
+        name, _, change = line.partition(": ")
+        old = change.rpartition(" -> ")[0]
+        if FILE in change or old == UNSET or name.startswith("corpora."):
+            return ""
+        sets[f" --set {shlex.quote(f'{name}={old}')}"] = None
+    return "".join(sets) if len(sets) <= FEW_SETS else ""
 
 
 def _retold(line: str, before: Mapping[str, Any], config: Config) -> str:

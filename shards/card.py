@@ -346,6 +346,8 @@ def _quality(facts: Mapping[str, Any]) -> list[str]:
         parts.append(f"Masks were accepted at a stated false discovery rate of {target[1]}.")
     else:
         parts.append(f"Thresholds were chosen for a stated precision of {target[1]}.")
+    if target is not None:  # also where nobody set it
+        thresholds = {**thresholds, target[0]: target[1]}
     parts.append("<details><summary>All settings of the filters</summary>")
     parts.append("```json\n" + json.dumps(thresholds, indent=2, sort_keys=True) + "\n```")
     parts.append("</details>")

@@ -35,7 +35,10 @@ def read_manifest(store: Store) -> dict[str, Any]:
     try:
         data = store.read(MANIFEST)
     except FileNotFoundError:
-        raise Damaged(f"{store.url}: no {MANIFEST}: not an OUT folder, or unfinished") from None
+        folder, _, name = MANIFEST.partition("/")
+        inside = store.url.rstrip("/").endswith(f"/{folder}") and store.exists(name)
+        why = "give the folder above it" if inside else "not an OUT folder, or unfinished"
+        raise Damaged(f"{store.url}: no {MANIFEST}: {why}") from None
     try:
         manifest = json.loads(data)
         sound = manifest_bytes(manifest) == data

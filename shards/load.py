@@ -29,6 +29,7 @@ _COLUMNS = (
     "json_size",
     "json_crc32",
 )
+PICTURES = ("jpg", "png")
 
 
 class Item(dict[str, Any]):
@@ -47,7 +48,8 @@ class GroundedCaptions(torch.utils.data.Dataset):
     Args:
         out: OUT of a run: a folder or fsspec URL.
         split: name of the split, None for all.
-        concepts: keep samples with a region of these concepts; see `shards.index.select`.
+        concepts: keep samples with a region of these concepts; see `shards.index.select`. Here and
+            below samples are chosen; one that is keeps all its regions.
         min_score: keep samples with a region of at least this score.
         max_q_value: keep samples with a region of at most this q-value.
         strata: keep samples of one of these strata, for example `organ=kidney`.
@@ -148,6 +150,8 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """
     names = dict.fromkeys(name for item in items for name in item)
     batch: dict[str, Any] = {}
+    if names.keys() & set(PICTURES):
+        names |= dict.fromkeys(PICTURES)
     if "image" in names:
         batch["images"] = stacked(items)
         del names["image"]

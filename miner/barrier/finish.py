@@ -90,7 +90,7 @@ def finish(
     marks: Marks,
     spread: Spread = map,
     check: Callable[[], None] = lambda: None,
-    beside: Callable[[Sequence[list[Any]]], Mapping[str, Any]] | None = None,
+    beside: Callable[[Sequence[list[Any]], Store], Mapping[str, Any]] | None = None,
 ) -> None:
     """Write shards and ledger from committed units.
 
@@ -102,7 +102,8 @@ def finish(
         check: called before each step and before anything that stands is touched; raises when OUT
             is not ours any more.
         beside: gives JSON files by name that take their place with the rest, from what differs
-            from the ledger that stands (`miner.barrier.ledger.Change` and a count each).
+            from the ledger that stands (`miner.barrier.ledger.Change` and a count each) and the
+            folder with the ledger that replaces it.
 
     Raises:
         DamagedUnit: a unit is not what was committed.
@@ -158,7 +159,7 @@ def finish(
         },
     )
     if beside is not None:
-        for name, value in beside([c for part in told for c in part["changes"]]).items():
+        for name, value in beside([c for part in told for c in part["changes"]], new).items():
             new.write_json(name, value)
     check()
     stay = [f"shards/{one['info']['name']}" for one in packed if one["stays"]]

@@ -8,8 +8,8 @@ No model runs and no picture is decoded. Settings that change scores are refused
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -62,6 +62,7 @@ class Changes:
         settings: `name: old -> new` lines.
         concepts: concept -> regions kept before and after.
         reasons: reason -> candidates dropped for it before and after.
+        rows: state of a row, with its reason -> rows before and after.
         gained: candidates kept now and not before.
         lost: candidates kept before and not now.
     """
@@ -69,6 +70,7 @@ class Changes:
     settings: tuple[str, ...]
     concepts: dict[str, tuple[int, int]]
     reasons: dict[str, tuple[int, int]]
+    rows: dict[str, tuple[int, int]]
     gained: int
     lost: int
 
@@ -123,8 +125,8 @@ def _refilter(
     prepare(store, new)
     found: list[Changes] = []
 
-    def beside(counted: Sequence[list[Any]]) -> dict[str, Any]:
-        found.append(compare(counted, changed))
+    def beside(counted: Sequence[list[Any]], after: Store) -> dict[str, Any]:
+        found.append(compare(counted, changed, _states(store), _states(after)))
         return {RUN: {**run, **_described(new, run)}, CHANGES: dataclasses.asdict(found[0])}
 
     with Crew(new, use_ray, partial(say, err=True)) as crew:
@@ -159,12 +161,31 @@ def _described(config: Config, run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def compare(counted: Sequence[Sequence[Any]], settings: Sequence[str]) -> Changes:
+def _states(store: Store) -> Counter[str]:
+    """Rows of a ledger by state and reason."""
+    found: Counter[str] = Counter()
+    for name in store.names("ledger/samples", ".parquet"):
+        rows = store.read_table(name, ["status", "reason"])
+        found.update(
+            f"{status}: {reason}" if reason else status
+            for status, reason in zip(*(column.to_pylist() for column in rows), strict=True)
+        )
+    return found
+
+
+def compare(
+    counted: Sequence[Sequence[Any]],
+    settings: Sequence[str],
+    before: Mapping[str, int],
+    after: Mapping[str, int],
+) -> Changes:
     """Sum up what differs between two ledgers.
 
     Args:
         counted: [*Change, count] each, see `miner.barrier.ledger`.
         settings: `name: old -> new` lines.
+        before: rows by state and reason in the ledger that stood.
+        after: the same in the new one.
     """
     concepts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     reasons: dict[str, list[int]] = defaultdict(lambda: [0, 0])
@@ -180,6 +201,10 @@ def compare(counted: Sequence[Sequence[Any]], settings: Sequence[str]) -> Change
         settings=tuple(settings),
         concepts={name: (a, b) for name, (a, b) in sorted(concepts.items())},
         reasons={name: (a, b) for name, (a, b) in sorted(reasons.items())},
+        rows={
+            name: (before.get(name, 0), after.get(name, 0))
+            for name in sorted(before.keys() | after.keys())
+        },
         gained=moved[1],
         lost=moved[0],
     )

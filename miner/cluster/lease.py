@@ -172,7 +172,7 @@ def state(store: Store) -> str:
     line = f"running: {who(about)}, since {about['since']}, seen {_age_s(about):.0f} s ago"
     if about.get("rate"):
         left_s = datetime.timedelta(seconds=round(about["left_s"]))
-        line += f"; {about['captions']} captions, {about['rate']:.1f}/s, {left_s} left"
+        line += f"; {about['rate']:.1f} captions/s, {left_s} left"
     return f"{line}; {about['at']}" if about.get("at") else line
 
 

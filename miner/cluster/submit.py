@@ -8,6 +8,7 @@ must be there. Passwords and keys do not go along: they are variables of the clu
 from __future__ import annotations
 
 import asyncio
+import datetime
 import importlib.metadata
 import importlib.util
 import os
@@ -93,8 +94,8 @@ def status(address: str, job: str) -> JobDetails:
         raise _refused(address, error) from None
 
 
-def follow(address: str, job: str, say: Callable[[str], None]) -> bool:
-    """Pass on what a job says until it ends; returns whether it succeeded."""
+def follow(address: str, job: str, say: Callable[[str], None]) -> str:
+    """Pass on what a job says until it ends; returns the `word` for how."""
     client = _client(address)
 
     async def tail() -> None:
@@ -107,7 +108,18 @@ def follow(address: str, job: str, say: Callable[[str], None]) -> bool:
             asyncio.run(tail())
         except FAILURES as error:
             raise _refused(address, error) from None
-    return status(address, job).status == JobStatus.SUCCEEDED
+    return word(status(address, job).status)
+
+
+def word(of: JobStatus) -> str:
+    """What became of a job: `pending`, `running`, `succeeded`, `failed` or `cancelled`."""
+    return "cancelled" if of == JobStatus.STOPPED else of.value.lower()
+
+
+def began(job: JobDetails) -> str:
+    """When a job was begun: date and time of UTC, to the minute."""
+    at = datetime.datetime.fromtimestamp((job.start_time or 0) / 1000, datetime.UTC)
+    return f"{at:%Y-%m-%d %H:%M}Z"
 
 
 def cancel(address: str, job: str) -> bool:
@@ -144,6 +156,13 @@ def _refused(address: str, error: Exception) -> Refused:
         return Refused(f"--address {address}: {TOKEN}")
     if isinstance(error, OSError):
         return Refused(f"--address {address}: nobody answers; it is the dashboard's, port 8265")
+    if "available agent" in text:
+        return Refused(
+            f"--address {address}: the head has no job agent; was its port taken when it started? "
+            "Give `ray start --head` another --dashboard-agent-listen-port"
+        )
+    if "404" in text:
+        return Refused(f"--address {address}: no such job; `miner jobs` lists them")
     first = next((x.strip() for x in text.splitlines() if x.strip()), type(error).__name__)
     return Refused(f"--address {address}: {first}")
 

@@ -38,8 +38,8 @@ def submit(
     say(f"Job:    {job}")
     say(f"Status: miner status {settings.out}")
     say(f"Cancel: miner cancel {job} --address {address}")
-    if wait and not follow(address, job, lambda line: say(line, err=True)):
-        say(f"miner: {job} failed", err=True)
+    if wait and (ended := follow(address, job, lambda line: say(line, err=True))) != "succeeded":
+        say(f"miner: {job}: {ended}", err=True)
         raise typer.Exit(1)
 
 
@@ -49,18 +49,27 @@ def cancel(
 ) -> None:
     """End a job as Ctrl-C would; submitted again, it goes on."""
     from miner.cluster.submit import cancel as end
+    from miner.cluster.submit import status, word
     from miner.core.terminal import say
 
-    say(f"{job} is told to end" if end(address, job) else f"{job} was not running")
+    if end(address, job):
+        say(f"{job} is told to end")
+    else:
+        say(f"{job} was not running: {word(status(address, job).status)}")
 
 
 def jobs(address: Address = LOCAL) -> None:
     """List the runs that were submitted to a cluster."""
+    from miner.cluster.submit import began, word
     from miner.cluster.submit import jobs as listed
     from miner.core.terminal import say
 
-    for job in listed(address):
-        say(f"{job.submission_id}  {job.status.value.lower():9}  {(job.metadata or {})['out']}")
+    found = listed(address)
+    if not found:
+        say(f"no run was submitted to {address}")
+    for job in found:
+        out = (job.metadata or {})["out"]
+        say(f"{job.submission_id}  {word(job.status):9}  {began(job)}  {out}")
 
 
 def register(app: typer.Typer) -> None:

@@ -25,7 +25,12 @@ def refilter(
     console = Terminal()
     for line in changes.settings:
         console.print(line, highlight=False)
-    for title, rows in (("regions kept", changes.concepts), ("dropped for", changes.reasons)):
+    tables = {
+        "regions kept": changes.concepts,
+        "dropped for": changes.reasons,
+        "caption rows": changes.rows,
+    }
+    for title, rows in tables.items():
         table = Table(title, "before", "after")
         for name, (before, after) in rows.items():
             table.add_row(name, str(before), str(after))

@@ -129,6 +129,7 @@ class ChangesShape(TypedDict):
     settings: list[str]
     concepts: dict[str, _Pair]
     reasons: dict[str, _Pair]
+    rows: NotRequired[dict[str, _Pair]]
     gained: int
     lost: int
 

@@ -189,7 +189,8 @@ class Run:
             if whom is not None:
                 self.cluster.kill(whom)
             if fault.victim == "node" and self.cluster.head is not None:
-                self.cluster.start(1)
+                with contextlib.suppress(RuntimeError):  # the head is about to be found dead
+                    self.cluster.start(1)
             return whom is not None
         victims = list(self.victims(fault.victim))
         if not victims:

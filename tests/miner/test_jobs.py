@@ -16,7 +16,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ray.job_submission import JobDetails
+from typer.testing import CliRunner
 
+from miner.cli import app
 from miner.cluster import submit
 from miner.core.errors import Refused
 from miner.load_config import check_config, load_config
@@ -93,6 +96,62 @@ def test_where_nobody_answers_that_is_one_line(monkeypatch):
     with pytest.raises(Refused, match=rf"^--address {address}: nobody answers") as error:
         submit.submit(config(), address)
     assert "\n" not in str(error.value)
+
+
+class Client:
+    """Ray's, for a head with these jobs, or one that answers with an error."""
+
+    def __init__(self, found=(), error=None):
+        self.found, self.error = list(found), error
+
+    def list_jobs(self):
+        return self.found
+
+    def stop_job(self, job):
+        if self.error is not None:
+            raise self.error
+        return False
+
+    def get_job_info(self, job):
+        return self.found[0]
+
+
+def job(status: str) -> JobDetails:
+    return JobDetails(
+        type="SUBMISSION", submission_id="raysubmit_1", entrypoint="x", status=status,
+        start_time=86_400_000, metadata={"out": "/out"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("STOPPED", "cancelled"), ("SUCCEEDED", "succeeded"), ("FAILED", "failed")],
+)
+def test_jobs_and_cancel_say_what_became_of_a_job(monkeypatch, status, said):
+    monkeypatch.setattr(submit, "_client", lambda address: Client([job(status)]))
+    listed = CliRunner().invoke(app, ["jobs"]).stdout
+    assert listed.split() == ["raysubmit_1", said, "1970-01-02", "00:00Z", "/out"]
+    ended = CliRunner().invoke(app, ["cancel", "raysubmit_1"]).stdout
+    assert ended == f"raysubmit_1 was not running: {said}\n"
+
+
+def test_where_no_run_was_submitted_that_is_said(monkeypatch):
+    monkeypatch.setattr(submit, "_client", lambda address: Client())
+    said = CliRunner().invoke(app, ["jobs", "--address", "http://head:8265"]).stdout
+    assert said == "no run was submitted to http://head:8265\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("status code 404: Job runs/x does not exist", "no such job; `miner jobs` lists them"),
+        ("status code 500: No available agent to submit job", "--dashboard-agent-listen-port"),
+    ],
+)
+def test_what_the_head_says_comes_with_a_way_out(monkeypatch, error, said):
+    monkeypatch.setattr(submit, "_client", lambda address: Client(error=RuntimeError(error)))
+    with pytest.raises(Refused, match=said):
+        submit.cancel("http://head:8265", "runs/x")
 
 
 @pytest.mark.whole
@@ -181,7 +240,7 @@ def test_a_submitted_run_gives_the_same_bytes_and_is_waited_for(head, corpora, t
     assert "captions/s" not in done.stdout  # what the job says goes to standard error
     assert "units done before" in done.stderr
     listed = head.miner("jobs", "--address", head.address).stdout
-    assert re.search(rf"raysubmit_\w+  succeeded  {tmp_path / 'job'}", listed)
+    assert re.search(rf"raysubmit_\w+  succeeded  [-\d]+ [\d:]+Z  {tmp_path / 'job'}", listed)
 
 
 @pytest.mark.slow
@@ -195,8 +254,11 @@ def test_a_cancelled_run_ends_in_its_line_and_goes_on_when_submitted_again(head,
     assert "running: " in head.miner("status", str(out)).stdout
     done = head.miner("cancel", job, "--address", head.address)
     assert (done.returncode, done.stdout) == (0, f"{job} is told to end\n")
-    while submit.OVER.isdisjoint([head_status(head, job)]):
+    while head_status(head, job) in ("pending", "running"):
         time.sleep(0.2)
+    assert head_status(head, job) == "cancelled"
+    again = head.miner("cancel", job, "--address", head.address)
+    assert again.stdout == f"{job} was not running: cancelled\n"
     env = {"env": head.environment, "capture_output": True, "text": True}
     logs = subprocess.run([BIN / "ray", "job", "logs", "--address", head.address, job], **env)
     said = [line for line in logs.stdout.splitlines() if line.startswith("miner: ")]
@@ -208,7 +270,7 @@ def test_a_cancelled_run_ends_in_its_line_and_goes_on_when_submitted_again(head,
 def head_status(head: Head, job: str) -> str:
     listed = head.miner("jobs", "--address", head.address).stdout
     (line,) = [line for line in listed.splitlines() if line.startswith(job)]
-    return line.split()[1].upper()
+    return line.split()[1]
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def test_another_configuration_is_refused_with_the_difference(plain, corpora):
         command(corpora, plain, "--no-ray", "--set", "seed=9"), capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert "seed: 0 -> 9" in done.stderr
+    assert "seed: 0 -> 9; give --set seed=0 to go on with it, or choose another" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -52,6 +52,8 @@ def test_all_splits_and_undecoded(out: Path) -> None:
     assert dataset[4]["png"] == sample(4)[1]
     with pytest.raises(Refused, match="there are train, val"):
         GroundedCaptions(out, "tain")
+    with pytest.raises(Damaged, match="give the folder above it"):
+        GroundedCaptions(out / "shards")
 
 
 def test_filters_come_from_the_index(out: Path, tmp_path: Path) -> None:
@@ -118,7 +120,7 @@ def test_batches_of_undecoded_samples(out: Path) -> None:
     batches = list(loader)
     assert [len(batch["key"]) for batch in batches] == [8, 8, 8, 6]
     for name in ("jpg", "png"):
-        got = [data for batch in batches for data in batch.get(name, [None] * len(batch["key"]))]
+        got = [data for batch in batches for data in batch[name]]
         assert got == [dataset[i].get(name) for i in range(30)]
     assert "images" not in batches[0]
     assert "masks" not in batches[0]

@@ -195,10 +195,23 @@ def test_refused_without_a_run(tmp_path):
 
 def test_what_changed():
     counted = [["x", True, None, False, "low_score", 1], ["x", False, "speck", True, None, 1]]
-    found = compare(counted, ["filters.precision: 0.9 -> 0.5"])
+    before, after = {"written": 2}, {"written": 1, "excluded: protected:bench": 1}
+    found = compare(counted, ["filters.precision: 0.9 -> 0.5"], before, after)
+    assert found.rows == {"written": (2, 1), "excluded: protected:bench": (0, 1)}
     assert found.concepts == {"x": (1, 1)}
     assert found.reasons == {"speck": (1, 0), "low_score": (0, 1)}
     assert (found.gained, found.lost) == (1, 1)
+
+
+def test_rows_that_are_left_out_now_are_told(store):
+    cap = "sampling.caps=[{by: [corpus], max_samples: 1}]"
+    done = CliRunner().invoke(app, ["refilter", store.url, "--set", cap])
+    assert done.exit_code == 0, done.output
+    rows = store.read_json(CHANGES)["rows"]
+    capped = {name: n for name, n in rows.items() if name.startswith("excluded: cap:corpus=")}
+    assert all(before == 0 for before, _ in capped.values())
+    assert rows["written"][0] - rows["written"][1] == sum(after for _, after in capped.values()) > 0
+    assert "excluded: cap:corpus=" in done.output
 
 
 @pytest.mark.whole

@@ -142,7 +142,7 @@ def test_status_says_how_far_and_who_or_since_when_it_is_dead(store, monkeypatch
     elsewhere(store, seen_s_ago=0, captions=900, rate=2.5, left_s=7200)
     line = state(store)
     assert line.startswith("running: gpu-7 (process 12), since 2026-11-01")
-    assert "2.5/s, 2:00:00 left" in line
+    assert "2.5 captions/s, 2:00:00 left" in line
     seen = elsewhere(store, seen_s_ago=40)["seen"]
     assert state(store) == f"dead since {seen}: gpu-7 (process 12); the same command goes on"
 
@@ -155,7 +155,7 @@ def test_the_heartbeat_says_what_it_is_told(store):
             time.sleep(0.01)
         (name,) = store.names("lease")
         assert json.loads(store.read(name))["beat"] > 0
-        assert "10 captions, 1.0/s, 0:00:03 left" in state(store)
+        assert "1.0 captions/s, 0:00:03 left" in state(store)
 
 
 def test_a_run_leaves_an_out_alone_that_another_one_is_at_work_in(store, tmp_path):
