@@ -117,12 +117,16 @@ def _by_truth(store: Any, masks: Path, console: Any) -> None:
     from miner.audit.by_truth import by_truth
     from miner.audit.folder import read_audit
     from miner.audit.judgements import HELD
-    from miner.evaluate.truth import Truth
+    from miner.evaluate.regions import pictures_of
+    from miner.evaluate.truth import truth_of
 
     audit = read_audit(store)
-    lines = by_truth(store, audit, Truth(masks))
+    truth = truth_of(masks, pictures_of(store))
+    lines = by_truth(store, audit, truth)
     name = f"{HELD}/truth.jsonl"
     _hold(store, name, lines)
+    for line in truth.left_out():
+        console.print(line, highlight=False, soft_wrap=True)
     real = sum(i["control"] is None for i in audit["items"])
     console.print(
         f"{len(lines)} of {real} masks judged: {store.shown(name)}", highlight=False, soft_wrap=True

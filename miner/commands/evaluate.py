@@ -213,6 +213,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 def words(found: Mapping[str, Any]) -> Iterator[str]:
     """What the figures say beside the table, in sentences."""
+    yield from found["left_out"]
     yield "The interval counts regions of one slide, article or video as fewer than they are."
     if found["asked"]:
         yield f"{found['asked']} structures were asked for and are outlined by experts."

@@ -14,7 +14,7 @@ from miner.core.store import Store
 from miner.evaluate.figures import by_threshold, row
 from miner.evaluate.known import known
 from miner.evaluate.phrases import phrases
-from miner.evaluate.regions import Judged, judged, written
+from miner.evaluate.regions import Judged, judged, pictures_of, written
 from miner.evaluate.truth import Truth, truth_of
 from miner.report.ledger import ledger_table
 
@@ -32,12 +32,12 @@ def evaluate(store: Store, masks: Path) -> dict[str, Any]:
         `all`, and by name `concepts`, `corpora`, `strata` (by dimension): see `figures.row`;
         `asked`: structures asked for that experts outlined, None where the ledger is not there;
         `thresholds`: see `figures.by_threshold`; `phrases`: see `phrases.phrases`; `known`: see
-        `known.known`.
+        `known.known`; `left_out`: label maps that judge nothing, in sentences.
 
     Raises:
-        Refused: `masks` has no label maps, or OUT no shards.
+        Refused: `masks` has no label maps, none of a picture of the run, or OUT no shards.
     """
-    truth = truth_of(masks)
+    truth = truth_of(masks, pictures_of(store))
     found = judged(store, truth)
     asked = _asked(store, truth)
     return {
@@ -52,6 +52,7 @@ def evaluate(store: Store, masks: Path) -> dict[str, Any]:
         "thresholds": by_threshold(found, asked),
         "phrases": phrases(truth.gold, _captions(store), found),
         "known": known(store, truth),
+        "left_out": truth.left_out(),
     }
 
 

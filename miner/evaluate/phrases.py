@@ -31,16 +31,21 @@ def phrases(
         phrases of any polarity that are found with the gold's; outlined: phrases that experts
         outlined, grounded: of them with a mask, right: with a right one, grounded_recall.
     """
-    ours = {(c["corpus"], stem(c["image"]), c["caption"]): c["mentions"] or () for c in captions}
-    right = {(j.corpus, stem(j.image), j.concept): j.right for j in judged}
+    ours = {
+        (c["corpus"], stem(c["image"]), c["caption"]): (c["image"], c["mentions"] or ())
+        for c in captions
+    }
+    right = {(j.corpus, j.image, j.concept): j.right for j in judged}
     sums = dict.fromkeys(
         ("captions", "phrases", "named", "found", "outlined", "grounded", "right", "any", "alike"),
         0,
     )
     for row in gold:
-        place = row["corpus"], stem(row["image"])
-        if (mentions := ours.get((*place, row.get("caption")))) is None:
+        found = ours.get((row["corpus"], stem(row["image"]), row.get("caption")))
+        if found is None:
             continue
+        image, mentions = found
+        place = row["corpus"], image
         sums["captions"] += 1
         known = [m for m in row["mentions"] if m.get("kind") in GROUNDABLE]
         stated = [m for m in mentions if m.get("turn") is None and m["kind"] in GROUNDABLE]

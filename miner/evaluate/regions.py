@@ -12,7 +12,9 @@ from miner.core.masks import decode
 from miner.core.rle import decode_labels
 from miner.core.store import Store
 from miner.evaluate.instances import Matched, match
+from miner.evaluate.places import Picture
 from miner.evaluate.truth import Truth
+from miner.report.ledger import ledger_table
 from shards.sample import GroundedSample, Region
 from shards.stored import stored
 
@@ -57,6 +59,15 @@ class Judged:
 def written(store: Store) -> Iterator[GroundedSample]:
     """Samples of all shards, in order; raises `Refused` where there are none."""
     return (one.value for one in stored(store))
+
+
+def pictures_of(store: Store) -> list[Picture]:
+    """Every picture of a run: by its ledger where it has one, else those in its shards."""
+    if not store.names("ledger/samples", suffix=".parquet"):
+        return sorted({(sample["corpus"], sample["image"]) for sample in written(store)})
+    rows = ledger_table(store, "samples", ["corpus", "image"])
+    pairs = zip(rows["corpus"].to_pylist(), rows["image"].to_pylist(), strict=True)
+    return sorted({(corpus, image) for corpus, image in pairs if image})
 
 
 def judged(store: Store, truth: Truth) -> list[Judged]:

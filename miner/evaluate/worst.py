@@ -11,7 +11,7 @@ import jinja2
 from miner.core.errors import Refused
 from miner.core.masks import decode
 from miner.core.store import Store
-from miner.evaluate.regions import Judged, judged
+from miner.evaluate.regions import Judged, judged, pictures_of
 from miner.evaluate.truth import Truth, truth_of
 from miner.report.figure import data_uri
 from miner.report.outlines import draw
@@ -53,7 +53,7 @@ def write_worst(store: Store, masks: Path, file: Path, n: int = 24) -> int:
     Raises:
         Refused: nothing was judged, or the file cannot be written.
     """
-    truth = truth_of(masks)
+    truth = truth_of(masks, pictures_of(store))
     found = judged(store, truth)
     cases = worst(found, n)
     if not cases:

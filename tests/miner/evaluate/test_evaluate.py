@@ -120,6 +120,47 @@ def test_a_folder_without_label_maps_is_refused(out, tmp_path):
         evaluate(out, tmp_path / "nothing")
 
 
+def test_a_label_map_judges_one_picture_where_several_have_its_name(tmp_path):
+    store, masks = Store(tmp_path / "out"), tmp_path / "masks"
+    here = region("gland", MASK)
+    images = ("A/tile.png", "B/tile.jpg", "C/other.png")
+    shards(store, *(sample(f"k{i}", "pairs", image, here) for i, image in enumerate(images)))
+
+    def judges(*folders):
+        for name in folders:
+            (masks / "pairs" / name).mkdir(parents=True)
+            cv2.imwrite(str(masks / "pairs" / name / "gland.png"), MASK.astype(np.uint8))
+        return evaluate(store, masks)
+
+    found = judges("tile", "other")
+    assert (found["all"]["mined"], found["all"]["judged"]) == (3, 1)
+    assert "such as pairs/tile: give them the picture's whole name" in found["left_out"][0]
+    found = judges("A/tile", "D/other")  # of the second there is no picture
+    assert found["all"]["judged"] == 2
+    assert "1 of 4 folders" in found["left_out"][0]
+    assert judges("B/tile")["all"]["judged"] == 3
+
+
+def test_a_gold_speaks_of_one_picture_where_several_have_its_name(tmp_path):
+    store, masks = Store(tmp_path / "out"), tmp_path / "masks"
+    here = region("fat", MASK)
+    shards(store, *(sample(f"k{i}", "p", f"{i}/tile.png", here) for i in range(2)))
+    (masks / "p/0/tile").mkdir(parents=True)
+    cv2.imwrite(str(masks / "p/0/tile/gland.png"), MASK.astype(np.uint8))
+    for image, judged in (("tile.png", 0), ("1/tile.png", 1)):
+        row = {"corpus": "p", "image": image, "mentions": [{"concept": "fat", "present": False}]}
+        (masks / "gold.jsonl").write_text(json.dumps(row))
+        assert evaluate(store, masks)["all"]["judged"] == judged
+
+
+@pytest.mark.parametrize("name", ["quilt/-a.b.jpg", "one/too/high", "another/-a.b"])
+def test_masks_of_no_picture_of_the_run_are_refused(out, tmp_path, name):
+    (tmp_path / "odd" / name).mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "odd" / name / "gland.png"), MASK.astype(np.uint8))
+    with pytest.raises(Refused, match=f"it has {name}, the first picture .* pathgen/w.x_1_2"):
+        evaluate(out, tmp_path / "odd")
+
+
 def test_names_of_label_maps():
     names = ["nuclei", "stromal_nuclei", "red_blood_cell"]
     said = ["nucleus", "stromal nucleus", "red blood cell"]
