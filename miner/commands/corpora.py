@@ -98,22 +98,39 @@ def inspect(
     config: Annotated[
         str, typer.Option(help="whose segmenters, with --concepts")
     ] = "quickstart.yaml",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="corpora.KIND.SETTING=VALUE, e.g. corpora.table.image=COLUMN: read the paths as"
+            " this kind, with this setting; may be given again",
+        ),
+    ] = None,
 ) -> None:
     """Say what a path holds: corpus, counts, missing files, spread, and the settings to paste."""
     import json
 
+    from miner.core.errors import Refused
     from miner.core.terminal import Terminal, say
     from miner.corpora.inspect import examine, show
 
     if not concepts:
         refuse_beside(context, "a look without --concepts", "config")
+    refused = False
     for path in paths:
         count = _coverage_of(config, path) if concepts else None
-        found = examine(path, count)
+        try:
+            found = examine(path, count, set_ or [])
+        except Refused as error:
+            refused = True
+            say(f"miner: {error}", err=True)
+            continue
         if json_:
             say(json.dumps(found, ensure_ascii=False, sort_keys=True))
         else:
             show(found, Terminal())
+    if refused:
+        raise typer.Exit(2)
 
 
 def _coverage_of(config: str, path: str) -> Callable[[str, list[str]], dict[str, Any]]:

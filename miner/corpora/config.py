@@ -100,7 +100,8 @@ def advice(config: CorpusConfig, reasons: Container[str]) -> str:
         reasons: why rows of it cannot be read, and names of their notes.
     """
     found = [text for reason, text in _ADVICE.items() if reason in reasons]
-    if OUTSIDE in reasons and hasattr(config, "image_paths"):
+    lacking = "missing_image" in reasons and isinstance(config, PicturesConfig)
+    if lacking or (OUTSIDE in reasons and hasattr(config, "image_paths")):
         setting = f"corpora.{corpus_name(config)}.image_paths"
         found.append(
             f"where pictures lie outside of the corpus, name their folder: --set {setting}=[FOLDER]"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from miner.core.errors import Refused
 from miner.core.parts import find, kinds
-from miner.core.read_settings import check
+from miner.core.read_settings import apply_set, check
 from miner.core.remote import answers
 from miner.corpora.config import CorpusConfig
 from miner.corpora.corpus_folder import Folder, corpus_folder
@@ -23,15 +24,17 @@ KNOWN = (
 )
 
 
-def detect(path: str) -> CorpusConfig:
+def detect(path: str, sets: Sequence[str] = ()) -> CorpusConfig:
     """Settings that read what lies at a path.
 
     Args:
         path: folder, file or fsspec URL.
+        sets: `corpora.KIND.SETTING=VALUE`: it is read as this kind, with these settings.
 
     Raises:
         Refused: nothing is there, or it is no corpus; says what it looks like.
     """
+    meant = _meant(sets)
     answers(path, path)
     try:
         listing = Listing(*corpus_folder(path, ""))
@@ -40,10 +43,32 @@ def detect(path: str) -> CorpusConfig:
     nested = _published(listing)
     for part in _readers():
         settings = None if part.general and nested else part.detect(listing)
-        if settings is not None:
-            return check(part.Settings, {"kind": part.kind, "path": path, **settings}, f"{path}: ")
+        if part.kind == meant:
+            settings = settings or {}
+        if settings is not None and meant in ("", part.kind):
+            value = {"corpora": [{"kind": part.kind, "path": path, **settings}]}
+            for change in sets:
+                apply_set(value, change)
+            return check(part.Settings, value["corpora"][0], f"{path}: ")
     looks = _looks_file(listing) if listing.file else _looks(listing, nested)
     raise Refused(f"{path}: looks like {looks}; expected {KNOWN}")
+
+
+def _meant(sets: Sequence[str]) -> str:
+    """The kind that all of some `corpora.KIND.SETTING=VALUE` name; "" where there are none."""
+    known = kinds("corpora")
+    meant = ""
+    for change in sets:
+        section, _, rest = change.partition("=")[0].partition(".")
+        kind, _, setting = rest.partition(".")
+        if section != "corpora" or not setting or kind not in known:
+            raise Refused(
+                f"--set {change}: expected corpora.KIND.SETTING=VALUE; kinds: {', '.join(known)}"
+            )
+        if meant not in ("", kind):
+            raise Refused(f"--set {change}: a path is read as one kind, not as {meant} and {kind}")
+        meant = kind
+    return meant
 
 
 def _readers() -> list[CorpusPart]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import array
 import dataclasses
+import math
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,18 @@ CONCEPTS_SHOWN = 25
 _DIMENSIONS = ("organ", "system", "stain", "magnification", "specimen")
 
 
-def examine(path: str, count: Callable[[str, list[str]], Any] | None = None) -> dict[str, Any]:
+def examine(
+    path: str,
+    count: Callable[[str, list[str]], Any] | None = None,
+    sets: Sequence[str] = (),
+) -> dict[str, Any]:
     """Look at a corpus without mining it. Counts are of all rows, spreads of a part.
 
     Args:
         path: folder, file or fsspec URL.
         count: what else is found in the captions of that part, as JSON, from the corpus's kind and
             these: `concepts` of the result.
+        sets: see `miner.corpora.detect.detect`.
 
     Returns:
         JSON values: corpus, path, rows, images, missing (count), missing_names (some), opened
@@ -53,7 +59,7 @@ def examine(path: str, count: Callable[[str, list[str]], Any] | None = None) -> 
     Raises:
         Refused: it is no corpus.
     """
-    config = detect(path)
+    config = detect(path, sets)
     source = reader(config)
     problems: list[str] = []
     tables, offsets, lengths = array.array("h"), array.array("q"), array.array("q")
@@ -81,6 +87,9 @@ def examine(path: str, count: Callable[[str, list[str]], Any] | None = None) -> 
     unreadable = Counter(r.reason for r in part if r.status == "unreadable")
     notes = Counter(name for r in part for name in {n.partition(":")[0] for n in r.notes})
     some = _opened(source, part)
+    reasons = {*some["faults"], *map(str, unreadable), *notes}
+    if 2 * len(lacking) <= len(distinct):  # single ones are simply not there
+        reasons.discard("missing_image")
     texts = [r.caption for r in part if r.status is None]
     return {
         "corpus": config.kind,
@@ -93,7 +102,7 @@ def examine(path: str, count: Callable[[str, list[str]], Any] | None = None) -> 
             for r in parse(sorted(first[lacking].tolist())[:NAMES_SHOWN])
         ],
         "opened": some,
-        "hint": advice(config, {*some["faults"], *map(str, unreadable), *notes}),
+        "hint": advice(config, reasons),
         "unreadable": dict(sorted((str(k), n) for k, n in unreadable.items())),
         "notes": dict(sorted(notes.items())),
         "problems": problems,
@@ -171,12 +180,20 @@ def show(found: dict[str, Any], console: Console) -> None:
     console.print("Settings:\n")
     console.print(found["config"], soft_wrap=True)
     (settings,) = yaml.safe_load(found["config"])["corpora"]
-    if set(settings) == {"kind", "path"}:
-        corpus = shlex.quote(f"{settings['kind']}={settings['path']}")
-        part = find("corpora", found["corpus"])
-        file = part.configuration if isinstance(part, CorpusPart) else "quickstart.yaml"
-        command = f"miner run {file} --out OUT --corpus {corpus}"
-        console.print(f"or: {command}", highlight=False, soft_wrap=True)
+    console.print(f"or: {_command(settings)}", highlight=False, soft_wrap=True)
+
+
+def _command(settings: dict[str, Any]) -> str:
+    """The command line that mines a corpus of these settings."""
+    kind, path = settings.pop("kind"), settings.pop("path")
+    part = find("corpora", kind)
+    file = part.configuration if isinstance(part, CorpusPart) else "quickstart.yaml"
+    words = ["miner", "run", file, "--out", "OUT", "--corpus", f"{kind}={path}"]
+    for name, value in settings.items():
+        # In a list, where YAML writes a text without the end of a document behind it.
+        said = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=math.inf)
+        words += ["--set", f"corpora.{kind}.{name}={said.strip()[1:-1]}"]
+    return shlex.join(words)
 
 
 def _show_concepts(concepts: dict[str, Any], console: Console) -> None:

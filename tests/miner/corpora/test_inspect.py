@@ -1,5 +1,6 @@
 import io
 import json
+import shlex
 import tarfile
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from miner.cli import app
 from miner.config import Config
 from miner.core.errors import Refused
 from miner.core.terminal import Terminal
+from miner.corpora.detect import detect
 from miner.corpora.inspect import examine, show
 from miner.corpora.opened import OF_TEXTS
 from miner.report.words import REASONS
@@ -289,6 +291,62 @@ def test_columns_of_a_lab_are_found_or_asked_for(tmp_path):
     pq.write_table(pa.table({"Bild": pictures, "Befund": ["Glands."]}), tmp_path / "t.parquet")
     with pytest.raises(Refused, match=rf"--corpus hf={tmp_path} --set corpora\.hf\.image=COLUMN"):
         examine(str(tmp_path))
+
+
+def test_columns_are_named_to_inspect_as_to_a_run(tmp_path):
+    write_images(tmp_path / "Bilder", ["a.jpg", "b.jpg"])
+    table = tmp_path / "Fälle 1.csv"
+    table.write_text("Nr.;Bild;Befund: kurz\n1;Bilder/a.jpg;Lymphocytes.\n2;Bilder/b.jpg;Fat.\n")
+    sets = ["--set", "corpora.table.image=Bild", "--set", "corpora.table.caption='Befund: kurz'"]
+    result = CliRunner().invoke(app, ["inspect", str(table), "--concepts", "--json", *sets])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["rows"], found["missing"]) == (2, 0)
+    assert found["concepts"]["named"] == {"fat": 1, "lymphocyte": 1}
+    # The command that is printed reads the same.
+    said = CliRunner().invoke(app, ["inspect", str(table), *sets]).stdout
+    words = shlex.split(said[said.index("or: miner run") :])
+    changes = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    assert words[words.index("--corpus") + 1] == f"table={table}"
+    assert detect(str(table), changes) == detect(str(table), sets[1::2])
+    assert len(changes) == 2
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (["filters.fdr=0.1"], r"expected corpora\.KIND\.SETTING=VALUE; kinds: quilt, .*pairs"),
+        (["corpora.tables.image=a"], "expected corpora"),
+        (["corpora.table=a"], "expected corpora"),
+        (["corpora.table.image=a", "corpora.hf.image=a"], "as one kind, not as table and hf"),
+        (["corpora.table.picture=a"], "picture: unknown setting"),
+    ],
+)
+def test_other_settings_are_none_of_inspects(tmp_path, sets, said):
+    table(tmp_path / "c")
+    with pytest.raises(Refused, match=said):
+        examine(str(tmp_path / "c"), sets=sets)
+
+
+def test_a_path_that_is_refused_ends_no_look_at_the_next(tmp_path):
+    empty(tmp_path / "none")
+    table(tmp_path / "c")
+    result = CliRunner().invoke(app, ["inspect", str(tmp_path / "none"), str(tmp_path / "c")])
+    assert result.exit_code == 2
+    assert "none: looks like an empty folder" in result.stderr
+    assert f"{tmp_path / 'c'} is table" in result.stdout.replace("\n", "")
+
+
+@pytest.mark.parametrize(("there", "named"), [(0, True), (3, True), (5, False)])
+def test_where_most_pictures_are_missing_the_setting_is_named(tmp_path, capsys, there, named):
+    folder = tmp_path / "c"
+    folder.mkdir()
+    (folder / "t.csv").write_text("image,caption\n" + "".join(f"{i}.jpg,Fat.\n" for i in range(7)))
+    write_images(folder, [f"{i}.jpg" for i in range(there)])
+    show(examine(str(folder)), Terminal(width=200))
+    said = capsys.readouterr().out
+    assert f"7 pictures, {7 - there} of them missing" in said
+    assert ("name their folder: --set corpora.table.image_paths=[FOLDER]" in said) == named
 
 
 def test_a_path_that_is_not_there(tmp_path):
