@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from miner import stages
 from miner.commits import UnitMark, commit
 from miner.config import Config, StageName
+from miner.core.memory import give_back
 from miner.core.store import Store
 from miner.core.threads import fix_threads
 from miner.core.unit import Stage, Unit
@@ -147,6 +148,7 @@ class Worker:
             before, began = stage.summary(), time.monotonic()
             unit = stage(unit)
             said = said.plus(before, stage.summary()).took(name, began)
+        give_back()
         return unit, said
 
     def read(self, ref: UnitRef, only: Set[int] | None = None) -> Unit:
