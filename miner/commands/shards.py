@@ -49,10 +49,11 @@ def register(app: typer.Typer) -> None:
         if published:
             source = only_published(source)
         if instruct:
+            from shards.export.dialogue import answering
             from shards.instruct.mix import read_mix
             from shards.instruct.run import instructed
 
-            source = instructed(source, read_mix(instruct), to)
+            source = instructed(source, read_mix(instruct), answering(to, options))
         try:
             done = run(source, to, folder, options)
         except OSError as error:

@@ -11,7 +11,7 @@ import cv2
 
 from shards.export.dialogue import STOPS, chat_turns, placed
 from shards.export.folder import Folder, Lists, Sample, VisualPrompt
-from shards.export.masks import boxes, too_many
+from shards.export.masks import boxes, unboxed
 from shards.export.options import CHAT, MASKS, Options, exporters
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
 from shards.export.portable import pixels
@@ -28,8 +28,8 @@ QWEN_LOCATE = (
 def kosmos2(samples: Iterable[Sample], folder: Folder, options: Options) -> None:
     """Kosmos-2: `{split}/{key}.json` beside `{key}.jpg`, as `prepare_grit.py` reads them.
 
-    Boxes are fractions of the picture, end-exclusive. White space that would break the TSV becomes
-    a space.
+    Boxes are fractions of the picture, end-exclusive, of what is all over it, too: they mark a
+    caption and answer nothing. White space that would break the TSV becomes a space.
     """
     for sample in samples:
         value = sample.value
@@ -66,9 +66,9 @@ def kosmos2(samples: Iterable[Sample], folder: Folder, options: Options) -> None
 
 
 def _chunks(sample: Sample, p: Phrase, folder: Folder, options: Options) -> list[list[float]]:
-    found = boxes(p.region, options.max_boxes)
+    found = boxes(p.region, options.max_boxes, largest=1)
     if not found:
-        folder.lose(sample.key, p.text, too_many(options.max_boxes), "dropped")
+        folder.lose(sample.key, p.text, unboxed(p.region, options.max_boxes), "dropped")
         return []
     score = p.region["score"]
     if score is None or score < options.min_box_score:
@@ -195,7 +195,7 @@ def conversation(
     for p in _once(sample, folder):
         found = boxes(p.region, options.max_boxes)
         if not found:
-            folder.lose(sample.key, p.text, too_many(options.max_boxes), "dropped")
+            folder.lose(sample.key, p.text, unboxed(p.region, options.max_boxes), "dropped")
             continue
         answer = inline(found) if join else fenced(found, p.text)
         turns += _pair(locate.format(phrase=p.text), answer)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Literal
 
+from miner.core.settings import PartSettings
 from shards.export.folder import ExportedSample, Folder, Sample, VisualPrompt
-from shards.export.masks import boxes, too_many
+from shards.export.masks import boxes, unboxed
 from shards.export.options import Options
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
 from shards.sample import Rle
@@ -20,8 +22,43 @@ THINK = ("<think>", "</think>")
 # Tasks whose answer is where something is: without a place nothing is left of it.
 PLACES = frozenset({"segment", "locate", "present", "prompted"})
 
+Shows = Literal["masks", "boxes", "either"]
+
 Spell = Callable[[Sequence[Sequence[int]]], str]  # boxes in pixels -> text
 SpellPoints = Callable[[VisualPrompt], str]  # visual prompt -> text
+
+
+@dataclasses.dataclass(frozen=True)
+class Answering:
+    """How answers of a dialect say where something is.
+
+    Attributes:
+        shows: by masks, by boxes, or either where that is not known.
+        max_boxes: most objects that have a box each.
+        always: whether every answer has to show something.
+    """
+
+    shows: Shows = "either"
+    max_boxes: int = Options().max_boxes
+    always: bool = False
+
+
+EITHER = Answering()
+
+
+def answering(to: str, options: PartSettings) -> Answering:
+    """How answers of a dialect say where something is, with its settings.
+
+    Args:
+        to: name of the dialect.
+        options: of it.
+    """
+    if to == "muse":  # its loader has a mask for every answer
+        return Answering("masks", always=True)
+    if to not in ("llava", "qwen", "ms-swift", "llamafactory") or not isinstance(options, Options):
+        return EITHER
+    spells_masks = to in ("llava", "qwen") and options.grounding == "seg"
+    return Answering("masks" if spells_masks else "boxes", options.max_boxes)
 
 
 def placed(sample: Sample, folder: Folder, options: Options) -> Sample | None:
@@ -41,7 +78,7 @@ def placed(sample: Sample, folder: Folder, options: Options) -> Sample | None:
     }
     if not gone:
         return sample
-    why = f"asked where more than {options.max_boxes} objects are"
+    why = f"asked where more than {options.max_boxes} objects are, or what is all over the picture"
     folder.lose(sample.key, None, why, "changed" if len(gone) < len(tasks) else "dropped")
     stay = [i for i in range(len(value["turns"])) if i // 2 * 2 + 1 not in gone]
     if not stay:
@@ -141,7 +178,7 @@ def _grounded(
         else:
             found = boxes(p.region, options.max_boxes)
             if not found:
-                folder.lose(sample.key, p.text, too_many(options.max_boxes), "dropped")
+                folder.lose(sample.key, p.text, unboxed(p.region, options.max_boxes), "dropped")
             words = f"{p.text} {spell(found)}" if found else p.text
         parts.append(words)
         at = p.end

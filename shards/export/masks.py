@@ -12,6 +12,9 @@ from miner.core.masks import decode
 from shards.polygons import Ring, polygons, rings
 from shards.sample import Region, Rle
 
+# Of the picture: whoever answers with the whole picture overlaps a larger box by IoU .5 or more.
+ALL_OVER = 0.5
+
 
 def region_mask(rle: Rle) -> np.ndarray:
     """Mask of a run-length encoding, bool (H, W)."""
@@ -55,22 +58,28 @@ def uncompressed(rle: Rle) -> dict[str, Any]:
     return {"size": list(rle["size"]), "counts": [0, *runs] if flat[0] else runs}
 
 
-def boxes(region: Region, most: int) -> list[list[int]]:
+def boxes(region: Region, most: int, largest: float = ALL_OVER) -> list[list[int]]:
     """Boxes x1, y1, x2, y2 in pixels, end-exclusive: one an object, one of what has no objects.
 
     Args:
         region: of a grounded sample.
         most: with more objects than this there are none; a box round them all is no object's.
+        largest: share of the picture, 0..1; where the only box is larger there is none.
     """
-    instances = region["instances"]
-    if len(instances) > most:
+    if len(region["instances"]) > most:
         return []
-    return [box_of(i) for i in instances] or [list(region["bbox"])]
+    found = [box_of(i) for i in region["instances"]] or [list(region["bbox"])]
+    x1, y1, x2, y2 = found[0]
+    height, width = region["rle"]["size"]
+    all_over = (x2 - x1) * (y2 - y1) > largest * height * width
+    return [] if len(found) == 1 and all_over else found
 
 
-def too_many(most: int) -> str:
+def unboxed(region: Region, most: int) -> str:
     """Why a phrase has no boxes, for LOSSES.jsonl."""
-    return f"more than {most} objects: the phrase stays without boxes"
+    if len(region["instances"]) > most:
+        return f"more than {most} objects: the phrase stays without boxes"
+    return f"its box is more than {ALL_OVER:.0%} of the picture: the phrase stays without boxes"
 
 
 def box_of(rle: Rle) -> list[int]:

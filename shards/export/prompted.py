@@ -13,7 +13,7 @@ import numpy as np
 from pycocotools import mask as coco_masks
 
 from shards.export.folder import Folder, Lists, Sample
-from shards.export.masks import box_of, region_mask, region_polygons
+from shards.export.masks import box_of, boxes, region_mask, region_polygons, unboxed
 from shards.export.options import Options, exporters
 from shards.export.phrases import SPECIAL
 from shards.export.reasoning import one_name
@@ -177,12 +177,11 @@ def paligemma(samples: Iterable[Sample], folder: Folder, options: Options) -> No
         width, height = sample.value["width"], sample.value["height"]
         rows = []
         for region, name in one_name(sample, folder, PALIGEMMA_MARKS):
-            objects = region["instances"] or [region["rle"]]
-            if len(objects) > options.max_boxes:
-                why = f"more than {options.max_boxes} objects"
-                folder.lose(sample.key, name, why, "dropped")
+            found = boxes(region, options.max_boxes)
+            if not found:
+                folder.lose(sample.key, name, unboxed(region, options.max_boxes), "dropped")
                 continue
-            spelled = [_locations(box_of(rle), width, height, name) for rle in objects]
+            spelled = [_locations(box, width, height, name) for box in found]
             rows.append({"prefix": f"detect {name}", "suffix": " ; ".join(spelled)})
         if not rows:
             folder.lose(sample.key, None, "no phrase is left", "dropped")

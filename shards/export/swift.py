@@ -10,7 +10,7 @@ from typing import Any
 from shards.export.boxed import DESCRIBE, conversation, qwen_box
 from shards.export.dialogue import USER_ROLES, VISUAL_PROMPT, placed
 from shards.export.folder import Folder, JsonList, Sample, VisualPrompt
-from shards.export.masks import boxes, too_many
+from shards.export.masks import boxes, unboxed
 from shards.export.options import CHAT, Options, exporters
 from shards.export.phrases import SPECIAL, Phrase, disjoint, phrases
 
@@ -107,7 +107,7 @@ def _tagged(
     for p in kept:
         places = boxes(p.region, options.max_boxes)
         if not places:
-            folder.lose(sample.key, p.text, too_many(options.max_boxes), "dropped")
+            folder.lose(sample.key, p.text, unboxed(p.region, options.max_boxes), "dropped")
             continue
         parts += [text[at : p.start], "<ref-object>" + "<bbox>" * len(places)]
         refs.append(p.text)

@@ -11,7 +11,7 @@ from ner.concepts import concepts
 from ner.families import lineage, related
 from ner.ground import forbidden, named_sites
 from shards.instruct.called import site_of, spoken, tissue_of
-from shards.instruct.exchange import Exchange
+from shards.instruct.exchange import DEFAULT, Asked, Exchange
 from shards.instruct.nouns import numbered
 from shards.instruct.thoughts import chain
 from shards.instruct.wordings import pick, quantified
@@ -20,14 +20,14 @@ from shards.known import states
 from shards.sample import GroundedSample
 
 
-def absent(sample: GroundedSample, rng: random.Random) -> Exchange | None:
+def absent(sample: GroundedSample, rng: random.Random, asked: Asked = DEFAULT) -> Exchange | None:
     """Is it there: no, with the reason; only of what is confirmed to be absent."""
     found = [(concept, why) for concept, why in absences(sample) if why != "site"]
     if not found:
         return None
     concept, why = rng.choice(found)
     x = spoken(concept)
-    said = pick("present", True, rng, x=x), pick(why, False, rng, x=x)
+    said = pick("present", True, rng, asked.shows, x=x), pick(why, False, rng, asked.shows, x=x)
     return Exchange("absent", *said, denied=concept)
 
 
@@ -57,7 +57,7 @@ def absences(sample: GroundedSample) -> list[tuple[str, str]]:
     )
 
 
-def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
+def refuse(sample: GroundedSample, rng: random.Random, asked: Asked = DEFAULT) -> Exchange | None:
     """A request whose assumption the picture does not bear out: checked, then turned down."""
     found = absences(sample)
     if not found:
@@ -85,8 +85,8 @@ def refuse(sample: GroundedSample, rng: random.Random) -> Exchange | None:
     question = "refuse_count" if numbered(concept) and rng.random() < 0.5 else "refuse"
     return Exchange(
         "refuse",
-        pick(question, True, rng, x=x),
-        pick(f"refuse_{why}", False, rng, x=x, s=tissue_of(site)),
+        pick(question, True, rng, asked.shows, x=x),
+        pick(f"refuse_{why}", False, rng, asked.shows, x=x, s=tissue_of(site)),
         think=think,
         denied=concept,
     )

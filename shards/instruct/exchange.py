@@ -7,8 +7,10 @@ import random
 from typing import Protocol
 
 from miner.core.settings import PartSettings
+from shards.export.dialogue import EITHER, Shows
 from shards.export.folder import VisualPrompt
-from shards.sample import GroundedSample
+from shards.export.masks import boxes
+from shards.sample import GroundedSample, Region
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +44,24 @@ class Task(Protocol):
         ...
 
 
-class Certain(PartSettings):
-    """Of a task that says that there is no more.
+class Asked(PartSettings):
+    """What a task knows beside the sample.
 
     Attributes:
         certain: least `exhaustive` of a region that is said to be all of its concept.
+        shows: how answers say where something is: by masks, by boxes, or either where that is not
+            known; wordings go with it.
+        max_boxes: most objects that have a box each.
     """
 
     certain: float = 0.9
+    shows: Shows = "either"
+    max_boxes: int = EITHER.max_boxes
+
+
+DEFAULT = Asked(kind="")
+
+
+def shown(region: Region, asked: Asked) -> bool:
+    """Whether an answer can show where a region is; boxes cannot where it is all over."""
+    return asked.shows != "boxes" or bool(boxes(region, asked.max_boxes))

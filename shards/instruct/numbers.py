@@ -7,6 +7,7 @@ from shards.sample import CountRange
 EXACT = 0.1  # share of the number that either end of the interval may be off for it to be said
 ABOUT = 0.25  # the same for "about"
 WORTH = 1 / 3  # share of the number below which "at least" tells too little
+LEAST = "at least"
 
 
 def said(count: CountRange | None) -> str | None:
@@ -22,7 +23,7 @@ def said(count: CountRange | None) -> str | None:
         return f"{n:,}"
     if _within(count, ABOUT):
         return f"about {n:,}"
-    return f"at least {_down(low):,}" if low >= max(2, WORTH * n) else None
+    return f"{LEAST} {_down(low):,}" if low >= max(2, WORTH * n) else None
 
 
 def _down(number: int) -> int:

@@ -5,25 +5,31 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from miner.core.rows import TurnRow
 from ner.concepts import concepts
 from ner.families import related
+from shards.export.dialogue import EITHER, Answering
 from shards.export.folder import ExportedSample, PlacedPrompt, Sample
-from shards.instruct.exchange import Exchange
+from shards.instruct.exchange import Exchange, Task
 from shards.instruct.mix import Mix
 from shards.instruct.paraphrase import Reworder, client
 from shards.instruct.tasks import task
 from shards.instruct.thoughts import thought
 from shards.sample import GroundedSample, SampleMention
 
-_MARKING = {"segment", "present", "prompted", "describe"}  # whose answers show every region named
+# Whose answers show every region named.
+_MARKING = {"segment", "locate", "present", "prompted", "describe"}
 SLACK = 20  # dialogues before a stratum's share is held against it; denials, likewise
 MOST_DENIED = 0.2  # of all denials may be of one concept, else its name would tell the answer
 
 
-def instructed(samples: Iterable[Sample], mix: Mix, to: str = "") -> Iterator[Sample]:
+def instructed(
+    samples: Iterable[Sample],
+    mix: Mix,
+    form: Answering = EITHER,
+) -> Iterator[Sample]:
     """Samples whose text is a dialogue: `turns`, mentions with `turn`, `prompts` where there are.
 
     Which task is asked is a matter of which is most behind its share, so shares are met as far as
@@ -32,8 +38,10 @@ def instructed(samples: Iterable[Sample], mix: Mix, to: str = "") -> Iterator[Sa
     Args:
         samples: grounded samples.
         mix: what the dialogues are made of.
-        to: dialect they go to; not used by the choice, so all dialects get the same dialogues.
+        form: how answers of the dialect that they go to say where something is: nothing is asked
+            that they cannot say, and no wording speaks of what they do not show.
     """
+    tasks = {name: task(name, mix.certain, form) for name in (*mix.tasks, "refuse")}
     asked: Counter[str] = Counter()
     gone: Counter[str] = Counter()
     strata: Counter[str] = Counter()
@@ -44,7 +52,7 @@ def instructed(samples: Iterable[Sample], mix: Mix, to: str = "") -> Iterator[Sa
         stratum = _stratum(sample.value, mix.stratum)
         if total > SLACK and strata[stratum] >= mix.max_share * (total + 1):
             continue
-        exchanges = _exchanges(sample.value, mix, rng, asked, gone)
+        exchanges = _exchanges(sample.value, mix, tasks, form.always, rng, asked, gone)
         if not exchanges:
             continue
         total += 1
@@ -60,6 +68,8 @@ def _stratum(sample: GroundedSample, kind: str) -> str:
 def _exchanges(
     sample: GroundedSample,
     mix: Mix,
+    tasks: Mapping[str, Task],
+    always: bool,
     rng: random.Random,
     asked: Counter[str],
     gone: Counter[str],
@@ -69,6 +79,8 @@ def _exchanges(
     Args:
         sample: what is spoken of.
         mix: of the tasks.
+        tasks: by name.
+        always: whether every answer has to point to something.
         rng: of all choices.
         asked: exchanges so far, by task; counts on.
         gone: denials so far, by concept; counts on.
@@ -86,15 +98,19 @@ def _exchanges(
         count = sum(asked.values()) + 1
         name = max(sorted(open_tasks), key=lambda name: shares[name] * count - asked[name])
         open_tasks.discard(name)
-        exchange = task(name, mix.certain)(sample, rng)
+        exchange = tasks[name](sample, rng)
         if exchange is None or exchange.question in questions or exchange.denied in denied:
+            continue
+        if always and not exchange.grounded:
             continue
         if gone.total() > SLACK and gone[exchange.denied] >= MOST_DENIED * gone.total():
             continue
         pointed = {sample["regions"][region]["concept"] for _, _, region in exchange.grounded}
         if exchange.task == "present" and _kin(pointed, told):  # nobody asks what was just said
             continue
-        if exchange.task == "segment" and pointed & marked:  # nor for what was just shown
+        if (
+            exchange.task in ("segment", "locate") and pointed & marked
+        ):  # nor for what was just shown
             continue
         told |= pointed
         marked |= pointed if exchange.task in _MARKING else set()

@@ -26,10 +26,10 @@ def thought(exchange: Exchange, sample: GroundedSample, rng: random.Random) -> E
         asked = counted_name(sample, exchange.grounded[0][2])
     several = len(phrases) > 1 or many(x)
     verb, it = ("are", "them") if several else ("is", "it")
-    there = f"{x} {verb} there and can be outlined."
+    there = f"{x} {verb} there and can be marked."
     if exchange.task == "compare":
         cover = "cover" if many(phrases[0]) else "covers"
-        there = f"both can be outlined, and the {written(phrases[0])} {cover} more."
+        there = f"both can be marked, and the {written(phrases[0])} {cover} more."
     think = chain(
         sample,
         rng,

@@ -1,6 +1,6 @@
 """Wordings of questions and answers, with alternatives in brackets: `[Segment|Outline] the {x}`.
 
-None speaks of masks or boxes but where one asks for boxes: dialects answer with what they have.
+Those that speak of outlines are for answers by masks, those of boxes for answers by boxes.
 
 `{x}` is a phrase of the caption or a concept's name, `{a}` the article of a single object; `{are}`,
 `{they}`, … go with its number, as `VERBS` has them; `{any}`, `{some}` and `{free}` are "any ",
@@ -15,6 +15,7 @@ import random
 import re
 from collections.abc import Mapping
 
+from shards.export.dialogue import Shows
 from shards.instruct.nouns import article, many, single
 
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
@@ -24,6 +25,8 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "[Can|Could] you [segment|outline|delineate|mark] the {x}[?| for me?| in this image?]",
         "[Show|Please show] me where the {x} {are}[.| in this image.]",
         "[I need|I would like] the {x} marked[.| in this image.]",
+        "[Pick out|Point to] the {x} [in this image|in this picture|in this field|here].",
+        "[Can|Could] you [point to|show me] the {x}[?| in this image?]",
     ),
     "count": (
         "How many {x} [can be seen|do you see|are visible|can you make out]"
@@ -39,6 +42,7 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "[Locate|Find|Point out] the {x} [in this image|in this picture|here].",
         "[Give|Show] me the [{boxes}|bounding {boxes}] of the {x}[.| in this image.]",
         "Where {are} the {x}[?| in this image?| here?]",
+        "[Can|Could] you [find|locate|point out] the {x}[?| for me?| in this image?]",
         "[Draw|Put] {one}[{boxes}|bounding {boxes}] around the {x}[.| please.| in this image.]",
     ),
     "describe": (
@@ -46,16 +50,22 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "and mark [what you name|the structures].",
         "[What does this image show|What can be seen here|Can you tell me what this slide shows]? "
         "[Mark what you mention.|Mark each structure.]",
-        "[Give|Write] [a|a short] description of this [image|field|section][.| and mark what it "
-        "names.]",
+        "[Give|Write] [a|a short] description of this [image|field|section] and mark what it "
+        "names.",
     ),
     "describe_some": (
         "[Describe|Explain|Summarize] [this image|this picture|what is shown here|this field] "
-        "and mark [what you can outline|the structures that you can outline].",
+        "and mark [what you can|what you can outline|those structures that you can].",
         "[What does this image show|What can be seen here|Can you tell me what this slide shows]? "
-        "[Mark what you can outline.|Mark the structures that you can outline.]",
-        "[Give|Write] [a|a short] description of this [image|field|section][.| and mark what you "
-        "can outline.]",
+        "[Mark what you can.|Mark what you can outline.|Mark those structures that you can.]",
+        "[Give|Write] [a|a short] description of this [image|field|section] and mark what you "
+        "can[.| outline.]",
+    ),
+    "describe_plain": (
+        "[Describe|Explain|Summarize] [this image|this picture|what is shown here|this field].",
+        "[What does this image show|What can be seen here|Can you tell me what this slide shows]?",
+        "[Give|Write] [a|a short] description of this [image|field|section].",
+        "In [a few words|short], what [does this image show|can be seen here]?",
     ),
     "compare": (
         "[Which|What] [covers|takes up|occupies] [more of the image|the larger area]: {x} or {y}?",
@@ -72,27 +82,31 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "{some}{x}?",
     ),
     "prompted": (
-        "What is [at|under|marked by] <vp>? [Segment|Mark|Outline] [all of its kind|every instance"
+        "What is [at|under|marked by] <vp>? [Segment|Mark|Find|Outline] [all of its kind|every one"
         " of it].",
         "[Segment|Find|Mark|Outline] everything [like|of the same kind as] "
         "[the object|the structure] at <vp>.",
         "I marked one [object|structure] with <vp>: [find|segment|mark] all of its kind.",
-        "[Which structure is this|What have I marked]: <vp>? [Mark all of them.|Segment them all.]",
+        "[Which structure is this|What have I marked]: <vp>? [Mark all of them.|Segment them all.|"
+        "Find all of them.|Show me all of them.]",
     ),
     "prompted_some": (
-        "What is [at|under|marked by] <vp>? [Segment|Mark|Outline] [others like it|more like it]"
+        "What is [at|under|marked by] <vp>? [Segment|Mark|Find|Outline] [others|more] like it"
         "[.| in this image.]",
         "[Segment|Find|Mark|Outline] [structures|other structures] [like|of the same kind as] "
         "[the object|the one] at <vp>.",
         "I marked one [object|structure] with <vp>: [find|segment|mark] others of its kind.",
-        "[Which structure is this|What have I marked]: <vp>? [Mark more of them.|Segment others.]",
+        "[Which structure is this|What have I marked]: <vp>? [Mark more of them.|Find others.|"
+        "Segment others.]",
     ),
     "refuse": (
-        "[Segment|Outline|Locate|Mark|Delineate] the {x} [in this image|in this field|here].",
+        "[Segment|Outline|Locate|Find|Mark|Delineate] the {x} [in this image|in this field|here].",
         "Describe the [appearance|arrangement|distribution] of the {x} [here|in this image].",
-        "[Where do you see|Can you show me|Could you outline|Could you mark] the {x}"
+        "[Where do you see|Can you show me|Could you outline|Could you mark|Could you find] the {x}"
         "[?| in this image?]",
-        "[Give|Show] me the [outline|location|extent] of the {x}[.| in this image.]",
+        "[Give|Show] me the [outline|location|extent|bounding {boxes}] of the {x}"
+        "[.| in this image.]",
+        "[Draw|Put] {one}[{boxes}|bounding {boxes}] around the {x}[.| please.]",
     ),
     "refuse_count": (
         "[Count|Tally|Please count] the {x} [in this image|in this field|here].",
@@ -112,6 +126,10 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "[I count|There {are}|I can make out] {n} {x}[.| here.| in this image.]",
         "I [see|find] {n} {x}[.| in this field.]",
     ),
+    "count_least": (
+        "I have marked {m} {x}[; there are {n}|, and I am sure that there are {n}|; their true "
+        "number is {n}].",
+    ),
     "locate": (
         "[I located|I have found] the {x}, as [marked|shown] here.",
         "[This is where|Here is where] the {x} [{are}|can be seen].",
@@ -124,6 +142,9 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     "present": (
         "Yes, [this image shows|one can see|I see|I can make out] {a}{x}[.|, marked here.|, which "
         "I have marked.]",
+    ),
+    "present_plain": (
+        "Yes, [this image shows|one can see|I see|I can make out] {a}{x}[.| here.| in this field.]",
     ),
     "negated": (
         "No. [This image is free of {free}{x}.|There {are} no {x} to be seen here.]",
@@ -178,6 +199,12 @@ VERBS = {
     "one": ("a ", ""),
 }
 
+# What speaks of outlines, of boxes.
+_SPEAKS = {
+    "masks": re.compile(r"segment|outlin|delineat", re.IGNORECASE),
+    "boxes": re.compile("box"),
+}
+
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -197,15 +224,25 @@ def expanded(template: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def wordings(kind: str, question: bool) -> tuple[str, ...]:
-    """All wordings of a task's question or answer, each once."""
+def wordings(kind: str, question: bool, shows: Shows | None = None) -> tuple[str, ...]:
+    """All wordings of a task's question or answer, each once.
+
+    Args:
+        kind: of the question or answer.
+        question: which of both.
+        shows: what answers show: none speaks of what they do not. None leaves all.
+    """
     table = QUESTIONS if question else ANSWERS
-    return tuple(dict.fromkeys(w for t in table[kind] for w in expanded(t)))
+    others = [] if shows is None else [word for what, word in _SPEAKS.items() if what != shows]
+    found = dict.fromkeys(w for t in table[kind] for w in expanded(t))
+    return tuple(w for w in found if not any(word.search(w) for word in others))
 
 
-def pick(kind: str, question: bool, rng: random.Random, **fields: object) -> str:
+def pick(
+    kind: str, question: bool, rng: random.Random, shows: Shows = "either", **fields: object
+) -> str:
     """One wording, with its fields filled in and a capital in front."""
-    text = rng.choice(wordings(kind, question))
+    text = rng.choice(wordings(kind, question, shows))
     x = str(fields.get("x", ""))
     plural = many(x) and fields.get("n") != "1"
     for name, before in quantified(x).items():

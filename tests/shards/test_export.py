@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
 import json
@@ -18,9 +19,9 @@ from typer.testing import CliRunner
 from miner.cli import app
 from miner.core.built_in import BUILT_IN
 from miner.core.errors import Refused
+from miner.core.masks import bbox, encode
 from miner.core.store import Store
 from shards.export.folder import Folder, Sample
-from shards.export.masks import too_many
 from shards.export.options import MASKS, Options, read_options
 from shards.export.people import square
 from shards.export.phrases import token_cut
@@ -268,12 +269,29 @@ def test_refcoco_limits_what_xsam_multiplies(tmp_path: Path) -> None:
     assert sum("combinations" in x["why"] for x in losses(tmp_path / "x")) == 904
 
 
+@pytest.mark.parametrize("name", ["llava", "qwen", "ms-swift", "llamafactory", "paligemma"])
+@pytest.mark.parametrize(("side", "boxed"), [(16, True), (20, False)])
+def test_a_box_of_more_than_half_of_the_picture_answers_nothing(
+    name: str, side: int, boxed: bool, tmp_path: Path
+) -> None:
+    value = made(1).value
+    mask = np.zeros((value["height"], value["width"]), bool)
+    mask[: value["height"] * side // 24, : value["width"] * side // 24] = True
+    stroma = {**value["regions"][1], "bbox": list(bbox(mask)), "instances": []}
+    stroma["rle"] = {"size": list(mask.shape), "counts": encode(mask)}
+    talk = dataclasses.replace(made(1), value={**value, "regions": [value["regions"][0], stroma]})
+    export([talk], name, tmp_path / "x", Options())
+    lost = [x["phrase"] for x in losses(tmp_path / "x") if "more than 50% of the" in x["why"]]
+    assert lost == ([] if boxed else ["stroma"])
+
+
 def test_many_objects_are_not_one_box(tmp_path: Path) -> None:
     """Three glands: a box round them all would be no gland's."""
     few = Options(max_boxes=2)
     for name in ("kosmos2", "qwen", "llava", "ms-swift", "llamafactory"):
         export([made(1)], name, tmp_path / name, few)
-        (lost,) = [x for x in losses(tmp_path / name) if x["why"] == too_many(2)]
+        why = "more than 2 objects: the phrase stays without boxes"
+        (lost,) = [x for x in losses(tmp_path / name) if x["why"] == why]
         assert (lost["phrase"], lost["done"]) == ("glands", "dropped")
     ((_, phrase, found),) = kosmos2(tmp_path / "kosmos2/train")
     assert (phrase, len(found)) == ("stroma", 1)

@@ -8,16 +8,18 @@ import random
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miner.core.built_in import BUILT_IN
 from miner.core.errors import Refused
-from miner.core.masks import decode
+from miner.core.masks import decode, encode
 from ner.concepts import concepts
+from shards.export.dialogue import Answering, Shows, answering
 from shards.export.folder import Sample
 from shards.export.options import Options
 from shards.export.run import export
@@ -25,7 +27,7 @@ from shards.instruct.called import counted_name
 from shards.instruct.captions import description
 from shards.instruct.denials import absences, refuse
 from shards.instruct.mix import Mix, read_mix
-from shards.instruct.nouns import article
+from shards.instruct.nouns import article, plural
 from shards.instruct.numbers import said
 from shards.instruct.paraphrase import keeps, reworded
 from shards.instruct.run import SLACK, instructed
@@ -46,15 +48,17 @@ def many(n: int = 120) -> list[Sample]:
 
 
 @pytest.mark.parametrize("task", QUESTIONS)
-def test_thirty_wordings_a_task(task: str) -> None:
-    assert len(wordings(task, True)) >= 30
+@pytest.mark.parametrize("shows", ["masks", "boxes", "either"])
+def test_thirty_wordings_a_task(task: str, shows: Shows) -> None:
+    assert len(wordings(task, True, shows)) >= 30
     assert not any("[" in w or "|" in w for w in wordings(task, True))
 
 
 def test_every_answer_names_what_it_must() -> None:
     for kind in ANSWERS:
-        fields = {"x"} | {"count": {"n"}, "compare": {"y", "p", "q"}}.get(kind, set())
-        fields |= {"s"} if kind.endswith("site") else {"a"} if kind == "present" else set()
+        more = {"count": {"n"}, "count_least": {"n", "m"}, "compare": {"y", "p", "q"}}
+        fields = {"x"} | more.get(kind, set())
+        fields |= {"s"} if kind.endswith("site") else {"a"} if kind.startswith("pres") else set()
         for wording in wordings(kind, False):
             assert fields == set(re.findall(r"{(\w)}", wording)), wording
 
@@ -239,7 +243,7 @@ def test_all_that_is_named_is_asked_for_where_all_of_it_is_marked(
         of_kind("describe")({**value, "mentions": mentions}, random.Random(i)).question
         for i in range(60)
     }
-    can = {question for question in asked if "can outline" in question}
+    can = {question for question in asked if re.search(r"mark .*you can\b", question, re.I)}
     named = {q for q in asked if re.search(r"you name|you mention|it names|structure(s\.|\.)", q)}
     assert bool(named) == all_marked
     assert bool(can) != all_marked
@@ -270,9 +274,9 @@ def test_nobody_asks_for_what_was_just_marked() -> None:
                 if m["turn"] == 2 * turn + 1
                 for region in m["regions"]
             }
-            assert name != "segment" or not pointed & marked
+            assert name not in ("segment", "locate") or not pointed & marked
             asked += name == "segment"
-            marked |= pointed if name != "locate" else set()
+            marked |= pointed
     assert asked > 10
 
 
@@ -393,6 +397,7 @@ def test_only_alternatives_are_weighed(first: str, second: str, weighed: bool) -
 def test_a_substance_is_somewhere_or_all_over_it(concept: str, side: int, asked: bool) -> None:
     value = made(1).value
     stroma = {**value["regions"][1], "concept": concept, "bbox": [0, 0, side, side]}
+    stroma["rle"] = {**stroma["rle"], "size": [24, 24]}
     sample = {**value, "regions": [stroma], "mentions": [], "width": 24, "height": 24}
     assert (of_kind("locate")(sample, random.Random(0)) is not None) is asked
     named = concept != "cytoplasm"  # which is where cells are: nobody asks whether there is some
@@ -486,6 +491,111 @@ def test_where_is_not_asked_of_dialects_with_boxes_when_there_are_too_many(tmp_p
     assert not any(
         "asked where" in loss for loss in export(talks, "llava", tmp_path / "s", seg).losses
     )
+
+
+@pytest.mark.parametrize("task", sorted({*QUESTIONS} | {*ANSWERS}))
+def test_wordings_speak_of_what_answers_show(task: str) -> None:
+    """A box answers no "segment", a mask no "draw a box": in questions, answers and refusals."""
+    outlines, boxed = re.compile("segment|outlin|delineat", re.I), re.compile("box")
+    for question in [
+        part for part, table in ((True, QUESTIONS), (False, ANSWERS)) if task in table
+    ]:
+        found = {shows: " ".join(wordings(task, question, shows)) for shows in get_args(Shows)}
+        assert all(found.values())
+        assert not outlines.search(found["boxes"] + found["either"])
+        assert not boxed.search(found["masks"] + found["either"])
+    if task in ("segment", "refuse"):  # what is asked must not tell that it is not there
+        assert outlines.search(" ".join(wordings(task, True, "masks")))
+    if task in ("locate", "refuse"):
+        assert boxed.search(" ".join(wordings(task, True, "boxes")))
+
+
+def spread(concept: str, instances: int, side: int) -> Any:
+    """A sample of 24 x 24 px with one region that has a box of that side."""
+    value = made(1).value
+    mask = np.zeros((24, 24), bool)
+    mask[:side, :side] = True
+    rle = {"size": [24, 24], "counts": encode(mask)}
+    region = {
+        **value["regions"][0],
+        "concept": concept,
+        "kind": concepts()[concept].kind,
+        "bbox": [0, 0, side, side],
+        "rle": rle,
+        "instances": [rle] * instances,
+        "count": {"low": 20, "n": instances, "high": 300},
+    }
+    text = plural(concept)
+    mention = {
+        **value["mentions"][0], "text": text, "concept": concept, "regions": [0], "start": 0,
+        "end": len(text), "polarity": "affirmed",
+    }  # fmt: skip
+    change = {"regions": [region], "mentions": [mention], "caption": f"{text} in a row."}
+    return {**value, **change, "width": 24, "height": 24, "mpp": None}
+
+
+BOXED = Answering("boxes")
+
+
+@pytest.mark.parametrize(
+    ("concept", "instances", "side", "said"),
+    [
+        ("stroma", 0, 16, True),
+        ("stroma", 0, 20, False),  # its box is .69 of the picture: so would be any answer right
+        ("gland", 1, 20, False),
+        ("gland", 2, 20, True),
+        ("gland", 33, 10, False),
+    ],
+)
+def test_boxes_are_asked_for_where_they_say_something(
+    concept: str, instances: int, side: int, said: bool
+) -> None:
+    value, rng = spread(concept, instances, side), random.Random(0)
+    for kind in ("segment", "locate") + ("prompted",) * (instances > 1):
+        assert (of_kind(kind, form=BOXED)(value, rng) is not None) is said
+        assert of_kind(kind, form=Answering("masks"))(value, rng) is not None
+    for seed in range(20):
+        told = of_kind("describe", form=BOXED)(value, random.Random(seed))
+        assert bool(told.grounded) is said
+        assert bool(re.search(r"\b[Mm]ark\b", told.question)) is said
+        yes = of_kind("present", form=BOXED)(value, random.Random(seed))
+        assert yes.answer.startswith("Yes, ")
+        assert bool(yes.grounded) is said
+        assert said or "marked" not in yes.answer
+
+
+@pytest.mark.parametrize(("shows", "marks"), [("masks", True), ("boxes", False)])
+def test_fewer_than_are_marked_are_told_apart_from_the_marks(shows: Shows, marks: bool) -> None:
+    """ "I can make out at least 20" beside 56 outlines reads as a wrong number."""
+    value = spread("gland", 56, 10)
+    for seed in range(20):
+        told = of_kind("count", form=Answering(shows))(value, random.Random(seed))
+        assert ("marked 56 glands" in told.answer) is marks
+        assert "at least 20" in told.answer
+        assert bool(told.grounded) is marks
+
+
+@pytest.mark.parametrize(
+    ("to", "options", "form"),
+    [
+        ("llava", Options(max_boxes=3), Answering("boxes", 3)),
+        ("qwen", Options(grounding="seg"), Answering("masks")),
+        ("ms-swift", Options(), Answering("boxes")),
+        ("llamafactory", Options(), Answering("boxes")),
+        ("muse", Options(), Answering("masks", always=True)),
+    ],
+)
+def test_a_dialect_gets_what_its_answers_can_show(
+    to: str, options: Options, form: Answering, tmp_path: Path
+) -> None:
+    """Nothing is taken out once tasks are chosen, so that their shares hold in every dialect."""
+    assert answering(to, options) == form
+    talks = list(instructed(many(30), Mix(), form))
+    done = export(talks, to, tmp_path / to, options)
+    assert done.written == done.samples > 10
+    assert not [loss for loss in done.losses if "asked where" in loss or "without boxes" in loss]
+    assert not [loss for loss in done.losses if loss.startswith("dropped")]
+    assert all(talk.value["mentions"] for talk in talks) or not form.always
 
 
 def test_refusals_think_in_four_steps() -> None:
