@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ner.phrases import Reading
-from ner.tokens import BINDING, HYPHENS
+from ner.tokens import BINDING, COMMAS, HYPHENS, SOFT
 from ner.vocabulary import (
     AND,
     BREAK,
@@ -26,6 +26,7 @@ from ner.vocabulary import (
     OTHER,
     PREPOSITION,
     Cue,
+    Word,
 )
 
 END = frozenset(".;!?\n")
@@ -43,6 +44,8 @@ _HAS_SIGN = re.compile(r"[-+\u00b1\u2013\u2212?](?:\s?ve)?[)\]]?(?=[\s.,;|)\]]|$
 AUXILIARIES = frozenset(
     {"is", "are", "was", "were", "has", "have", "had", "may", "can", "could", "cannot", "remain"}
 )
+# Stand between a subject and its predicate: "necrosis and mitoses were all absent".
+FLOATING = frozenset({"all", "both", "each"})
 _REACH = 8  # words between a cue and its object or subject, adjectives and adverbs included
 
 
@@ -128,20 +131,35 @@ class Nouns:
         ("shows absent mucin") is no subject.
         """
         words = self.reading.words
-        found = 2
-        for j in range(i - 1, max(-1, i - 1 - _REACH), -1):
+        found, j, stop = 2, i - 1, max(0, i - _REACH)
+        while j >= stop:
             gap = self.reading.gaps[j]
             if not END.isdisjoint(gap) and gap != ".":
                 return 0
+            if "," in gap:
+                j = self.before_aside(j)
             if gap != " " and gap not in HYPHENS:
                 found = 1
             if j + 1 in self.last:
                 return found
             word = words[j]
-            if word.lemma in AUXILIARIES or word.adverb:
-                continue
-            return 0 if word.flags or word.entry is not None else found
+            if not (word.lemma in AUXILIARIES or word.adverb or word.lemma in FLOATING):
+                return 0 if word.flags or word.entry is not None else found
+            j -= 1
         return 0
+
+    def before_aside(self, i: int) -> int:
+        """The word before an aside that ends with word i before a comma; i where none does.
+
+        "Granulomas, however, are not seen", "necrosis, in this field, is absent".
+        """
+        words, gaps, j = self.reading.words, self.reading.gaps, i
+        while j > 0 and gaps[j - 1] in SOFT:
+            j -= 1
+        if not j or gaps[j - 1] not in COMMAS:
+            return i
+        opens = words[j].adverb or words[j].flags & (PREPOSITION | BREAK)
+        return j - 1 if opens or all(k + 1 not in self.last for k in range(j, i + 1)) else i
 
     def predicated(self, i: int) -> bool:
         """Whether the noun that follows at word i has a predicate of its own ("... present")."""
@@ -159,6 +177,11 @@ class Nouns:
                     for one in _walk(self.reading, last, len(words))
                 )
         return False
+
+
+def is_unknown(word: Word) -> bool:
+    """Whether a word is of no table and no class: mostly a noun of everyday speech."""
+    return not (word.flags or word.entry is not None or word.adverb)
 
 
 def _label(reading: Reading, last: dict[int, int], end: int) -> int:

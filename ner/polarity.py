@@ -5,7 +5,8 @@ on which side. A forward cue ("no", "lack of") reaches to the first of: the end 
 word that opens another clause ("but", "which"), a finite verb or a preposition of place after the
 first phrase ("no mucin in the cytoplasm"), a comma that does not continue a list, the label of
 another field ("Mitoses: ..."). A backward cue ("is absent", "cannot be excluded") reaches back over
-its subject, a value ("Necrosis: none") over its label.
+its subject, a list of nouns or what stands behind the last comma ("stroma with lymphocytes,
+necrosis absent"), a value ("Necrosis: none") over its label.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from collections.abc import Callable, Mapping
 from ner.cues import (
     AUXILIARIES,
     END,
+    FLOATING,
     CueEffect,
     Nouns,
     find,
     has_signs,
+    is_unknown,
     of_stain,
     signs,
 )
 from ner.phrases import Phrase, Reading
-from ner.tokens import COMMAS, HYPHENS
+from ner.tokens import COMMAS, HYPHENS, SOFT
 from ner.vocabulary import AND, BREAK, DETERMINER, FACT, OR, PREPOSITION, SITE, VERB
 
 _REACH = 40  # words; no cue reaches farther, so that run-on text is read in linear time
@@ -176,9 +179,8 @@ def _forward(reading: Reading, cue: CueEffect, nouns: Nouns, closers: set[int]) 
             if verbal and word.lemma != "of":
                 break
             aside = True
-        elif nominal and not (aside or flags or word.entry is not None or word.adverb):
-            # A word of no table and no class is a noun of everyday speech ("like beads on a
-            # string"), but not in an aside ("may be, to our surprise, ...").
+        elif nominal and not aside and is_unknown(word):
+            # "Like beads on a string", but not in an aside ("may be, to our surprise, ...").
             passed = True
         i += 1
     return i
@@ -234,14 +236,19 @@ def _backward(reading: Reading, cue: CueEffect, nouns: Nouns) -> tuple[int, int]
     verb = value or _is_predicate(reading, cue)
     free: tuple[int, int] | None = None  # words that no preposition governs
     end, near = cue.first, False  # whether a phrase stands in words i + 1:end
+    named = False  # whether a noun that is in no table does
     i = cue.first - 1
     while i >= max(0, cue.first - _REACH):
         if not (value and i == cue.first - 1):
             gap = reading.gaps[i]
             if (not END.isdisjoint(gap) and gap != ".") or ":" in gap or "=" in gap:
                 break
-            if "," in gap and (free or near) and _opens(reading, i + 1):
-                break
+            if "," in gap:
+                if (free or near or named) and not _lists(reading, i, nouns.last):
+                    break
+                before = i if free or near or named else nouns.before_aside(i)
+                if before < i:
+                    i, end = before, before + 1
             if value and gap != " " and gap not in HYPHENS:
                 if gap not in COMMAS or i + 1 not in nouns.last:
                     break
@@ -258,6 +265,7 @@ def _backward(reading: Reading, cue: CueEffect, nouns: Nouns) -> tuple[int, int]
             if not verb:
                 break
             free, end, near = free or (i + 1, end), i, False
+        named = named or is_unknown(words[i])
         i -= 1
     return (i + 1, end) if near or free is None else free
 
@@ -266,19 +274,54 @@ def _is_predicate(reading: Reading, cue: CueEffect) -> bool:
     """Whether a cue is or follows an auxiliary: "... are absent", "... was not clearly seen"."""
     words = reading.words
     first = cue.first
-    while first and words[first - 1].adverb and reading.gaps[first - 1] == " ":
+    while first and reading.gaps[first - 1] == " ":
+        before = words[first - 1]
+        if not (before.adverb or before.lemma in FLOATING):
+            break
         first -= 1
     return words[cue.first].lemma in AUXILIARIES or (
         first > 0 and words[first - 1].lemma in AUXILIARIES
     )
 
 
-def _opens(reading: Reading, i: int) -> bool:
-    """Whether word i opens a clause after a comma: "and in this case ...", "the ..."."""
-    words = reading.words
-    if i < len(words) and words[i].flags & AND:
-        i += 1
-    return i < len(words) and bool(words[i].flags & (DETERMINER | PREPOSITION | BREAK))
+def _lists(reading: Reading, i: int, nouns: Mapping[int, int]) -> bool:
+    """Whether the comma behind word i stands in a list of subjects, not between statements.
+
+    "Necrosis, mitoses and granulomas are absent" is a list; "stroma with lymphocytes, necrosis
+    absent", "nests of tumor cells, necrosis absent" and "no mucin, necrosis absent" are not.
+
+    Args:
+        reading: the text.
+        i: the word before the comma.
+        nouns: first word of each noun phrase by its end-exclusive last word.
+    """
+    words, gaps = reading.words, reading.gaps
+    after = i + 2 if words[i + 1].flags & AND else i + 1
+    if after < len(words) and words[after].flags & (DETERMINER | PREPOSITION | BREAK):
+        return False  # "and in this case ...", "the ..."
+    joined = after > i + 1 or _is_joined(reading, i + 1)
+    while i >= 0:
+        first = nouns.get(i + 1)
+        if first is not None:
+            i = first
+        elif not (joined and words[i].lemma == "of") and (
+            words[i].flags & (VERB | PREPOSITION | BREAK | AND | OR) or words[i].cue is not None
+        ):
+            return False
+        i -= 1
+        if i < 0 or gaps[i] not in SOFT:
+            break
+    return True
+
+
+def _is_joined(reading: Reading, i: int) -> bool:
+    """Whether "and" or "or" stands between word i and the next comma or stop."""
+    for j in range(i, min(len(reading.words), i + _REACH)):
+        if reading.words[j].flags & (AND | OR):
+            return True
+        if reading.gaps[j] not in SOFT:
+            break
+    return False
 
 
 def _alternatives(reading: Reading, phrases: list[Phrase], result: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""How people talk in lectures: sentences of `idioms.tsv`, written before any rule they test."""
+"""How people talk and write: sentences of the tables, written before any rule they test."""
 
 import csv
 from pathlib import Path
@@ -8,18 +8,21 @@ import pytest
 import ner
 from tests.ner.marked import parse
 
-with (Path(__file__).parent / "idioms.tsv").open(encoding="utf-8") as lines:
-    ROWS = [
-        (row["said"], row["facts"])
-        for row in csv.DictReader((line for line in lines if line[0] != "#"), delimiter="\t")
-    ]
+TABLES = {"idioms": 100, "commas": 40}
 
 
-def test_there_are_a_hundred():
-    assert len(ROWS) == 100
+def _rows(table):
+    with (Path(__file__).parent / f"{table}.tsv").open(encoding="utf-8") as lines:
+        read = csv.DictReader((line for line in lines if line[0] != "#"), delimiter="\t")
+        return [(row["said"], row["facts"]) for row in read]
 
 
-@pytest.mark.parametrize(("said", "facts"), ROWS)
+@pytest.mark.parametrize(("table", "count"), TABLES.items())
+def test_no_sentence_is_lost(table, count):
+    assert len(_rows(table)) == count
+
+
+@pytest.mark.parametrize(("said", "facts"), [row for table in TABLES for row in _rows(table)])
 def test_reading(said, facts):
     text, expected = parse(said)
     found = ner.extract(text)

@@ -78,6 +78,13 @@ We ruled out [necrosis]-, not the [fibrosis]-.
 [Amyloid]? possible.
 Possible [amyloid]?.
 [Myoepithelial cells]- are focally absent in the [glands]+.
+[Necrosis]-, [mitoses]- and [granulomas]- were all absent.
+Loss of [villi]-, [crypts]- and [goblet cells]- are absent.
+Well differentiated [glands]+, no [necrosis]-, [mitoses]- not seen.
+[Stroma]+ and [lymphocytes]+, [necrosis]- absent.
+[Nests]- of [tumor cells]-, [glands]- and [mitoses]- are absent.
+[Myoepithelial cells]-, which should surround the [ducts]+, are absent.
+[Fibrosis]-, with [collagen]+, is not seen.
 """
 
 # What is said of a thing in a line of its own, whatever stands between.
