@@ -2,8 +2,9 @@
 
 What is denied or doubted states nothing. Where no word names the organ a diagnosis tells it
 ("melanoma", but not where something metastatic is spoken of), and where there is none the
-structures do ("glomeruli"); a marker tells that the stain is an immunostain. The strata of a row
-(`ner.strata`) and the site guard (`ner.ground`) see these facts.
+structures do ("glomeruli"); a marker tells that the stain is an immunostain, unless results of
+several are listed ("ER-, PR-, HER2-"). The strata of a row (`ner.strata`) and the site guard
+(`ner.ground`) see these facts.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ from ner.vocabulary import IDENTITY, TIMES
 _TIMES = re.compile(
     r"(?:(?<!\d)(?<!\d\s)[x\u00d7]\s?(\d{1,4}(?:\.\d)?)|\b(\d{1,4}(?:\.\d)?)\s?[x\u00d7])"
     r"(?![\w\u00d7])(?!\s?\d)",
+    re.IGNORECASE,
+)
+# What a marker was found to be: "ER-", "PR (+)", "HER2 3+", "CD3-positive".
+_RESULT = re.compile(
+    r"\s?(?:[:(]\s?)?\d?(?:[-\u2013\u2212]|\+{1,3})[)]?(?=[\s.,;/)]|$)"
+    r"|\s?(?:[-:(]\s?)?(?:is\s|was\s)?(?:positive|negative|pos|neg)\b",
     re.IGNORECASE,
 )
 
@@ -61,10 +68,11 @@ def facts_of(reading: Reading, said: Sequence[str], stated: Sequence[str]) -> tu
             ]
         if homes:
             found += _implied(reading, homes)
+    statuses = _statuses(reading)
     for item in reading.others:
         if item.entry.name == TIMES:
             apart = True
-        elif item.entry.home and not stained:
+        elif item.entry.home and not stained and item.first not in statuses:
             stained = True
             span = reading.span(Phrase(item.first, item.last, item.entry, ""))
             found.append(Fact("stain", item.entry.home, *span))
@@ -74,6 +82,19 @@ def facts_of(reading: Reading, said: Sequence[str], stated: Sequence[str]) -> tu
     if len(found) > 1:
         found.sort(key=_start)
     return tuple(found)
+
+
+def _statuses(reading: Reading) -> frozenset[int]:
+    """First words of markers whose results are listed: "ER-, PR-, HER2-" is a case, no stain.
+
+    A picture shows one stain; what several markers were is known from elsewhere.
+    """
+    listed = frozenset(
+        item.first
+        for item in reading.others
+        if item.entry.home and _RESULT.match(reading.text, reading.ends[item.last - 1])
+    )
+    return listed if len(listed) > 1 else frozenset()
 
 
 def _within(fact: Phrase, phrases: Sequence[Phrase]) -> bool:

@@ -133,6 +133,9 @@ def test_magnifications(caption, fact, stratum):
     [
         ("Ki-67 in 20% of nuclei.", "immunohistochemistry"),
         ("HER2, H&E.", "h&e"),
+        ("CD20+ B cells.", "immunohistochemistry"),
+        ("ER-, PR-, HER2- carcinoma.", None),
+        ("ER-positive, HER2 (3+).", None),
         ("FISH shows HER2.", "in situ hybridization"),
         ("A school of fish.", None),
         ("Mucicarmine.", "mucicarmine"),
