@@ -179,6 +179,8 @@ def _items(reading: Reading) -> list[Item]:
             if here.entry is not None and (j != i + 2 or table[i + 1].plural or not word.plural):
                 entry, last = here.entry, j
             node = here.next
+        if last > i + 1 and entry is not None and _is_told(table, gaps, i, last, entry):
+            entry, last = word.entry, i + 1
         if last == i + 1 and word.meanings:
             entry = _meaning(word, table) or entry
         if pairs and last == i + 1 and i + 2 < count and _is_pair(table, gaps, i):
@@ -264,13 +266,34 @@ def _compound(reading: Reading, items: list[Item], i: int) -> Item | None:
     return Item(first, i + 1, _IDENTITY_ITEM if kept and not look else _LOOK_ITEM, False)
 
 
+def _is_told(table: list[Word], gaps: list[str], i: int, last: int, entry: Entry) -> bool:
+    """Whether words i:last are no adjective: "tumor infiltrating the stroma", "... fat".
+
+    Without a hyphen, what tumors infiltrate is no "tumor-infiltrating" tissue, but cells may be.
+    """
+    first = table[i].entry
+    if entry.kind != IDENTITY or first is None or first.name not in _OR_DISEASE:
+        return False
+    if gaps[i] != " " or not table[last - 1].lemma.endswith("ing") or last == len(table):
+        return False
+    return not any(
+        word.entry is not None and (word.entry.name in _CELLS or word.entry.name == "cell")
+        for word in table[last : last + 3]
+    )
+
+
 def _is_verb(table: list[Word], i: int) -> bool:
     """Whether a word that can be noun or verb ("infiltrates", "lines") is a verb here."""
     if i and table[i - 1].lemma in ("that", "which", "to", "they", "may", "can", "and", "also"):
         return True
     if i and table[i - 1].plural and not table[i].plural and table[i - 1].entry is not None:
         return True
-    return i + 1 < len(table) and table[i + 1].lemma in ("the", "a", "an", "into", "this", "these")
+    after = table[i + 1] if i + 1 < len(table) else None
+    if i and table[i].plural and not table[i - 1].plural:
+        before = table[i - 1].entry
+        if before is not None and (before.kind == DIAGNOSIS or before.name in _OR_DISEASE):
+            return after is None or not after.flags & VERB  # "The tumor infiltrates fat."
+    return after is not None and after.lemma in ("the", "a", "an", "into", "this", "these")
 
 
 def _chunk(reading: Reading, items: list[Item]) -> None:

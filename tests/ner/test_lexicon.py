@@ -44,6 +44,10 @@ def phrases(text):
         ("Lymphocytes plasma cells.", ["Lymphocytes", "plasma cells"]),
         # Nouns that are verbs here.
         ("Cells infiltrate the stroma. Cells line it.", ["Cells", "stroma", "Cells"]),
+        ("The tumor infiltrates. Melanoma infiltrates between nerves.", ["tumor", "nerves"]),
+        ("Tumour infiltrating muscle.", ["Tumour", "muscle"]),
+        ("Tumor infiltrating immune cells.", ["Tumor infiltrating immune cells"]),
+        ("Mucin producing adenocarcinoma.", []),
         ("The cells cluster around vessels.", ["cells", "vessels"]),
         # Diseases and organs are facts.
         ("Squamous cell carcinoma of lung tissue.", []),
