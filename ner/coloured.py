@@ -57,7 +57,7 @@ def explain(mention: Mention, facts: Sequence[Fact]) -> str:
     scale = ", ".join(sorted({fact.value for fact in facts if fact.kind == "magnification"}))
     return {
         "negated": "said to be absent",
-        "uncertain": "possible, asked for or compared with",
+        "uncertain": "possible, asked for, compared with or not to be judged",
         "finding": f"does not belong to the site ({sites})",
         "scale": f"too small at this magnification ({scale})",
         "specimen": "layers cannot be seen in such a specimen",

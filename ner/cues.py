@@ -10,7 +10,6 @@ its direction. A pseudo-cue ("not only") does nothing and hides what is inside i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from ner.phrases import Reading
@@ -32,15 +31,9 @@ from ner.vocabulary import (
 END = frozenset(".;!?\n")
 # Between a thing and what is said of it; a dash only with blanks around it.
 _SAYS = re.compile(r"\s?[:=?|]\s?[-\u2013\u2014(]?\s?|\s?[(\[]\s?|\s[-\u2013\u2014]\s|\s?\u2014\s?")
-# Where what is said of a thing ends: at the slash of "0/10 HPF", not at the dot of "No. 2".
-_ENDS = re.compile(r"\s?(?:[;,)\]|/!]|\.(?!\s?\d))|\n|\s[-\u2013\u2014]\s|\u2014|\s?$")
-# Signs for words: "Necrosis: -", "mucin (+)", "amyloid: +/-".
-_SIGN = re.compile(
-    r"(?P<says>\s?[:=|]\s?[(\[]?|\s?[(\[]\s?|\s)"
-    r"(?:(?P<uncertain>\+\s?/\s?[-\u2013\u2212]|\u00b1|\?)|(?P<affirmed>\d?\+{1,4})"
-    r"|(?P<negated>[-\u2013\u2212])(?:\s?ve\b)?)[)\]]?(?=\s?(?:[.,;|)\]]|$|\n|(?P<next>\s)))"
-)
-_HAS_SIGN = re.compile(r"[-+\u00b1\u2013\u2212?](?:\s?ve)?[)\]]?(?=[\s.,;|)\]]|$)")
+# Where what is said of a thing ends: at the slash of "0/10 HPF", behind the sign of "0 %", not at
+# the dot of "No. 2".
+_ENDS = re.compile(r"(?:\s?%)?\s?(?:[;,)\]|/!]|\.(?!\s?\d))|\n|\s[-\u2013\u2014]\s|\u2014|\s?$")
 AUXILIARIES = frozenset(
     {"is", "are", "was", "were", "has", "have", "had", "may", "can", "could", "cannot", "remain"}
 )
@@ -64,7 +57,7 @@ class CueEffect(NamedTuple):
     Attributes:
         first: its first word.
         last: end-exclusive last word.
-        side: forward, backward, or value.
+        side: forward, backward, value, or noun: of the noun that ends before it alone.
         effect: negated, excluded, uncertain or affirmed.
     """
 
@@ -230,7 +223,7 @@ def find(reading: Reading, nouns: Nouns) -> tuple[list[CueEffect], set[int]]:
                 and (not first or gaps[first - 1] == " ")
                 and not (whole.value and (after is None or gaps[end - 1] != " "))
             ):
-                said.append(CueEffect(first, end, "forward", whole.forward))
+                said.append(_ahead(reading, first, end, whole))
             elif not whole.hides:
                 group, reach = [Candidate(first, end, end - first, whole)], end
             continue
@@ -303,15 +296,25 @@ def _choose(group: list[Candidate], nouns: Nouns, said: list[CueEffect], closers
             return
         if cue.ends:
             closers.add(best.first)
+        elif side == "forward":
+            said.append(_ahead(nouns.reading, best.first, best.last, cue))
         elif side:
-            said.append(CueEffect(best.first, best.last, side, _effect(cue, side)))
+            effect = (cue.value if side == "value" else "") or cue.backward or cue.forward
+            said.append(CueEffect(best.first, best.last, side, effect))
         group = [one for one in group if one.last <= best.first or one.first >= best.last]
 
 
-def _effect(cue: Cue, side: str) -> str:
-    if side == "forward":
-        return cue.forward
-    return (cue.value if side == "value" else "") or cue.backward or cue.forward
+# Ask where a clause opens with them in their base form, and deny elsewhere.
+_REQUESTS = frozenset({"exclude", "rule"})
+
+
+def _ahead(reading: Reading, first: int, last: int, cue: Cue) -> CueEffect:
+    """What a cue says of what follows it: "rule out granuloma" asks, "it rules out" denies."""
+    effect, word = cue.forward, reading.words[first]
+    if effect == "excluded" and word.lemma in _REQUESTS and not word.plural:
+        if not first or reading.gaps[first - 1] not in SOFT:
+            effect = "uncertain"
+    return CueEffect(first, last, "forward", effect)
 
 
 def _side(one: Candidate, nouns: Nouns, alone: bool) -> str | None:
@@ -405,23 +408,6 @@ def _touch(reading: Reading, first: int, last: int) -> bool:
         or ((entry := words[i].entry) is not None and entry.kind < NOUN)
         for i in range(first, last)
     )
-
-
-def has_signs(text: str) -> bool:
-    """Whether a text may say something by a sign."""
-    return _HAS_SIGN.search(text) is not None
-
-
-def signs(reading: Reading, nouns: Nouns) -> Iterator[CueEffect]:
-    """Yield what is said of nouns by a sign: "Necrosis: -", "mucin (+)"."""
-    for last in sorted(nouns.last):
-        found = _SIGN.match(reading.text, reading.ends[last - 1])
-        if found is None or (found["next"] and last not in nouns.fields):
-            continue
-        if found["uncertain"] == "?" and found["says"] == " ":
-            continue  # a question mark with a blank before it
-        effect = next(name for name in ("uncertain", "affirmed", "negated") if found[name])
-        yield CueEffect(last, last, "value", effect)
 
 
 def of_stain(reading: Reading, said: CueEffect) -> bool:

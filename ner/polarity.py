@@ -22,14 +22,13 @@ from ner.cues import (
     CueEffect,
     Nouns,
     find,
-    has_signs,
     is_unknown,
     of_stain,
-    signs,
 )
 from ner.phrases import Phrase, Reading
+from ner.signs import has_signs, signs
 from ner.tokens import COMMAS, HYPHENS, SOFT
-from ner.vocabulary import AND, BREAK, DETERMINER, FACT, OR, PREPOSITION, SITE, VERB
+from ner.vocabulary import AND, BREAK, CHUNK, DETERMINER, FACT, OR, PREPOSITION, SITE, VERB
 
 _REACH = 40  # words; no cue reaches farther, so that run-on text is read in linear time
 # Between statements without a full stop: a dash with blanks around it, a bullet, a bar.
@@ -88,6 +87,8 @@ def _apply(
     for one in said:
         if one.side == "forward":
             begin, end = one.last, _forward(reading, one, nouns, closers)
+        elif one.side == "noun":
+            begin, end = nouns.last[one.first], one.first
         elif of_stain(reading, one):
             continue
         else:
@@ -135,6 +136,10 @@ _BEFORE_NOUNS = frozenset(
 )
 
 
+# First words of cues that a list without "and" may follow.
+_LISTING = frozenset({"d", "dd", "ddx", "differential"})
+
+
 def _forward(reading: Reading, cue: CueEffect, nouns: Nouns, closers: set[int]) -> int:
     """End-exclusive last word that a cue reaches after it."""
     words, gaps = reading.words, reading.gaps
@@ -146,11 +151,12 @@ def _forward(reading: Reading, cue: CueEffect, nouns: Nouns, closers: set[int]) 
     i = cue.last
     stop = min(len(words), i + _REACH)
     fields, after = nouns.fields, nouns.first
-    listed = i < stop and ":" in reading.gaps[i - 1]  # "Absent: glands, mucin, fat."
+    # "Absent: glands, mucin, fat.", "DD abscess, granuloma."
+    listed = i < stop and (":" in gaps[i - 1] or words[cue.first].lemma in _LISTING)
     while i < stop:
         gap = gaps[i - 1]
         if gap != " " and gap not in HYPHENS:
-            if not END.isdisjoint(gap) and gap != ".":
+            if not END.isdisjoint(gap) and gap != "." and words[i - 1].lemma != "vs":
                 break
             if passed and (
                 (")" in gap and "(" not in gap)
@@ -340,7 +346,7 @@ _GIVEN = frozenset({"the", "this", "these", "that", "those"})
 
 
 def _questions(reading: Reading, phrases: list[Phrase], result: list[str]) -> None:
-    """What a yes-or-no question asks for is uncertain."""
+    """What a yes-or-no question asks for is uncertain; so are nouns alone with a question mark."""
     first, asked = 0, False
     index = 0
     for i, word in enumerate(reading.words):
@@ -352,7 +358,31 @@ def _questions(reading: Reading, phrases: list[Phrase], result: list[str]) -> No
         while index < len(phrases) and phrases[index].last <= i + 1:
             phrase = phrases[index]
             before = reading.words[phrase.first - 1].lemma if phrase.first > first else ""
-            if asked and "?" in gap and before not in _GIVEN and result[index] == AFFIRMED:
-                result[index] = UNCERTAIN
+            if "?" in gap and before not in _GIVEN and result[index] == AFFIRMED:
+                if asked or _is_bare(reading, phrase.first, i):
+                    result[index] = UNCERTAIN
             index += 1
         first = i + 1
+
+
+def _is_bare(reading: Reading, first: int, last: int) -> bool:
+    """Whether words first:last + 1, which a question mark ends, are nouns alone: "granuloma?".
+
+    An answer behind the mark ("Mitoses? Yes.") is what counts.
+    """
+    words, gaps = reading.words, reading.gaps
+    if last - first > _REACH or not gaps[last].startswith("?"):
+        return False
+    if any(gaps[i] not in SOFT for i in range(first, last)):
+        return False
+    if last + 1 < len(words) and (cue := words[last + 1].cue) is not None and cue.entry is not None:
+        return False
+    start = first
+    while start > last - _REACH and start and gaps[start - 1] in SOFT:
+        start -= 1
+    return all(
+        word.lemma in ("a", "an", "any", "of")
+        or word.flags & (AND | OR)
+        or (word.entry is not None and word.entry.kind < CHUNK)
+        for word in words[start : last + 1]
+    )

@@ -8,7 +8,7 @@ import pytest
 import ner
 from tests.ner.marked import parse
 
-TABLES = {"idioms": 100, "commas": 40}
+TABLES = {"idioms": 100, "commas": 40, "doubts": 40}
 
 
 def _rows(table):

@@ -117,9 +117,31 @@ No [necrosis]- - [mitoses]+ - [fat]+
 Slide No. 3, [tumor]+ No. 2.
 """
 
+# What is asked for, and what could not be judged.
+DOUBTS = """
+Exclude [amyloid]?.
+These findings exclude [amyloid]-.
+We can rule out [amyloid]- here.
+The biopsy was taken to rule out [granulomas]?.
+Cannot assess margins, [glands]? or [stroma]?.
+Not assessed: [mitoses]?.
+Lymphovascular invasion cannot be assessed in the [stroma]+.
+[Nuclei]? hard to interpret, [mitoses]+ present.
+DD [granuloma]?, [abscess]?. [Fat]+.
+A differential count of [leukocytes]+ was done.
+[Necrosis]- in 0% of the [nests]+.
+[Tumor cells]+ 0-5%, [fat]- 0 percent.
+[Mitoses]+? Yes.
+Any [granulomas]??
+And the [stroma]+? It is loose.
+[Cells]+: [lymphocytes]??
+[Mucin]? (?) in [glands]+.
+[Glands]- and [mucin]- (-).
+"""
+
 
 @pytest.mark.parametrize(
-    "marked", "".join((CASES, OVERLAPS, DIRECTIONS, LINES)).strip().splitlines()
+    "marked", "".join((CASES, OVERLAPS, DIRECTIONS, LINES, DOUBTS)).strip().splitlines()
 )
 def test_polarity(marked):
     text, expected = parse(marked)
@@ -135,6 +157,8 @@ def test_polarity(marked):
         ("The differential includes lymphoma and leukemia.", []),
         ("DCIS cannot be excluded.", []),
         ("Lymphoma or leukemia?", []),
+        ("Differential: lymphoma, melanoma.", []),
+        ("Glands, ?adenocarcinoma.", []),
         ("Is this a lymphoma?", []),
         ("Squamous cell carcinoma, no melanoma.", ["squamous cell carcinoma"]),
         # What the picture is of is not denied with what is in it.
