@@ -28,7 +28,7 @@ from ner.cues import (
 from ner.phrases import Phrase, Reading
 from ner.signs import has_signs, signs
 from ner.tokens import COMMAS, HYPHENS, SOFT
-from ner.vocabulary import AND, BREAK, CHUNK, DETERMINER, FACT, OR, PREPOSITION, SITE, VERB
+from ner.vocabulary import AND, BREAK, CHUNK, DETERMINER, FACT, NOUN, OR, PREPOSITION, SITE, VERB
 
 _REACH = 40  # words; no cue reaches farther, so that run-on text is read in linear time
 # Between statements without a full stop: a dash with blanks around it, a bullet, a bar.
@@ -305,14 +305,23 @@ def _lists(reading: Reading, i: int, nouns: Mapping[int, int]) -> bool:
     after = i + 2 if words[i + 1].flags & AND else i + 1
     if after < len(words) and words[after].flags & (DETERMINER | PREPOSITION | BREAK):
         return False  # "and in this case ...", "the ..."
+    if i + 1 not in nouns and (entry := words[i].entry) is not None and entry.kind < NOUN:
+        return False  # "crypts elongated, ..."
     joined = after > i + 1 or _is_joined(reading, i + 1)
+    count = 0  # nouns
     while i >= 0:
-        first = nouns.get(i + 1)
+        word, first = words[i], nouns.get(i + 1)
         if first is not None:
-            i = first
-        elif not (joined and words[i].lemma == "of") and (
-            words[i].flags & (VERB | PREPOSITION | BREAK | AND | OR) or words[i].cue is not None
-        ):
+            i, count = first, count + 1
+        elif word.flags & BREAK or word.lemma == "that":
+            return True  # "but necrosis, ..."
+        elif is_unknown(word):
+            count += 1
+        elif word.flags & PREPOSITION:
+            # "In this field necrosis, mitoses and granulomas are absent."
+            if not joined or (word.lemma != "of" and count < 2):
+                return False
+        elif word.flags & (VERB | AND | OR) or word.cue is not None:
             return False
         i -= 1
         if i < 0 or gaps[i] not in SOFT:

@@ -85,6 +85,11 @@ Well differentiated [glands]+, no [necrosis]-, [mitoses]- not seen.
 [Nests]- of [tumor cells]-, [glands]- and [mitoses]- are absent.
 [Myoepithelial cells]-, which should surround the [ducts]+, are absent.
 [Fibrosis]-, with [collagen]+, is not seen.
+[Nests]+ of [cells]+, but [necrosis]-, [mitoses]- and [granulomas]- are absent.
+We see that [necrosis]-, [mitoses]- and [granulomas]- are absent.
+In this field [necrosis]-, [mitoses]- and [granulomas]- are absent.
+In the [dermis]+, [mitoses]- and [granulomas]- are absent.
+[Crypts]+ elongated, [goblet cells]+ reduced, and [Paneth cells]- not seen.
 """
 
 # What is said of a thing in a line of its own, whatever stands between.
