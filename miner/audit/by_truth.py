@@ -18,8 +18,9 @@ def by_truth(store: Store, audit: Mapping[str, Any], truth: Truth) -> list[dict[
     """Lines for a file of judgements, by an auditor called `truth`.
 
     An IoU of .75 is right, of .5 roughly right; below that the extent is wrong, or the object where
-    hardly anything overlaps or the gold says that it is not there. What nobody outlined gets no
-    judgement, planted masks neither.
+    hardly anything overlaps or the gold says that it is not there. A mask is judged as what was
+    asked for in its place where experts tell nothing of its own concept. What nobody outlined gets
+    no judgement, planted masks neither.
 
     Args:
         store: the audited OUT.
@@ -30,7 +31,8 @@ def by_truth(store: Store, audit: Mapping[str, Any], truth: Truth) -> list[dict[
     pictures = Pictures(store, {i["sample_id"] for i in real})
     lines = []
     for item in real:
-        place = item["corpus"], item["image"], item["concept"]
+        picture = item["corpus"], item["image"]
+        place = *picture, truth.answering(*picture, item["concept"], item.get("asked_as"))
         labels = truth.labels(*place)
         if labels is None:
             if not truth.absent(*place):

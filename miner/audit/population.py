@@ -42,6 +42,7 @@ class Mask:
         q_value: expected share of wrong masks among those at least as good, None where unknown.
         box: x1, y1, x2, y2 in px, end-exclusive.
         span: characters of the caption that name it, end-exclusive.
+        asked_as: concept whose mask it is and as which it was judged, None for its own.
     """
 
     item: str
@@ -59,6 +60,7 @@ class Mask:
     q_value: float | None
     box: tuple[int, ...]
     span: tuple[int, ...]
+    asked_as: str | None = None
 
 
 def population(store: Store, by: By) -> list[Mask]:
@@ -74,14 +76,14 @@ def population(store: Store, by: By) -> list[Mask]:
     """
     columns = ["sample_id", "corpus", "image", "group", "status"]
     rows = {r["sample_id"]: r for r in ledger_table(store, "samples", columns).to_pylist()}
-    candidates = ledger_table(store, "candidates", [*COLUMNS, "polarity"])
+    candidates = ledger_table(store, "candidates", [*COLUMNS, "polarity"], ["asked_as"])
     drawn = pc.and_(
         pc.equal(candidates["polarity"], "affirmed"), pc.greater(candidates["area_px"], 0)
     )
     organs = _organs(store) if by == "stratum" else {}
     table = concepts()
     found: dict[str, Mask] = {}
-    for one in candidates.filter(drawn).select(COLUMNS).sort_by("sample_id").to_pylist():
+    for one in candidates.filter(drawn).sort_by("sample_id").to_pylist():
         row = rows[one["sample_id"]]
         if one["keep"] and row["status"] != "written":
             continue
@@ -110,6 +112,7 @@ def population(store: Store, by: By) -> list[Mask]:
             q_value=one["q_value"],
             box=tuple(one["bbox"]),
             span=tuple(one["span"]),
+            asked_as=one.get("asked_as"),
         )
     return [found[item] for item in sorted(found)]
 

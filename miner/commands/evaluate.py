@@ -214,6 +214,9 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 def words(found: Mapping[str, Any]) -> Iterator[str]:
     """What the figures say beside the table, in sentences."""
     yield from found["left_out"]
+    if found["judged_as"]:
+        pairs = ", ".join(f"{name} as {other} ({n})" for name, other, n in found["judged_as"])
+        yield f"Judged as what was asked for in their place, where experts have no other: {pairs}."
     yield "The interval counts regions of one slide, article or video as fewer than they are."
     if found["asked"]:
         yield f"{found['asked']} structures were asked for and are outlined by experts."

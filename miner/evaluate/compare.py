@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from miner.commits import marks, read_table
 from miner.core.store import Store
 from miner.evaluate.figures import by_threshold, row
-from miner.evaluate.known import known
+from miner.evaluate.known import Place, known
 from miner.evaluate.phrases import phrases
 from miner.evaluate.regions import Judged, judged, pictures_of, written
 from miner.evaluate.truth import Truth, truth_of
@@ -32,14 +32,18 @@ def evaluate(store: Store, masks: Path) -> dict[str, Any]:
         `all`, and by name `concepts`, `corpora`, `strata` (by dimension): see `figures.row`;
         `asked`: structures asked for that experts outlined, None where the ledger is not there;
         `thresholds`: see `figures.by_threshold`; `phrases`: see `phrases.phrases`; `known`: see
-        `known.known`; `left_out`: label maps that judge nothing, in sentences.
+        `known.known`; `judged_as`: [concept, the one asked for in its place, regions] of those
+        held against the truth of another concept; `left_out`: label maps that judge
+        nothing, in sentences.
 
     Raises:
         Refused: `masks` has no label maps, none of a picture of the run, or OUT no shards.
     """
     truth = truth_of(masks, pictures_of(store))
     found = judged(store, truth)
-    asked = _asked(store, truth)
+    asked_as = _asked_as(store)
+    asked = None if asked_as is None else _asked(asked_as, truth)
+    others = Counter((j.concept, j.judged_as) for j in found if j.judged_as is not None)
     return {
         "all": row(found),
         "concepts": _rows(found, lambda j: j.concept),
@@ -51,7 +55,8 @@ def evaluate(store: Store, masks: Path) -> dict[str, Any]:
         "asked": asked,
         "thresholds": by_threshold(found, asked),
         "phrases": phrases(truth.gold, _captions(store), found),
-        "known": known(store, truth),
+        "known": known(store, truth, asked_as or {}),
+        "judged_as": [[*pair, n] for pair, n in sorted(others.items())],
         "left_out": truth.left_out(),
     }
 
@@ -63,17 +68,27 @@ def _rows(found: Sequence[Judged], name: Callable[[Judged], str]) -> dict[str, d
     return {key: row(some) for key, some in sorted(groups.items())}
 
 
-def _asked(store: Store, truth: Truth) -> int | None:
-    """Pairs of picture and concept that a caption affirms, that were asked for and outlined."""
+def _asked_as(store: Store) -> dict[Place, str | None] | None:
+    """Concept asked for in the place of each that a caption affirms; None without a ledger."""
     if not store.names("ledger/candidates", suffix=".parquet"):
         return None
     rows = ledger_table(store, "samples", ["sample_id", "corpus", "image"])
     place = {r["sample_id"]: (r["corpus"], r["image"]) for r in rows.to_pylist()}
-    table = ledger_table(store, "candidates", ["sample_id", "concept", "polarity"])
-    table = table.filter(pc.equal(table["polarity"], "affirmed"))
-    pairs = zip(table["sample_id"].to_pylist(), table["concept"].to_pylist(), strict=True)
-    named = {(*place[sample_id], concept) for sample_id, concept in pairs}
-    return sum(truth.outlined(*one) for one in named)
+    columns = ["sample_id", "concept", "polarity"]
+    table = ledger_table(store, "candidates", columns, ["asked_as"])
+    found: dict[Place, str | None] = {}
+    for one in table.filter(pc.equal(table["polarity"], "affirmed")).to_pylist():
+        name = (*place[one["sample_id"]], one["concept"])
+        found[name] = found.get(name) or one.get("asked_as")
+    return found
+
+
+def _asked(asked_as: Mapping[Place, str | None], truth: Truth) -> int:
+    """Pairs of picture and concept that a caption affirms, that were asked for and outlined."""
+    return sum(
+        truth.outlined(corpus, image, truth.answering(corpus, image, concept, other))
+        for (corpus, image, concept), other in asked_as.items()
+    )
 
 
 def _captions(store: Store) -> Iterator[Mapping[str, Any]]:

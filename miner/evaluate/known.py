@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ ORDER: tuple[State, ...] = (
     "absent",
     "unknown",
 )  # of two captions of a picture the first of these counts
+
+Place = tuple[str, str, str]  # corpus, image, concept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +58,15 @@ class StatedConcept:
     interval: tuple[int, int] | None = None
 
 
-def known(store: Store, truth: Truth) -> dict[str, Any]:
+def known(
+    store: Store, truth: Truth, asked_as: Mapping[Place, str | None] | None = None
+) -> dict[str, Any]:
     """Figures of what is known, each concept once per picture of a written sample.
+
+    Args:
+        store: a finished OUT.
+        truth: expert masks.
+        asked_as: the concept that was asked for in the place of one, see `Truth.answering`.
 
     Returns:
         `states`: by state {stated, judged, there}: how often it is said, how often experts tell,
@@ -69,7 +78,7 @@ def known(store: Store, truth: Truth) -> dict[str, Any]:
         of its pixels, pictures with a number, the median of |ours - true| / true, those with an
         interval, and the share of these that hold the truth.
     """
-    found = stated(written(store), truth)
+    found = stated(written(store), truth, asked_as)
     judged = [s for s in found if s.there is not None]
     pmf1, mcc = _pmf1(judged), _mcc(judged)
     by_name: dict[str, list[StatedConcept]] = defaultdict(list)
@@ -85,23 +94,33 @@ def known(store: Store, truth: Truth) -> dict[str, Any]:
     }
 
 
-def stated(samples: Iterable[GroundedSample], truth: Truth) -> list[StatedConcept]:
+def stated(
+    samples: Iterable[GroundedSample],
+    truth: Truth,
+    asked_as: Mapping[Place, str | None] | None = None,
+) -> list[StatedConcept]:
     """What is said of every concept that a sample names or a segmenter was asked for."""
-    best: dict[tuple[str, str, str], tuple[int, GroundedSample]] = {}
+    best: dict[Place, tuple[int, GroundedSample]] = {}
     for sample in samples:
         for concept, state in states(sample).items():
             place, rank = (sample["corpus"], sample["image"], concept), ORDER.index(state)
             if place not in best or rank < best[place][0]:
                 best[place] = rank, sample
-    return [_stated(place, ORDER[rank], sample, truth) for place, (rank, sample) in best.items()]
+    others = asked_as or {}
+    return [
+        _stated(place, truth.answering(*place, others.get(place)), ORDER[rank], sample, truth)
+        for place, (rank, sample) in best.items()
+    ]
 
 
 def _stated(
-    place: tuple[str, str, str], state: State, sample: GroundedSample, truth: Truth
+    place: Place, judged_as: str, state: State, sample: GroundedSample, truth: Truth
 ) -> StatedConcept:
-    labels, concept = truth.labels(*place), place[2]
+    corpus, image, concept = place
+    labels = truth.labels(corpus, image, judged_as)
     if labels is None:
-        return StatedConcept(concept, state, False if truth.absent(*place) else None)
+        absent = truth.absent(corpus, image, judged_as)
+        return StatedConcept(concept, state, False if absent else None)
     region = next((r for r in sample["regions"] if r["concept"] == concept), None)
     outlined = labels > 0
     there = bool(outlined.any())

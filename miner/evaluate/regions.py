@@ -37,6 +37,8 @@ class Judged:
         dice: Dice coefficient, likewise.
         score: the decision's, None where an auditor drew it.
         objects: single objects matched with the expert's; None where there are none to match.
+        judged_as: the concept whose truth it is held against (see `Truth.answering`), None for its
+            own.
     """
 
     key: str
@@ -49,6 +51,7 @@ class Judged:
     dice: float | None
     score: float | None
     objects: Matched | None = None
+    judged_as: str | None = None
 
     @property
     def right(self) -> bool | None:
@@ -87,7 +90,9 @@ def judge(sample: GroundedSample, region: Region, truth: Truth) -> Judged:
     Raises:
         Refused: the label map is of another size than the picture.
     """
-    place = sample["corpus"], sample["image"], region["concept"]
+    picture = sample["corpus"], sample["image"]
+    judged_as = truth.answering(*picture, region["concept"], region.get("asked_as"))
+    place = *picture, judged_as
     labels = truth.labels(*place)
     iou = dice = 0.0 if truth.absent(*place) else None
     objects = None
@@ -96,7 +101,7 @@ def judge(sample: GroundedSample, region: Region, truth: Truth) -> Judged:
         size = (height, width)
         if labels.shape != size:
             raise Refused(
-                f"--masks: the label map of {region['concept']} in {sample['corpus']}/"
+                f"--masks: the label map of {judged_as} in {sample['corpus']}/"
                 f"{sample['image']} is of {labels.shape}, the picture of {size}"
             )
         outlined, mask = labels > 0, decode(region["rle"]["counts"], *size)
@@ -117,4 +122,5 @@ def judge(sample: GroundedSample, region: Region, truth: Truth) -> Judged:
         dice=dice,
         score=region["score"],
         objects=objects,
+        judged_as=None if judged_as == region["concept"] else judged_as,
     )

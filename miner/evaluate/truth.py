@@ -78,6 +78,18 @@ class Truth:
         """Whether the gold says that the concept is not in the picture."""
         return (corpus, self._gold_places.name(corpus, image), concept) in self._absent
 
+    def answering(self, corpus: str, image: str, concept: str, asked_as: str | None) -> str:
+        """The concept whose truth a mask is held against.
+
+        Its own, or where experts tell nothing of it in the picture, but do of the one that the
+        segmenter was asked for in its place, that one: the gland of a prostatic gland.
+        """
+        for name in (concept, asked_as):
+            place = corpus, image, name or concept
+            if self.outlined(*place) or self.absent(*place):
+                return name or concept
+        return concept
+
     def _file(self, corpus: str, image: str, concept: str) -> Path | None:
         name = self.places.name(corpus, image)
         return None if name is None else self._folders[corpus, name] / f"{map_name(concept)}.png"

@@ -74,7 +74,7 @@ def _drawn(item: dict[str, Any], case: Judged, truth: Truth) -> str:
     sample = item["sample"]
     region = next(r for r in sample["regions"] if r["concept"] == case.concept)
     masks = [decode(region["rle"]["counts"], *region["rle"]["size"])]
-    labels = truth.labels(case.corpus, case.image, case.concept)
+    labels = truth.labels(case.corpus, case.image, case.judged_as or case.concept)
     if labels is not None:
         masks.append(labels > 0)
     picture = item["image"].numpy()

@@ -7,12 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
+from miner.audit.by_truth import by_truth
 from miner.audit.corrections import corrections
 from miner.audit.folder import read_audit, write_audit
 from miner.audit.judgements import read_judgements
 from miner.audit.labels import filled
 from miner.core.errors import Refused
 from miner.core.names import map_name
+from miner.evaluate.truth import Truth
 from tests.miner.command import miner
 from tests.miner.finished import expert_masks, finished
 
@@ -118,6 +120,17 @@ def test_other_samples_and_outlines_outside_of_the_picture(out, exported, tmp_pa
         corrections(out, read_audit(out), tmp_path / "nothing", "ann")
     with pytest.raises(Refused, match="needs --auditor"):
         miner("audit", out.root, "--corrections", exported)
+
+
+def test_a_sample_is_judged_as_what_was_asked_for(out, tmp_path):
+    expert_masks(out, tmp_path / "masks")
+    truth = Truth(tmp_path / "masks")
+    item = kept(out)[0]
+    file = tmp_path / f"masks/{item['corpus']}/{item['image'].removesuffix('.jpg')}/x.png"
+    file.with_stem(map_name(item["concept"])).rename(file.with_stem("keratin"))
+    for asked_as, verdicts in (("keratin", ["right"]), (None, [])):
+        audit = {"audit": "a", "items": [{**item, "asked_as": asked_as}]}
+        assert [line["verdict"] for line in by_truth(out, audit, truth)] == verdicts
 
 
 def test_a_sample_is_judged_by_expert_masks(out, tmp_path):

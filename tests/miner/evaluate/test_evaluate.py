@@ -161,6 +161,16 @@ def test_masks_of_no_picture_of_the_run_are_refused(out, tmp_path, name):
         evaluate(out, tmp_path / "odd")
 
 
+def test_a_mask_is_judged_as_what_was_asked_for_where_experts_know_no_other(out, masks):
+    borrowed = {**region("prostatic gland", MASK), "asked_as": "gland"}
+    own = {**region("nucleus", MASK), "asked_as": "gland"}
+    shards(out, sample("k0", "quilt", "-a.b.jpg", borrowed, own))
+    found = evaluate(out, masks)
+    assert found["concepts"]["prostatic gland"]["iou"] == 0.5  # of half of the gland
+    assert found["concepts"]["nucleus"]["iou"] == 1
+    assert found["judged_as"] == [["prostatic gland", "gland", 1]]
+
+
 def test_names_of_label_maps():
     names = ["nuclei", "stromal_nuclei", "red_blood_cell"]
     said = ["nucleus", "stromal nucleus", "red blood cell"]
