@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,8 +102,6 @@ def _sets(
     masks: list[Path], json_file: Path | None, config: str | None, sets: list[str], tiles: int
 ) -> None:
     """Figures of segmenters and filters on annotated sets."""
-    from rich.table import Table
-
     from miner.core.errors import Refused
     from miner.core.terminal import Terminal
     from miner.corpora.expert.labelled import read_masks
@@ -116,9 +114,7 @@ def _sets(
     if json_file is not None:
         _write(json_file, found)
     names = ("present", "absent", "dice", "pq", "aji", "auroc", "kept", "precision")
-    table = Table("", *names, title=f"{found['tiles']} tiles")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = _figures(names, title=f"{found['tiles']} tiles")
     organs = {f"organ {name}": row for name, row in found["organs"].items()}
     for rows in (found["concepts"], organs, {"all": found["all"]}):
         for name, row in rows.items():
@@ -134,8 +130,6 @@ def _boxes(
     """Figures of segmenters and filters on expressions with boxes."""
     import itertools
     from collections import Counter, defaultdict
-
-    from rich.table import Table
 
     from miner.core.errors import Refused
     from miner.core.terminal import Terminal
@@ -155,9 +149,8 @@ def _boxes(
     if json_file is not None:
         _write(json_file, found)
     names = tuple(found["all"])
-    table = Table("", *(n.replace("_", " ") for n in names), title=f"{found['pictures']} pictures")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    headings = [n.replace("_", " ") for n in names]
+    table = _figures(headings, title=f"{found['pictures']} pictures")
     for name, row in {**found["concepts"], "all": found["all"]}.items():
         cells = (row[n] for n in names)
         table.add_row(name, *(_figure(c) if not isinstance(c, int) else str(c) for c in cells))
@@ -183,12 +176,21 @@ def _settings(config: str | None, sets: list[str]) -> tuple[NerConfig, SegmentCo
     return NerConfig(), SegmentConfig(), FilterConfig()
 
 
-def _table(found: Mapping[str, Any]) -> Any:
+def _figures(headings: Sequence[str], title: str | None = None) -> Any:
+    """A table of names and figures: on a narrow terminal names are folded, figures never cut."""
+    from rich import box
     from rich.table import Table
 
-    table = Table("", "mined", "judged", "Dice", "IoU", "IoU >= .5", "95% interval", "PQ", "AJI")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("", overflow="fold")
+    for heading in headings:
+        table.add_column(heading.replace(" ", "\n", 1), justify="right", no_wrap=True)
+    return table
+
+
+def _table(found: Mapping[str, Any]) -> Any:
+    headings = ("mined", "judged", "Dice", "IoU", "IoU >=.5", "95% interval", "PQ", "AJI")
+    table = _figures(headings)
     levels = [("", found["concepts"]), ("corpus ", found["corpora"])]
     levels += [(f"{dimension} ", rows) for dimension, rows in found["strata"].items()]
     for name, rows in levels:
