@@ -124,6 +124,7 @@ class Folder:
         self._stack = contextlib.ExitStack()
         self._made: set[Path] = set()
         self._losses: IO[str] | None = None
+        self._pictures: IO[str] | None = None
         self._generated: IO[str] | None = None
         self.losses: Counter[str] = Counter()
         self.generated = 0
@@ -141,6 +142,7 @@ class Folder:
         except OSError as error:
             raise Refused(f"--out {self.path}: {error.strerror or error}") from None
         self._losses = self.open_text("LOSSES.jsonl")
+        self._pictures = self.open_text("PICTURES.jsonl")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
@@ -178,6 +180,12 @@ class Folder:
             self._generated = self.open_text("GENERATED.jsonl")
         self.generated += 1
         self._generated.write(json.dumps({"key": key, "generated_from": start}) + "\n")
+
+    def name_picture(self, sample: GroundedSample) -> None:
+        """Note in PICTURES.jsonl what its publisher calls the picture of a sample."""
+        assert self._pictures is not None
+        row = {name: sample[name] for name in ("key", "corpus", "image")}
+        self._pictures.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def say(self, note: str) -> None:
         """Tell the user something at the end."""

@@ -129,8 +129,12 @@ def _counted(
         done: what is counted.
         loses: whether the dialect has no place for ignored areas.
     """
+    last = ""
     for sample in source:
         before = folder.files
+        if sample.key != last:  # dialogues of a sample share its picture
+            folder.name_picture(sample.value)
+        last = sample.key
         for one in sample.value.get("ignored", ()) if loses else ():
             why = "areas of which nothing should be learned have no place in it"
             folder.lose(sample.key, one["concept"], why, "dropped")

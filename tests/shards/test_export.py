@@ -64,6 +64,11 @@ def test_same_bytes_twice_and_pictures_by_key(out: Path, tmp_path: Path, name: s
         small = name == "glamm-regions"  # three pictures are below the 32 px of its loader
         assert (done.samples, done.written) == (6, 3 if small else 6)
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    named = [json.loads(x) for x in (tmp_path / "a/PICTURES.jsonl").read_text().splitlines()]
+    assert named == [
+        {name: s.value[name] for name in ("key", "corpus", "image")}
+        for s in samples(Store(str(out)), ["val"])
+    ]
     pictures = {p.stem for p in (tmp_path / "a").rglob("*.[jp][pn]g")}
     keys = {s.key for s in samples(Store(str(out)), ["val"])}
     # In a table or in tars; small ones are left out.
