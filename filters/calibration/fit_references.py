@@ -94,15 +94,16 @@ def phantom_regions(count: int, seed: int, side_px: int = 384, wanted: int = 40)
     return collected
 
 
-def fit_references(real: Collected, phantom: Collected) -> References:
+def fit_references(real: Collected, phantom: Collected, where: str = "the tiles") -> References:
     """References from real regions where a concept has enough, from phantoms elsewhere.
 
     Args:
         real: regions of real tiles.
         phantom: regions of phantoms; may be empty.
+        where: of which tiles they are, for messages.
 
     Raises:
-        Refused: no concept has enough regions.
+        Refused: no concept has enough regions; says how many there are.
     """
     chosen: dict[str, list[Region]] = {}
     for name in sorted({*real.regions, *phantom.regions}):
@@ -112,7 +113,12 @@ def fit_references(real: Collected, phantom: Collected) -> References:
         if len(regions) >= MIN_REGIONS:
             chosen[name] = _thinned(regions)
     if not chosen:
-        raise Refused(f"--masks: no concept has {MIN_REGIONS} labelled regions to refer to")
+        there = {name: len(rows) for name, rows in sorted(real.regions.items())}
+        found = ", ".join(f"{name} {number}" for name, number in there.items()) or "none"
+        raise Refused(
+            f"--masks: no concept has {MIN_REGIONS} labelled regions (pictures that show it) "
+            f"to refer to in {where}; found: {found}"
+        )
     heldout = _Without(chosen).statistics()
     found = {
         name: Reference(

@@ -54,12 +54,20 @@ def refit(
     if not tiles:
         raise Refused("--masks: no labelled tile in these folders")
     old = reference_file.load_references(filters.references)
-    fitted = _merged(old, fit_references(_collect(tiles), Collected()))
+    collected = _collect(tiles)
+    new = fit_references(collected, Collected())
+    fitted = _merged(old, new)
     path = out / "references.json"
     write(path, reference_file.to_json(fitted))
     lines = [
         f"{name}: {len(one.heldout['raw'])} regions of {', '.join(one.sources)}"
         for name, one in fitted.concepts.items()
+    ]
+    lines += [
+        f"{name}: {len(regions)} labelled regions are too few, "
+        + ("it keeps the reference it had" if name in old.concepts else "it has no reference")
+        for name, regions in sorted(collected.regions.items())
+        if name not in new.concepts
     ]
     if references_only:
         return [*lines, f"next: --set filters.references={path}"]
@@ -69,7 +77,8 @@ def refit(
     for mine, others in (halves, halves[::-1]):
         if not mine:
             continue
-        with_half = _merged(old, fit_references(_collect(others or mine), Collected()))
+        where = "one half of the groups, by which the other is judged"
+        with_half = _merged(old, fit_references(_collect(others or mine), Collected(), where))
         score = Score(filters)
         score.references = with_half
         tables += [score_tiles(mine, one, score) for one in registry.build(segment)]

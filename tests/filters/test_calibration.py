@@ -1,5 +1,6 @@
 """Fitting: planted errors are errors, regressions agree with known answers, folders are read."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -172,6 +173,16 @@ def test_references_leave_sources_out(tiles):
         fit_references(Collected(), Collected())
 
 
+def test_too_few_labelled_regions_are_told_by_concept(tiles):
+    collected = Collected()
+    for tile in tiles[:3]:
+        collected.add(dataclasses.replace(tile, truth={"nucleus": tile.truth["nucleus"]}))
+    with pytest.raises(Refused, match=r"to refer to in one half; found: nucleus 3$"):
+        fit_references(collected, Collected(), "one half")
+    with pytest.raises(Refused, match=r"found: none$"):
+        fit_references(Collected(), Collected())
+
+
 def write_plain(folder, tiles):
     for tile in tiles:
         stem = tile.name.rsplit("/", 1)[-1]
@@ -196,7 +207,13 @@ def test_calibrate_on_a_plain_folder(tmp_path, tiles):
     found = load_references(tmp_path / "out" / "references.json")
     assert not (tmp_path / "out" / "decision.json").exists()
     shipped = load_references()
-    # Concepts with too few regions keep what they had.
+    # Concepts with too few regions keep what they had, and are named.
+    few = {line.partition(":")[0] for line in lines if "labelled regions are too few" in line}
+    assert "gland" in few
+    assert "nucleus" not in few
+    for name in few & set(shipped.concepts):
+        kept, had = (of.concepts[name].heldout["raw"] for of in (found, shipped))
+        assert np.array_equal(kept, had)
     assert set(shipped.concepts) <= set(found.concepts)
     names = [t.name for t in labelled.read_folder(tmp_path / "mine")]
     assert names == sorted(names)
