@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -29,6 +31,7 @@ from shards.sample import KEY
 
 KEPT, DROPPED = COLOURS[0], COLOURS[3]  # green, red
 INK = (40, 40, 40)
+NEAR = 3  # pictures of nearly the name that was asked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,11 +78,13 @@ def _ledger_row(store: Store, key: str) -> tuple[Mapping[str, Any], str]:
     if not tables:
         raise Refused(f"{store.url}: not finished yet, its verdicts come last; run again to go on")
     alike: dict[str, tuple[str, str]] = {}
+    images: set[str] = set()
     for name in tables:
         found = store.read_table(name, ["sample_id", "key", "corpus", "image"])
         for row in found.to_pylist():
             if key in (row["sample_id"], row["key"], row["image"]):
                 return _row(store, name, row["sample_id"])
+            images.add(row["image"])
             if key in (base(row["image"]), stem(row["image"])):
                 alike.setdefault(f"{row['corpus']}/{row['image']}", (name, row["sample_id"]))
     if len(alike) == 1:
@@ -87,7 +92,19 @@ def _ledger_row(store: Store, key: str) -> tuple[Mapping[str, Any], str]:
     if alike:
         some = ", ".join(sorted(alike)[:3])
         raise Refused(f"{key}: {len(alike)} pictures are called so: {some}; give one's whole name")
-    raise Refused(f"{key}: no such sample in {store.url}/ledger")
+    raise Refused(f"{key}: no such sample in {store.url}/ledger{_near(key, images)}")
+
+
+def _near(key: str, images: Collection[str]) -> str:
+    """Pictures whose names are spelled nearly so, in any case first; "" where none is."""
+    spelled: dict[str, list[str]] = defaultdict(list)
+    for image in sorted(images):
+        for name in {image, base(image), stem(image)}:
+            spelled[name.casefold()].append(image)
+    wanted = key.casefold()
+    near = [wanted] if wanted in spelled else difflib.get_close_matches(wanted, spelled, n=NEAR)
+    found = dict.fromkeys(image for name in near for image in spelled[name])
+    return f"; did you mean {', '.join([*found][:NEAR])}?" if found else ""
 
 
 def _row(store: Store, table: str, sample_id: str) -> tuple[Mapping[str, Any], str]:

@@ -190,8 +190,18 @@ def test_a_picture_is_shown_by_a_bare_name_that_only_it_has(store):
     assert named.sample["image"] == "2.jpg"
     with pytest.raises(Refused, match=r"2: 2 pictures are called so: pathcap/2\.jpg, quilt/2\.jpg"):
         find(store, "2")
-    with pytest.raises(Refused, match="no such sample"):
+    with pytest.raises(Refused, match=r"no such sample in [^;]*$"):
         find(store, "nothing")
+
+
+@pytest.mark.parametrize("said", ["A.B.JPG", "Deep/a.b.jpg", "a,b.jpg", "A.b"])
+def test_pictures_of_nearly_that_name_are_named(tmp_path, said):
+    store = Store(tmp_path)
+    columns = {"sample_id": ["q-00000001-00ff00", "q-00000002-00ff00"], "key": [None, None],
+               "corpus": ["q", "q"], "image": ["deep/a.b.jpg", "other.png"]}  # fmt: skip
+    store.write_table("ledger/samples/q-000000.parquet", pa.table(columns))
+    with pytest.raises(Refused, match=r"no such sample in .*; did you mean deep/a\.b\.jpg\?$"):
+        _ledger_row(store, said)
 
 
 def test_a_bare_name_of_one_picture(tmp_path):
