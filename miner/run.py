@@ -56,6 +56,9 @@ MANY, MANY_SHARE = 24, 0.2
 # Units whose marks are put into a table together; a run that dies leaves fewer than these alone.
 MARKS_TOGETHER = 500
 FEW_SETS = 3  # options that one line can hold
+# Of what differs from an OUT's configuration: how many settings are told, and how much of a value.
+TOLD_SETTINGS = 5
+SHOWN_CHARS = 60
 
 
 class Progress(Protocol):
@@ -365,7 +368,10 @@ def _check_run(
     if lines:
         names = [line.partition(":")[0] for line in lines]
         told = [_retold(line, begun["config"]["filters"], config) for line in lines]
-        said = "; ".join(dict.fromkeys(told))  # a file's content is in both
+        told = list(dict.fromkeys(told))  # a file's content is in both
+        if len(told) > TOLD_SETTINGS:
+            told[TOLD_SETTINGS:] = [f"and {len(told) - TOLD_SETTINGS} settings more"]
+        said = "; ".join(told)
         way = "choose another --out"
         if as_before := _as_before(lines):
             way = f"give{as_before} to go on with it, or {way}"
@@ -406,7 +412,7 @@ def _retold(line: str, before: Mapping[str, Any], config: Config) -> str:
     if line.count(FILE) == 2:
         return f"{name}: the file has another content"
     if name not in ("filters.precision", "filters.fdr"):
-        return line
+        return f"{name}: " + " -> ".join(map(_shortened, line[len(name) + 2 :].split(" -> ")))
     asked = ("precision", "fdr", "at_least", "at_most")
     old = FilterConfig(**{name: before[name] for name in asked if before.get(name)}).target
     said = [
@@ -414,6 +420,10 @@ def _retold(line: str, before: Mapping[str, Any], config: Config) -> str:
         for target in (old, config.filters.target)
     ]
     return " -> ".join(said)
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= SHOWN_CHARS else f"{value[:SHOWN_CHARS]}…"
 
 
 def _try_side_files(config: Config, plan: Plan, store: Store) -> None:

@@ -9,13 +9,15 @@ from typing import Annotated
 
 import typer
 
+from miner.core.built_in import BUILT_IN
 from miner.core.errors import Refused
 
 Corpora = Annotated[
     list[str] | None,
     typer.Option(
-        help="KIND=PATH, given again for each corpus; replaces the configured list. Kinds: quilt,"
-        " pathcap, pathgen, arch, pairs (pictures beside .txt files), webdataset, hf, table"
+        help="KIND=PATH, given again for each corpus; replaces the configured list. Kinds: "
+        f"{', '.join(BUILT_IN['corpora'])} (pictures beside .txt files); miner parts lists those of"
+        " other packages"
     ),
 ]
 Sets = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,7 +32,7 @@ def read_yaml(path: str) -> dict[str, Any]:
     try:
         value = load_yaml(source.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise Refused(f"{path}: no such configuration file") from None
+        raise Refused(f"{path}: no such configuration file{_like(file)}") from None
     except IsADirectoryError:
         raise Refused(f"{path}: is a folder, not a configuration file") from None
     except (BadYaml, UnicodeDecodeError) as error:
@@ -40,6 +40,15 @@ def read_yaml(path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refused(f"{path}: expected a mapping of settings, found {type(value).__name__}")
     return value
+
+
+def _like(file: Path) -> str:
+    """The configuration that somebody may have meant, beside the file or among those that ship."""
+    beside = sorted(file.parent.glob("*.y*ml")) if file.parent.is_dir() else []
+    known = {one.name: one.name for one in CONFIGS.glob("*.yaml")}
+    known |= {one.name: str(one) for one in beside}
+    near = difflib.get_close_matches(file.name, known, n=1, cutoff=0.8)
+    return f"; did you mean {known[near[0]]}?" if near else ""
 
 
 def apply_set(value: dict[str, Any], change: str) -> None:
@@ -90,22 +99,24 @@ def check(model: type[Model], value: Any, head: str) -> Model:
 
 def _index(at: list[Any], part: str, change: str) -> int:
     """Position in a list: by number, or by the name (else the kind) of an entry."""
-    called = [
-        i
-        for i, one in enumerate(at)
-        if isinstance(one, dict) and part == (one.get("name") or one.get("kind"))
-    ]
-    if len(called) == 1:
-        return called[0]
+    names = [str(o.get("name") or o.get("kind")) if isinstance(o, dict) else "" for o in at]
+    if names.count(part) == 1:
+        return names.index(part)
     if not part.isdigit() or int(part) >= len(at):
-        raise Refused(f"--set {change}: {part} is not an index below {len(at)}, nor one's name")
+        there = f" ({', '.join(filter(None, names))})" if any(names) else ""
+        raise Refused(
+            f"--set {change}: {part} is not an index below {len(at)}, nor one's name{there}"
+        )
     return int(part)
 
 
 def _explain(error: pydantic.ValidationError, model: type[Settings]) -> str:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "configuration"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    # A list whose entries are wrong is also said to be short of them.
+    found = error.errors(include_url=False)
+    found = [e for e in found if e["type"] != "too_short"] or found
+    first, *others = found
+    where = _place(first)
+    more = f" (wrong, too: {', '.join(map(_place, others))})" if others else ""
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
         known = sorted(_fields(model, first["loc"][:-1]))
@@ -117,6 +128,10 @@ def _explain(error: pydantic.ValidationError, model: type[Settings]) -> str:
     if isinstance(given, bool) and first["type"] == "string_type":
         got = f", got {given!r}: what YAML reads as true or false needs quotes"
     return f"{where}: {first['msg']}{got}{more}"
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    return ".".join(map(str, error["loc"])) or "configuration"
 
 
 def _fields(annotation: Any, location: Sequence[Any]) -> set[str]:

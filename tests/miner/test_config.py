@@ -2,9 +2,12 @@ import dataclasses
 
 import pydantic
 import pytest
+from typer.testing import CliRunner
 
+from miner.cli import app
 from miner.config import difference
 from miner.core import parts
+from miner.core.built_in import BUILT_IN
 from miner.core.errors import Refused
 from miner.load_config import apply_sets, check_config, load_config
 from miner.run import _retold, _sets
@@ -48,7 +51,10 @@ def test_precision_and_fdr_replace_what_the_file_says_and_not_each_other(tmp_pat
         ("filters.presicion=0.9", "filters.presicion: unknown setting; did you mean precision?"),
         ("shard.max_bytes=1", "shard: unknown setting; did you mean shards?"),
         ("runner.threads=many", "runner.threads: "),
-        ("corpora.7.path=x", "7 is not an index below 3, nor one's name"),
+        (
+            "corpora.7.path=x",
+            "7 is not an index below 3, nor one's name (quilt, pathcap, pathgen)",
+        ),
         ("seed", "expected SETTING=VALUE"),
         ("filters.precision=90", "filters.precision: Input should be less than 1, got 90"),
         ("corpora.0.kind=folder", "corpora.0: no kind 'folder'; known: quilt, pathcap, "),
@@ -160,6 +166,39 @@ def test_another_content_of_a_file_is_told_without_its_digest():
     assert _sets([line, line, 'ner.tables: "sha256:a" -> "sha256:b"'], config) == (
         " --set filters.decision=mine.json"
     )
+
+
+@pytest.mark.parametrize("name", ["quickstart.yml", "configs/quickstrat.yaml", "mine.yml"])
+def test_a_configuration_that_is_not_there_names_a_near_one(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("seed: 1")
+    near = "mine.yaml" if name == "mine.yml" else "quickstart.yaml"
+    with pytest.raises(Refused, match=rf"no such configuration file; did you mean {near}\?$"):
+        load_config(name)
+    with pytest.raises(Refused, match=r"no such configuration file$"):
+        load_config("other.yaml")
+
+
+def test_all_that_is_wrong_is_named():
+    with pytest.raises(Refused) as caught:
+        load_config("quickstart.yaml", ["seeds=1", "shards.sise=2"], ["folder=x"])
+    said = str(caught.value)
+    assert "no kind 'folder'" in said
+    assert said.endswith("table, pairs (wrong, too: shards.sise, seeds)")
+
+
+def test_long_settings_are_told_in_short():
+    config = check_config({"corpora": [QUILT]}, "a")
+    line = f"corpora: [{'x' * 500}] -> [{'y' * 500}]"
+    said = _retold(line, {}, config)
+    assert said.startswith("corpora: [xxx")
+    assert "… -> [yyy" in said
+    assert len(said) < 180
+
+
+def test_the_help_names_all_kinds_of_corpora():
+    said = " ".join(CliRunner().invoke(app, ["run", "--help"]).stdout.replace("│", " ").split())
+    assert ", ".join(BUILT_IN["corpora"]) in said
 
 
 def test_a_corpus_is_set_by_its_name():
