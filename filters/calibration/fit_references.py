@@ -114,10 +114,10 @@ def fit_references(real: Collected, phantom: Collected, where: str = "the tiles"
             chosen[name] = _thinned(regions)
     if not chosen:
         there = {name: len(rows) for name, rows in sorted(real.regions.items())}
-        found = ", ".join(f"{name} {number}" for name, number in there.items()) or "none"
+        listed = ", ".join(f"{name} {number}" for name, number in there.items()) or "none"
         raise Refused(
             f"--masks: no concept has {MIN_REGIONS} labelled regions (pictures that show it) "
-            f"to refer to in {where}; found: {found}"
+            f"to refer to in {where}; found: {listed}"
         )
     heldout = _Without(chosen).statistics()
     found = {
