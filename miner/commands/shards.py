@@ -60,6 +60,8 @@ def register(app: typer.Typer) -> None:
             raise Refused(f"--out {folder}: {error.strerror or error}") from None
         for text, count in done.losses.most_common():
             say(f"{count:>8}  {text}")
+        if done.exchanges:
+            say(f"{counted(done.exchanges.total(), 'exchange')}: {done.shares}")
         for note in done.notes:
             say(f"note: {note}")
         losses = counted(done.losses.total(), "loss", "losses") + " listed in LOSSES.jsonl"

@@ -82,13 +82,21 @@ class Exported:
         samples: samples that were given.
         written: those of which something was written.
         losses: how often what was lost, by reason.
+        exchanges: of the dialogues that were written, by task.
         notes: what a user must know before training on it.
     """
 
     samples: int = 0
     written: int = 0
     losses: Counter[str] = dataclasses.field(default_factory=Counter)
+    exchanges: Counter[str] = dataclasses.field(default_factory=Counter)
     notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def shares(self) -> str:
+        """The share of each task among the exchanges, most first: "15.1% refuse, …"."""
+        total = self.exchanges.total()
+        return ", ".join(f"{n / total:.1%} {name}" for name, n in self.exchanges.most_common())
 
 
 def export(
@@ -143,4 +151,6 @@ def _counted(
             folder.mark(sample.key, start)
         yield sample
         done.samples += 1
-        done.written += folder.files > before
+        if folder.files > before:
+            done.written += 1
+            done.exchanges.update(sample.value.get("tasks", ()))

@@ -21,8 +21,10 @@ from shards.sample import GroundedSample, SampleMention
 
 # Whose answers show every region named.
 _MARKING = {"segment", "locate", "present", "prompted", "describe"}
-SLACK = 20  # dialogues before a stratum's share is held against it; denials, likewise
+SLACK = 20  # dialogues before a stratum's share is held against it
 MOST_DENIED = 0.2  # of all denials may be of one concept, else its name would tell the answer
+FEW_DENIED = 3  # denials of one concept that may be, however few there are of others
+DRAWS = 8  # of a denial, until its concept is none that was denied too often
 
 
 def instructed(
@@ -98,12 +100,12 @@ def _exchanges(
         count = sum(asked.values()) + 1
         name = max(sorted(open_tasks), key=lambda name: shares[name] * count - asked[name])
         open_tasks.discard(name)
-        exchange = tasks[name](sample, rng)
-        if exchange is None or exchange.question in questions or exchange.denied in denied:
+        if name == "refuse" and asked[name] >= mix.refusals * count:  # never in place of others
+            continue
+        exchange = _drawn(tasks[name], sample, rng, denied, gone)
+        if exchange is None or exchange.question in questions:
             continue
         if always and not exchange.grounded:
-            continue
-        if gone.total() > SLACK and gone[exchange.denied] >= MOST_DENIED * gone.total():
             continue
         pointed = {sample["regions"][region]["concept"] for _, _, region in exchange.grounded}
         if exchange.task == "present" and _kin(pointed, told):  # nobody asks what was just said
@@ -124,6 +126,20 @@ def _exchanges(
             exchange = thought(exchange, sample, chained)
         found.append(exchange)
     return found
+
+
+def _drawn(
+    task: Task, sample: GroundedSample, rng: random.Random, denied: Set[str], gone: Counter[str]
+) -> Exchange | None:
+    """An exchange of a task that denies nothing twice in a dialogue, nor too often in all."""
+    most = max(FEW_DENIED, MOST_DENIED * (gone.total() + 1))
+    for _ in range(DRAWS):
+        exchange = task(sample, rng)
+        if exchange is None or not exchange.denied:
+            return exchange
+        if exchange.denied not in denied and gone[exchange.denied] + 1 <= most:
+            return exchange
+    return None
 
 
 def _kin(some: Set[str], others: Set[str]) -> bool:

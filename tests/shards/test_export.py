@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import re
 import resource
 from pathlib import Path
 from typing import Any, ClassVar
@@ -272,6 +273,20 @@ def test_refcoco_limits_what_xsam_multiplies(tmp_path: Path) -> None:
     export([made(1, caption=caption, mentions=mentions)], "refcoco", tmp_path / "x", Options())
     assert len(list(refcoco(tmp_path / "x"))) == 4096
     assert sum("combinations" in x["why"] for x in losses(tmp_path / "x")) == 904
+
+
+def test_the_shares_of_tasks_are_told(out: Path, tmp_path: Path) -> None:
+    words = ["export", str(out), "--to", "llava", "--out", str(tmp_path / "x")]
+    assert "exchange" not in CliRunner().invoke(app, words).output
+    words[-1] = str(tmp_path / "talk")
+    told = CliRunner().invoke(app, [*words, "--instruct", "default"]).output
+    asked = 0
+    for file in (tmp_path / "talk").glob("*.json"):
+        asked += sum(len(talk["conversations"]) // 2 for talk in json.loads(file.read_text()))
+    (line,) = (line for line in told.splitlines() if line.startswith(f"{asked} exchanges: "))
+    shares = [float(share) for share in re.findall(r"([\d.]+)% \w+", line)]
+    assert abs(sum(shares) - 100) < 1
+    assert len(shares) > 5
 
 
 @pytest.mark.parametrize("name", ["llava", "qwen", "ms-swift", "llamafactory", "paligemma"])

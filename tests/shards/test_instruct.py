@@ -30,7 +30,7 @@ from shards.instruct.mix import Mix, read_mix
 from shards.instruct.nouns import article, plural
 from shards.instruct.numbers import said
 from shards.instruct.paraphrase import keeps, reworded
-from shards.instruct.run import SLACK, instructed
+from shards.instruct.run import FEW_DENIED, instructed
 from shards.instruct.tasks import task as of_kind
 from shards.instruct.wordings import ANSWERS, QUESTIONS, THINK, expanded, wordings
 from tests.shards.build import sample
@@ -438,12 +438,49 @@ def test_no_concept_takes_most_of_the_denials() -> None:
     mix = Mix(tasks={"absent": 1}, refusals=0.3, exchanges=1)
     source = [made(i, facts=[]) for i in range(60)]
     talks = list(instructed(source, mix))
+    assert talks
     found = Counter(
         "fat" if re.search(r"\bfat\b", talk.value["turns"][0]["text"]) else "necrosis"
         for talk in talks
     )
-    assert max(found.values()) <= SLACK + 1
+    assert max(found.values()) <= FEW_DENIED
     assert len(talks) < len(source)
+    more = mix.model_copy(update={"tasks": {"segment": 1.0, "absent": 1.0}})
+    asked = [
+        talk.value["turns"][0]["text"]
+        for talk in instructed(many(60), more)
+        if talk.value["tasks"] != ["segment"]
+    ]
+    found = Counter(
+        word for text in asked for word in ("necrosis", "fat") if re.search(rf"\b{word}\b", text)
+    )
+    assert len(asked) > 15
+    assert 1 < max(found.values()) <= max(FEW_DENIED, 0.2 * len(asked))
+
+
+@pytest.mark.parametrize("form", [Answering("masks"), Answering("boxes", max_boxes=1)])
+def test_refusals_are_their_share_in_every_dialect(form: Answering) -> None:
+    """Where little else can be asked, they took its place."""
+    source = many(120)
+    source = [
+        dataclasses.replace(
+            s,
+            value={
+                **s.value,
+                "regions": s.value["regions"][: i % 2],
+                "mentions": [
+                    {**m, "regions": [r for r in m["regions"] if r < i % 2]}
+                    for m in s.value["mentions"]
+                ],
+            },
+        )
+        for i, s in enumerate(source)
+    ]
+    tasks = [
+        name for talk in instructed(source, Mix(refusals=0.2), form) for name in talk.value["tasks"]
+    ]
+    assert len(tasks) > 40
+    assert abs(tasks.count("refuse") - 0.2 * len(tasks)) <= 1
 
 
 @pytest.mark.parametrize(
