@@ -18,6 +18,8 @@ _TALK = re.compile(
     r"(next|last|another|other) case)\b",
     re.IGNORECASE,
 )
+# What a speaker thinks of what was just said.
+_ASIDE = re.compile(r", which is (nice|good|great|cool|fine|interesting)(?=[.!]*$)", re.IGNORECASE)
 # What speaks of another picture than this one.
 _ELSEWHERE = re.compile(
     r"\b(previous|last|next|earlier|prior|preceding|following|other|another) "
@@ -37,7 +39,7 @@ class Description:
     """The sentences of a caption that describe its picture.
 
     Attributes:
-        text: these, as they stand but for a speaker's openings.
+        text: these, as they stand but for a speaker's openings and asides.
         spans: (start, end, shift) of each: where it is in the caption, and how much further on in
             the text.
     """
@@ -56,7 +58,8 @@ class Description:
 def description(caption: str) -> Description:
     """Leave out of a caption what talks to an audience or of other pictures than its own.
 
-    A sentence behind one that is left out goes, too, where it may speak on of the same.
+    A sentence behind one that is left out goes, too, where it may speak on of the same; of others
+    what a speaker thinks of it, such as "which is nice".
     """
     text, spans, lost, before = "", [], False, 0
     for sentence in _SENTENCE.finditer(caption):
@@ -70,7 +73,10 @@ def description(caption: str) -> Description:
             continue
         gap = caption[before : sentence.start()] if text else ""
         text += gap if gap.isspace() else " " * bool(text)
-        spans.append((start, start + len(said), len(text) - start))
-        text += said[:1].upper() + said[1:] if opening else said
+        aside = _ASIDE.search(said)
+        first, last = aside.span() if aside else (len(said), len(said))
+        spans.append((start, start + first, len(text) - start))
+        told = said[:first] + said[last:]
+        text += told[:1].upper() + told[1:] if opening else told
         before = start + len(said)
     return Description(text, tuple(spans))

@@ -30,7 +30,7 @@ from shards.instruct.mix import Mix, read_mix
 from shards.instruct.nouns import article, plural
 from shards.instruct.numbers import said
 from shards.instruct.paraphrase import keeps, reworded
-from shards.instruct.run import FEW_DENIED, instructed
+from shards.instruct.run import instructed
 from shards.instruct.tasks import task as of_kind
 from shards.instruct.wordings import ANSWERS, QUESTIONS, THINK, expanded, wordings
 from tests.shards.build import sample
@@ -195,6 +195,8 @@ def test_answers_speak_of_the_picture() -> None:
         ("Here are glands, you see that? Stroma is pale.", "Stroma is pale."),
         ("There is stuff in it. They are glands. Stroma is pale.", "Stroma is pale."),
         ("Pale stroma. In the slide before we had tumor. That was big.", "Pale stroma."),
+        ("So there are no mitoses, which is nice.", "There are no mitoses."),
+        ("Mucin, which is good evidence. Fat.", "Mucin, which is good evidence. Fat."),
         ("Glands, as in the previous figure.", ""),
         ("After treatment, with other changes.", "After treatment, with other changes."),
         ("You've got lymphocytes mainly.", ""),
@@ -443,7 +445,7 @@ def test_no_concept_takes_most_of_the_denials() -> None:
         "fat" if re.search(r"\bfat\b", talk.value["turns"][0]["text"]) else "necrosis"
         for talk in talks
     )
-    assert max(found.values()) <= FEW_DENIED
+    assert max(found.values()) <= 3
     assert len(talks) < len(source)
     more = mix.model_copy(update={"tasks": {"segment": 1.0, "absent": 1.0}})
     asked = [
@@ -455,7 +457,7 @@ def test_no_concept_takes_most_of_the_denials() -> None:
         word for text in asked for word in ("necrosis", "fat") if re.search(rf"\b{word}\b", text)
     )
     assert len(asked) > 15
-    assert 1 < max(found.values()) <= max(FEW_DENIED, 0.2 * len(asked))
+    assert 1 < max(found.values()) <= max(3, 0.2 * len(asked))
 
 
 @pytest.mark.parametrize("form", [Answering("masks"), Answering("boxes", max_boxes=1)])
