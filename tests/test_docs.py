@@ -234,6 +234,22 @@ def test_files_settings_and_names_in_running_text_exist(page, mined):
         assert (page.parent / link).exists(), f"{page.name}: the link to {link} is broken"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tables_are_whole(page):
+    """A row behind a blank line, or with a bar too many, is shown as it was typed."""
+    lines = page.read_text(encoding="utf-8").split("\n")
+    head = ""
+    for number, line in enumerate(lines):
+        if not line.startswith("|"):
+            head = ""
+            continue
+        if not head:
+            head = line
+            assert re.fullmatch(r"\|[-:| ]+\|", lines[number + 1]), f"{page.name}:{number + 1}"
+        cells, columns = (len(re.findall(r"(?<!\\)\|", text)) for text in (line, head))
+        assert cells == columns, f"{page.name}:{number + 1}"
+
+
 def test_the_files_of_a_run_are_those_of_the_reference(mined):
     import pyarrow.parquet as pq
 
