@@ -8,7 +8,8 @@ from typing import Any
 
 from miner.core.parts import Part
 from miner.core.settings import PartSettings
-from shards.instruct.tasks import Exchange, name_of
+from shards.instruct.called import name_of
+from shards.instruct.exchange import Exchange
 
 
 def border(sample: Mapping[str, Any], rng: random.Random) -> Exchange | None:
