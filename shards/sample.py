@@ -101,7 +101,8 @@ class KnownConcept(TypedDict):
             null where no segmenter answered, or how often it misses the concept was not measured.
         why: of present, region; of absent, negated or decoy; of unknown, the reason why its mask
             was not kept or why it was not asked, uncertain (the caption is in doubt), found (denied
-            or a decoy, but something was found), kin (a kind, part or whole of something that is
+            or a decoy, but something was found), missed (likewise, nothing was found, but this is
+            missed too often for that to tell), kin (a kind, part or whole of something that is
             there), at_home (a decoy that the organ may well show), unmeasured (a decoy that was not
             found, but nobody knows how often it is missed), affirmed_elsewhere and denied_elsewhere
             (by another caption of the picture).

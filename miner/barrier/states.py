@@ -127,9 +127,11 @@ def _state(
     if not answers:
         return UNKNOWN, "not_asked"
     if not missing:
-        # Every answer that failed, else something that may be it.
+        # Every answer that failed, else something that may be it, else it is often missed.
         silent = [c["reason"] for c in answers if c["score"] is None and c["reason"] != "empty"]
-        return UNKNOWN, (silent[0] or "found") if len(silent) == len(answers) else "found"
+        if len(silent) == len(answers) and silent[0]:
+            return UNKNOWN, silent[0]
+        return UNKNOWN, "found" if any(c["score"] is not None for c in answers) else "missed"
     # Experts who looked everywhere need no other word.
     if doubt and "complete" not in roles:
         return UNKNOWN, doubt

@@ -96,7 +96,7 @@ def test_absence_needs_an_answer():
 def test_a_segmenter_that_misses_it_often_confirms_nothing():
     mentions = [mention("mucin", "negated")]
     often_missed = [candidate("mucin", ["negated"], None, "empty", presence=0.6)]
-    assert found(mentions, often_missed) == {"mucin": ("unknown", "found")}
+    assert found(mentions, often_missed) == {"mucin": ("unknown", "missed")}
     (row,) = states(mentions, often_missed, set(), 0.5)
     assert row["p"] == 0.6
 
