@@ -116,8 +116,11 @@ def mask_funnel(counts: dict[str, int], regions: int) -> list[tuple[str, int, st
 
 
 def concept_rows(masks: pa.Table) -> list[dict[str, Any]]:
-    """Per concept: asked, drawn, kept, written, denied, controls, median score, level, reasons.
+    """Per concept: asked, drawn, kept, written, denied, decoys, controls, median, level, reasons.
 
+    Counts add up to those of `mask_counts`, where `kept` is called accepted; `controls` are masks
+    of decoys and of phrases that no caption affirms, `decoys` and `denied` how often such were
+    asked for.
     `level` is the calibration that judged its masks, None where none was drawn. The median is of
     the scores of accepted masks; `reasons` say why the others of those asked for were not accepted,
     the most frequent first.
@@ -129,16 +132,15 @@ def concept_rows(masks: pa.Table) -> list[dict[str, Any]]:
         .aggregate([("drawn", "sum"), ("calibration", "max"), ([], "count_all")])
     )
     found: dict[str, dict[str, Any]] = {}
-    names = ("asked", "drawn", "kept", "written", "denied", "controls")
+    names = ("asked", "drawn", "kept", "written", "denied", "decoys", "controls")
     for group in groups.to_pylist():
         empty = dict.fromkeys(names, 0)
         row = found.setdefault(group["concept"], {**empty, "level": None, "reasons": Counter()})
         row["level"] = row["level"] or group["calibration_max"]
         n = group["count_all"]
-        if group["polarity"] is None:
-            row["controls"] += n
-        elif group["polarity"] != "affirmed":
-            row["denied"] += n
+        if group["polarity"] != "affirmed":
+            row["decoys" if group["polarity"] is None else "denied"] += n
+            row["controls"] += group["drawn_sum"]
         else:
             row["asked"] += n
             row["drawn"] += group["drawn_sum"]

@@ -48,7 +48,7 @@ for status, part in samples.groupby("status"):
     print(f"{status:>11}: " + ", ".join(f"{reason} {n}" for reason, n in reasons.items()))"""
 
 CONCEPTS = """concepts = pd.DataFrame(run.concepts()).set_index("concept")
-concepts[concepts.asked > 0].drop(columns=["controls", "level"]).head(25)"""
+concepts[concepts.asked > 0].drop(columns=["decoys", "controls", "level"]).head(25)"""
 
 SCORES = """shown = [c for c in ("score", "confidence", "clip_prob", "ks_margin")
          if c in masks and masks[c].notna().any()]

@@ -171,7 +171,12 @@ def test_thresholds_and_calibrations_are_said_in_words():
 def test_masks_add_up_over_concepts(store):
     table = masks.masks_table(store)
     concepts = masks.concept_rows(table)
-    assert sum(r["asked"] + r["denied"] + r["controls"] for r in concepts) == table.num_rows
+    assert sum(r["asked"] + r["denied"] + r["decoys"] for r in concepts) == table.num_rows
+    area = table["area_px"].combine_chunks().to_numpy() * (np.arange(table.num_rows) % 2)
+    table = table.set_column(table.column_names.index("area_px"), "area_px", pa.array(area))
+    counts = masks.mask_counts(table)  # where half of them were asked for in vain
+    for name in ("asked", "drawn", "written", "controls"):
+        assert sum(r[name] for r in masks.concept_rows(table)) == counts[name] > 0
     assert sum(r["kept"] for r in concepts) == gather.row_counts(store)["regions"]
     for row in concepts:
         assert row["asked"] == row["kept"] + sum(n for _, n in row["reasons"])
