@@ -14,6 +14,9 @@ from miner.core.llm_settings import LlmSettings
 from miner.core.parts import find
 from miner.core.settings import MODEL, Files, PartSettings, Settings, files_at
 
+PRECISION = 0.9  # stated where no other target is set
+TARGETS = ("precision", "fdr", "at_least", "at_most")  # settings that are one
+
 
 class JudgeConfig(LlmSettings):
     """A vision model behind an OpenAI-compatible server, asked about each outlined crop.
@@ -132,7 +135,7 @@ class FilterConfig(Settings):
             return "fdr", self.fdr
         if self.precision is not None:
             return "precision", self.precision
-        return None if self.at_least or self.at_most else ("precision", 0.9)
+        return None if self.at_least or self.at_most else ("precision", PRECISION)
 
 
 class ProtectConfig(Settings):

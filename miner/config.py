@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from filters.config import DedupeConfig, FilterConfig, ProtectConfig
+from filters.config import PRECISION, TARGETS, DedupeConfig, FilterConfig, ProtectConfig
 from filters.scores import EXTENT, SCORES, VERDICT
 from miner.barrier.config import SamplingConfig
 from miner.core.chosen import In
@@ -169,6 +169,14 @@ def _wrong(section: str, setting: str, said: str) -> pydantic.ValidationError:
 
 
 UNSET = "not set"
+
+
+def in_force(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A plain configuration with the precision that holds where it sets no other target."""
+    filters = config.get("filters")
+    if not isinstance(filters, dict) or any(filters.get(name) for name in TARGETS):
+        return dict(config)
+    return {**config, "filters": {**filters, "precision": PRECISION}}
 
 
 def difference(old: Any, new: Any, path: str = "") -> list[str]:

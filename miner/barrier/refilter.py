@@ -19,7 +19,7 @@ from miner.barrier.swap import finish_swap
 from miner.cluster import lease
 from miner.commits import check_marks
 from miner.commits import marks as read_marks
-from miner.config import Config, difference
+from miner.config import Config, difference, in_force
 from miner.core.contents import contents
 from miner.core.errors import Refused
 from miner.core.layout import CHANGES, RUN, check_out
@@ -119,7 +119,8 @@ def _refilter(
     value = old.model_dump(mode="json")
     apply_sets(value, sets)
     new = check_config(value, "--set")
-    changed = difference(old.model_dump(mode="json"), new.model_dump(mode="json"))
+    before, after = (in_force(c.model_dump(mode="json")) for c in (old, new))
+    changed = difference(before, after)
     _only_verdicts(changed)
 
     prepare(store, new)

@@ -27,14 +27,15 @@ def diff(
         console.print(line, highlight=False, soft_wrap=True)
     if not found.settings:
         console.print("Settings are the same.")
-    both = (("Caption rows", found.rows), ("Masks, each once per picture", found.masks))
+    asked = "Concepts asked for, each once per picture"
+    both = (("Caption rows", found.rows), (asked, found.masks))
     for title, moved in both:
         shown = list(moved.items())[:most]
         table = Table("in A", "in B", "how many", "such as", title=title)
         table.columns[2].justify = "right"
         for pair, n in shown:
-            some = ", ".join(found.examples.get(pair, ())) if moved is found.masks else ""
-            table.add_row(*pair, str(n), some)
+            examples = found.row_examples if moved is found.rows else found.examples
+            table.add_row(*pair, str(n), ", ".join(examples.get(pair, ())))
         same = found.same_rows if moved is found.rows else found.same_masks
         console.print(table if shown else f"{title}: no difference")
         rest = len(moved) - len(shown)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from miner.config import difference
+from miner.config import difference, in_force
 from miner.core.errors import Refused
 from miner.core.layout import FINISHED, RUN, check_out
 from miner.core.store import Store
@@ -17,6 +17,7 @@ from miner.report.masks import WRITTEN, masks_table
 
 NOT_THERE = "not there"
 Place = tuple[str, str, str]  # picture, concept, segmenter
+Row = tuple[str, int, str]  # corpus, row, picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Difference:
         same_rows: caption rows in the same state.
         same_masks: masks in the same state.
         examples: by (state in A, state in B) some sample_ids of masks.
+        row_examples: likewise of caption rows.
     """
 
     settings: tuple[str, ...]
@@ -41,6 +43,7 @@ class Difference:
     same_rows: int
     same_masks: int
     examples: dict[tuple[str, str], list[str]]
+    row_examples: dict[tuple[str, str], list[str]]
 
 
 def diff(one: Store, other: Store, examples: int = 3) -> Difference:
@@ -61,8 +64,11 @@ def diff(one: Store, other: Store, examples: int = 3) -> Difference:
         check_out(store)
         if not store.exists(FINISHED):
             raise Refused(f"{store.url}: its run has not finished; miner run goes on with it")
-    configs = [{**s.read_json(RUN, ["config"])["config"], "out": ""} for s in (one, other)]
-    rows, same_rows = _moved(*(_rows(store) for store in (one, other)))
+    configs = [
+        {**in_force(s.read_json(RUN, ["config"])["config"]), "out": ""} for s in (one, other)
+    ]
+    lines = [_rows(store) for store in (one, other)]
+    rows, same_rows = _moved(*({k: v[0] for k, v in s.items()} for s in lines))
     states = [_masks(store) for store in (one, other)]
     masks, same_masks = _moved(*({k: v[0] for k, v in s.items()} for s in states))
     shown: dict[tuple[str, str], list[str]] = {}
@@ -85,6 +91,7 @@ def diff(one: Store, other: Store, examples: int = 3) -> Difference:
         same_rows=same_rows,
         same_masks=same_masks,
         examples=shown,
+        row_examples=_some_rows(lines[0], lines[1], examples),
     )
 
 
@@ -96,13 +103,27 @@ def _moved(a: dict[Any, str], b: dict[Any, str]) -> tuple[dict[tuple[str, str], 
     return {pair: n for pair, n in ranked if pair[0] != pair[1]}, same
 
 
-def _rows(store: Store) -> dict[tuple[str, int, str], str]:
-    columns = ["corpus", "row", "image", "status", "reason"]
+def _rows(store: Store) -> dict[Row, tuple[str, str]]:
+    """State and sample_id of every caption row."""
+    columns = ["corpus", "row", "image", "status", "reason", "sample_id"]
     table = ledger_table(store, "samples", columns)
     return {
-        (corpus, row, image): status if reason is None else f"{status}: {reason}"
-        for corpus, row, image, status, reason in _lines(table, columns)
+        (corpus, row, image): (status if reason is None else f"{status}: {reason}", sample_id)
+        for corpus, row, image, status, reason, sample_id in _lines(table, columns)
     }
+
+
+def _some_rows(
+    a: dict[Row, tuple[str, str]], b: dict[Row, tuple[str, str]], most: int
+) -> dict[tuple[str, str], list[str]]:
+    """The first sample_ids of each change, by (state in A, state in B)."""
+    shown: dict[tuple[str, str], list[str]] = {}
+    for row in sorted(a.keys() | b.keys()):
+        left, right = (s.get(row, (NOT_THERE, "")) for s in (a, b))
+        some = shown.setdefault((left[0], right[0]), [])
+        if left[0] != right[0] and len(some) < most:
+            some.append(left[1] or right[1])
+    return {pair: some for pair, some in shown.items() if some}
 
 
 def _masks(store: Store) -> dict[Place, tuple[str, str]]:

@@ -101,6 +101,10 @@ def print_status(store: Store, captions: int, console: Console, at_work: bool = 
         console: where to print.
         at_work: somebody is mining there now.
     """
+    if store.exists(FINISHED) and store.read_json(FINISHED).get("released_from"):
+        console.print("a release, without the units that it was made of")
+        print_summary(store, console)
+        return
     done = marks(store).values()
     rows = sum(m["tables"]["samples"]["rows"] for m in done)
     masks = sum(m["masks"] for m in done)

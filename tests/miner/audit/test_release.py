@@ -69,6 +69,9 @@ def test_a_release_is_a_valid_run_with_its_audit(drawn, tmp_path):
                    "--min-precision", "0.6")  # fmt: skip
     assert result.exit_code == 0, result.output
     assert not validate(Store(to)).faults
+    said = miner("status", to).output
+    assert "a release" in said
+    assert "in 0 units" not in said
     card = (to / "shards/README.md").read_text()
     assert "**Audited** by one person" in card
     assert "not audited" not in card

@@ -63,6 +63,17 @@ def test_what_changed_and_why(pair):
     assert found.same_masks == 1
     assert found.concepts == {"fat": (0, 1), "gland": (0, 1)}
     assert found.examples["low_score", "written"] == ["q-0 (fat)", "q-1 (gland)"]
+    assert found.row_examples == {
+        ("rejected: low_score", "written"): ["q-1"],
+        ("unreadable: truncated", "not there"): ["q-2"],
+    }
+
+
+def test_a_precision_that_nobody_set_is_the_default(tmp_path):
+    made = [("written", None)]
+    a, b, c = (out(tmp_path / str(p), p, {(0, "gland"): "kept"}, made) for p in (None, 0.7, 0.9))
+    assert diff(a, b).settings == ("filters.precision: 0.9 -> 0.7",)
+    assert diff(a, c).settings == ()
 
 
 def test_a_run_beside_itself(pair):
