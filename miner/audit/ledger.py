@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -11,7 +11,11 @@ from miner.core.store import Store
 
 
 def rewrite(
-    store: Store, to: Store, shard_of: Mapping[str, str], regions: Mapping[str, Sequence[str]]
+    store: Store,
+    to: Store,
+    shard_of: Mapping[str, str],
+    regions: Mapping[str, Sequence[str]],
+    dropped: Collection[str],
 ) -> int:
     """Copy the ledger, with the shards of the release and its verdicts.
 
@@ -20,6 +24,7 @@ def rewrite(
         to: the release.
         shard_of: tar of every released key.
         regions: concepts of the regions of every released key.
+        dropped: concepts that are left out, of duplicates, too.
 
     Returns:
         Rows that were written in OUT and are not in the release.
@@ -45,7 +50,8 @@ def rewrite(
             strict=True,
         ):
             released = sample_id in shard_of and concept in regions[sample_id]
-            left_out = kept and not released and (sample_id in shard_of or sample_id in gone)
+            written = sample_id in shard_of or sample_id in gone
+            left_out = kept and (concept in dropped or (written and not released))
             keep.append(kept and not left_out)
             reason.append("audit" if left_out else why)
         for column, values in (("keep", keep), ("reason", reason)):

@@ -144,7 +144,7 @@ def _write(
     for info in infos:
         keys = to.read_table(info.index, columns=["key"])["key"].to_pylist()
         shard_of.update(dict.fromkeys(keys, info.name))
-    changed = rewrite(store, to, shard_of, regions)
+    changed = rewrite(store, to, shard_of, regions, gate.dropped)
     to.write_json(RUN, store.read_json(RUN))
     made_of = store.read_json(FINISHED, ["digest"])["digest"]
     to.write_json(FINISHED, {"digest": made_of, "released_from": audit["run"]})

@@ -4,12 +4,15 @@ import json
 import shutil
 import subprocess
 
+import pyarrow as pa
 import pytest
 
 from miner.audit.folder import SAMPLE, render
 from miner.audit.labels import filled
+from miner.audit.ledger import rewrite
 from miner.audit.licenses import OPEN
 from miner.audit.revise import AUDITOR
+from miner.barrier.ledger import SAMPLE_ROWS
 from miner.core.errors import Refused
 from miner.core.store import Store
 from shards.export.run import samples
@@ -120,6 +123,23 @@ def test_a_concept_that_fails_is_left_out_and_a_redrawn_mask_takes_its_place(dra
     assert any(r["segmenter"] == AUDITOR and r["area_px"] == 50 * 30 for r in regions)
     ledger = Store(to).read_table("ledger/samples/quilt-000000.parquet").to_pylist()
     assert {r["reason"] for r in ledger if r["status"] == "excluded"} <= {"audit", None}
+
+
+def test_a_concept_that_is_left_out_is_accepted_nowhere_in_the_ledger(tmp_path):
+    store, to = Store(tmp_path / "out"), Store(tmp_path / "release")
+    rows = [{"sample_id": "a", "key": "a", "status": "written"},
+            {"sample_id": "b", "status": "duplicate"}]  # fmt: skip
+    masks = [{"sample_id": s, "concept": c, "keep": True, "reason": None}
+             for s in "ab" for c in ("fat", "gland")]  # fmt: skip
+    schema = pa.schema([("sample_id", pa.string()), ("concept", pa.string()),
+                        ("keep", pa.bool_()), ("reason", pa.string())])  # fmt: skip
+    store.write_table("ledger/samples/q.parquet", pa.Table.from_pylist(rows, schema=SAMPLE_ROWS))
+    store.write_table("ledger/candidates/q.parquet", pa.Table.from_pylist(masks, schema=schema))
+    assert rewrite(store, to, {"a": "train-000000.tar"}, {"a": ["gland"]}, {"fat"}) == 0
+    written = to.read_table("ledger/candidates/q.parquet").to_pylist()
+    assert [(m["concept"], m["keep"], m["reason"]) for m in written] == 2 * [
+        ("fat", False, "audit"), ("gland", True, None),
+    ]  # fmt: skip
 
 
 def test_labels_hold_what_was_judged_right_and_what_was_redrawn(drawn, tmp_path):
