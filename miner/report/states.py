@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from miner.core.store import Store
+from miner.report import words
 from shards.index import read_index
 from shards.read import ShardReader
 from shards.sample import GroundedSample, KnownConcept
@@ -70,7 +71,7 @@ def state_rows(known: Sequence[KnownConcept]) -> list[tuple[str, str, str, str]]
     """Concept, state, probability that it is there, why; what is known first."""
     order = ("present", "absent", "unknown")
     ranked = sorted(known, key=lambda c: (order.index(c["state"]), c["concept"]))
-    return [(c["concept"], c["state"], _figure(c["p"]), c["why"]) for c in ranked]
+    return [(c["concept"], c["state"], _figure(c["p"]), words.known(c["why"])) for c in ranked]
 
 
 def _figure(value: Any) -> str:

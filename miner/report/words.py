@@ -262,6 +262,28 @@ def other_estimate(calibration: Mapping[str, Any]) -> str:
     )
 
 
+# Why a concept is known to be there or not, or is not, beside the reasons of masks.
+KNOWN = {
+    "region": "a region stands for it",
+    "negated": "the caption denies it, and nothing was found",
+    "decoy": "searched in vain, where it would be found or cannot be",
+    "uncertain": "the caption is in doubt",
+    "found": "the caption does not affirm it, but something was found",
+    "missed": "nothing was found, but it is missed too often for that to tell",
+    "kin": "a kind, part or whole of something that is there",
+    "at_home": "not found, but this organ may well show it",
+    "unmeasured": "not found, but nobody knows how often it is missed",
+    "affirmed_elsewhere": "another caption of the picture affirms it",
+    "denied_elsewhere": "another caption of the picture denies it",
+}
+
+
+def known(why: str) -> str:
+    """What is known of a concept, with its meaning: `missed: nothing was found, but …`."""
+    meaning = KNOWN.get(why) or explain(why)
+    return f"{why}: {meaning}" if meaning else why
+
+
 def level(name: str) -> str:
     """Whose labelled masks a calibration is made of, in words."""
     kind, _, what = name.partition(":")
