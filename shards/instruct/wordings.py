@@ -127,7 +127,7 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "I [see|find] {n} {x}[.| in this field.]",
     ),
     "count_least": (
-        "I have marked {m} {x}[; there are {n}|, and I am sure that there are {n}|; their true "
+        "I have marked {m} {x}[ and can vouch for {n}|, and I am sure that there are {n}|; their true "
         "number is {n}].",
     ),
     "locate": (
