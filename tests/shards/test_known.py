@@ -240,6 +240,6 @@ def test_as_many_boxes_as_may_be_are_given() -> None:
     mask = np.zeros((8, 8), bool)
     mask[2:4, 2:4] = True
     one = {"size": [8, 8], "counts": encode(mask)}
-    region: Any = {"instances": [one, one], "bbox": [2, 2, 4, 4]}
+    region: Any = {"instances": [one, one], "bbox": [2, 2, 4, 4], "rle": one}
     assert boxes(region, 2) == [[2, 2, 4, 4]] * 2
     assert boxes(region, 1) == []
