@@ -127,8 +127,8 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
         "I [see|find] {n} {x}[.| in this field.]",
     ),
     "count_least": (
-        "I have marked {m} {x}[ and can vouch for {n}|, and I am sure that there are {n}|; their true "
-        "number is {n}].",
+        "I have marked {m} {x}[ and can vouch for {n}|, and I am sure that there are {n}|; their "
+        "true number is {n}].",
     ),
     "locate": (
         "[I located|I have found] the {x}, as [marked|shown] here.",
