@@ -127,7 +127,8 @@ def _explain(error: pydantic.ValidationError, model: type[Settings]) -> str:
     got = f", got {given!r}" if isinstance(given, bool | int | float) else ""
     if isinstance(given, bool) and first["type"] == "string_type":
         got = f", got {given!r}: what YAML reads as true or false needs quotes"
-    return f"{where}: {first['msg']}{got}{more}"
+    said = first["msg"].removeprefix("Value error, ")  # of pydantic, before what a check says
+    return f"{where}: {said}{got}{more}"
 
 
 def _place(error: Mapping[str, Any]) -> str:

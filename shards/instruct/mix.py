@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 import pydantic
 
 from miner.core.built_in import BUILT_IN
@@ -61,8 +63,10 @@ class Mix(Settings):
         there = kinds("tasks")
         unknown = sorted(set(value) - set(there) | set(value) & {"refuse"})
         if unknown:
-            known = ", ".join(t for t in there if t != "refuse")
-            raise ValueError(f"unknown task {unknown[0]}; known: {known}; refusals: is a share")
+            tasks = [t for t in there if t != "refuse"]
+            near = difflib.get_close_matches(unknown[0], tasks, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(tasks)}"
+            raise ValueError(f"unknown task {unknown[0]}; {hint}; how many refusals: `refusals`")
         if not value or min(value.values()) < 0 or sum(value.values()) <= 0:
             raise ValueError("shares must not be negative, and one must be above zero")
         return value

@@ -682,7 +682,7 @@ def test_dialogues_reach_the_consumers(tmp_path: Path) -> None:
 def test_mix_files_are_checked(tmp_path: Path) -> None:
     path = tmp_path / "mix.yaml"
     path.write_text("tasks: {segmnt: 1}\n")
-    with pytest.raises(Refused, match="unknown task segmnt"):
+    with pytest.raises(Refused, match=r"tasks: unknown task segmnt; did you mean segment\?"):
         read_mix(str(path))
     path.write_text("stratum: site\n")  # no sample has one: half of the dialogues were left out
     with pytest.raises(Refused, match="unknown stratum site; known: corpus, organ, system"):
