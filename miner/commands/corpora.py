@@ -61,6 +61,7 @@ def _estimate(settings: Config, made: Plan, units: int, console: Terminal) -> No
     from miner.core.threads import environment
 
     os.environ.update(environment(settings.runner.threads))  # before numpy and torch load
+    from miner.core.amounts import unit
     from miner.estimate import CONFIDENCE, estimate
 
     found = estimate(settings, made, units)
@@ -68,20 +69,24 @@ def _estimate(settings: Config, made: Plan, units: int, console: Terminal) -> No
     amounts = {name: dataclasses.asdict(amount) for name, amount in found.items()}
     Store(settings.out).write_json(ESTIMATE, {"rows": rows, "units": units, **amounts})
     words = {
-        "hours": ("hours, as this machine's cores and devices go", 1.0),
-        "gpu_hours": ("GPU hours reserved", 1.0),
-        "seconds": ("hours of work, all workers together", 1 / 3600),
-        "bytes": ("GB of units", 1e-9),
-        "tokens_in": ("millions of tokens asked", 1e-6),
-        "tokens_out": ("millions of tokens answered", 1e-6),
+        "hours": ("time", "{}, as this machine's cores and devices go", 3600),
+        "gpu_hours": ("time", "{} of GPUs reserved", 3600),
+        "seconds": ("time", "{} of work, all workers together", 1),
+        "bytes": ("bytes", "{} of units", 1),
+        "tokens_in": ("tokens", "{} asked", 1),
+        "tokens_out": ("tokens", "{} answered", 1),
     }
     title = f"{rows:,} captions, from {units} units; without the barrier"
     table = Table("what", "estimate", f"{CONFIDENCE:.0%} interval", title=title)
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, (what, factor) in words.items():
-        amount = found[name].times(factor)
-        table.add_row(what, f"{amount.middle:.3g}", f"{amount.low:.3g}-{amount.high:.3g}")
+    for name, (kind, what, size) in words.items():
+        if not found[name].high:
+            continue
+        name_of_unit, factor = unit(kind, found[name].middle * size)
+        amount = found[name].times(size * factor)
+        of = what.format(name_of_unit)
+        table.add_row(of, f"{amount.middle:.3g}", f"{amount.low:.3g}-{amount.high:.3g}")
     console.print(table)
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from miner.commits import marks
+from miner.core.amounts import unit
 from miner.core.built_in import BUILT_IN
 from miner.core.layout import ESTIMATE, RUN, SAMPLING, TOOK
 from miner.core.parts import find
@@ -208,17 +209,18 @@ def estimated(store: Store) -> list[tuple[str, str, str, str]]:
         **tokens,
     }
     words = {
-        "seconds": ("hours of work, all workers together", 1 / 3600),
-        "bytes": ("MB of units", 1e-6),
-        "tokens_in": ("thousands of tokens asked", 1e-3),
-        "tokens_out": ("thousands of tokens answered", 1e-3),
+        "seconds": ("time", "{} of work, all workers together"),
+        "bytes": ("bytes", "{} of units"),
+        "tokens_in": ("tokens", "{} asked"),
+        "tokens_out": ("tokens", "{} answered"),
     }
     rows = []
-    for name, (what, factor) in words.items():
+    for name, (kind, what) in words.items():
+        name_of_unit, factor = unit(kind, expected[name]["middle"])
         low, middle, high = (expected[name][k] * factor for k in ("low", "middle", "high"))
         if middle or figures[name]:
             interval, came_to = f"{low:.3g}–{high:.3g}", f"{figures[name] * factor:.3g}"
-            rows.append((what, f"{middle:.3g}", interval, came_to))
+            rows.append((what.format(name_of_unit), f"{middle:.3g}", interval, came_to))
     return rows
 
 

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from miner.cli import app
+from miner.core.amounts import unit
 from miner.core.layout import ESTIMATE, TOOK
 from miner.core.store import Store
 from miner.corpora.plan import UnitRef
@@ -65,8 +66,23 @@ def test_the_report_shows_what_the_run_came_to_over_all_its_calls(tmp_path):
         assert "estimated were 0.50" in account(store, seconds, 100)
     assert store.read_json(TOOK) == {"seconds": 72.0, "rows": 200}
     (time, size) = estimated(store)
-    assert time == ("hours of work, all workers together", "0.0278", "0.0222–0.0333", "0.02")
-    assert size[0] == "MB of units"
+    assert time == ("minutes of work, all workers together", "1.67", "1.33–2", "1.2")
+    assert size[0] == "kB of units"
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "said"),
+    [
+        ("time", 7200, ("hours", 2)),
+        ("time", 90, ("minutes", 1.5)),
+        ("time", 0.5, ("seconds", 0.5)),
+        ("bytes", 3e9, ("GB", 3)),
+        ("tokens", 12_000, ("thousands of tokens", 12)),
+    ],
+)
+def test_an_amount_is_told_in_the_unit_in_which_it_reads_best(kind, amount, said):
+    name, factor = unit(kind, amount)
+    assert (name, amount * factor) == (said[0], pytest.approx(said[1]))
 
 
 @pytest.mark.whole
@@ -77,8 +93,9 @@ def test_the_command_mines_a_sample_and_leaves_no_unit(tmp_path):
     words += ["--set", "runner.resources.segment.num_gpus=1", "--set", "runner.workers=2"]
     done = CliRunner().invoke(app, words, env={"COLUMNS": "120"})
     assert done.exit_code == 0, done.output
-    for word in ("6 captions, from 3 units", "GPU hours reserved", "GB of units"):
+    for word in ("6 captions, from 3 units", "of GPUs reserved", "B of units"):
         assert word in done.output
+    assert "tokens" not in done.output  # no language model is asked
     found = json.loads((tmp_path / "out/estimate/expected.json").read_text())
     for name in ("hours", "gpu_hours", "seconds", "bytes"):
         assert 0 <= found[name]["low"] <= found[name]["middle"] <= found[name]["high"]
