@@ -13,7 +13,7 @@ import numpy as np
 from miner.core.masks import decode
 from shards.export.boxed import square_box
 from shards.export.folder import Sample
-from shards.export.masks import boxes
+from shards.export.masks import ALL_OVER, boxes
 from shards.export.options import Options
 from shards.export.phrases import Phrase, phrases
 from shards.export.run import export
@@ -130,9 +130,9 @@ def _size(sample: Sample) -> tuple[int, int]:
     return sample.value["height"], sample.value["width"]
 
 
-def _boxes(phrase: Phrase, most: int = MAX_BOXES) -> np.ndarray:
-    """x1, y1, x2, y2, (n, 4); none of more objects than `most`."""
-    return np.array(boxes(phrase.region, most), float).reshape(-1, 4)
+def _boxes(phrase: Phrase, most: int = MAX_BOXES, largest: float = ALL_OVER) -> np.ndarray:
+    """x1, y1, x2, y2, (n, 4); see `shards.export.masks.boxes`."""
+    return np.array(boxes(phrase.region, most, largest), float).reshape(-1, 4)
 
 
 def _same_mask(sample: Sample, phrase: Phrase, text: str, mask: np.ndarray) -> bool:
@@ -142,9 +142,10 @@ def _same_mask(sample: Sample, phrase: Phrase, text: str, mask: np.ndarray) -> b
 
 
 def _same_fractions(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
+    """Kosmos-2: its boxes mark the caption, so those of the whole picture stay."""
     spaced = "".join(" " if c.isspace() else c for c in phrase.text)
     height, width = _size(sample)
-    wanted = _boxes(phrase) / [width, height, width, height]
+    wanted = _boxes(phrase, largest=1) / [width, height, width, height]
     return text == spaced and _close(found, wanted, 1e-9)
 
 
@@ -190,9 +191,10 @@ def _same_thousand(sample: Sample, phrase: Phrase, text: str, found: list) -> bo
 
 
 def _same_stretched(sample: Sample, phrase: Phrase, text: str, found: list) -> bool:
+    """Seg-Zero: a box has a point beside it, so those of the whole picture stay."""
     height, width = _size(sample)
     scale = [840 / width, 840 / height] * 2
-    wanted = (_boxes(phrase, 120) - [0, 0, 1, 1]) * scale
+    wanted = (_boxes(phrase, 120, largest=1) - [0, 0, 1, 1]) * scale
     return text == phrase.text and _close(found, np.minimum(wanted, 839), 0.51)
 
 
