@@ -22,7 +22,7 @@ import miner
 from miner.barrier.config import SamplingConfig
 from miner.commits import marks
 from miner.core.errors import Refused
-from miner.core.layout import CALIBRATION
+from miner.core.layout import CALIBRATION, CHANGES, REPORT
 from miner.core.masks import encode
 from miner.core.store import Store
 from miner.demo.render import tile
@@ -363,6 +363,17 @@ def test_equal_outs_give_equal_pages(store, tmp_path):
     assert bare(again) == bare(store)
     for name in ("report/audit.ipynb", "report/calibration.json"):
         assert again.read(name) == store.read(name)
+
+
+@pytest.mark.parametrize("rows", [{}, {"rows": {"written": [3, 2], "excluded: cap:a=b": [0, 1]}}])
+def test_the_last_refilter_is_shown_with_and_without_rows(store, tmp_path, rows):
+    copied = Store(shutil.copytree(store.url, tmp_path / "out"))
+    changes = {"settings": ["seed: 0 -> 1"], "concepts": {}, "reasons": {}, "gained": 0, "lost": 0}
+    copied.write_json(CHANGES, changes | rows)
+    write_report(copied)
+    shown = copied.read(REPORT).decode()
+    assert "seed: 0 -&gt; 1" in shown
+    assert ("excluded: cap:a=b" in shown) == bool(rows)
 
 
 def test_calibration_counts_every_mask_once(store):
