@@ -54,6 +54,12 @@ class Raised(Exception):
         self.name, self.memory = name, memory
         super().__init__(text)
 
+    @staticmethod
+    def told(error: Exception) -> tuple[str, str, bool]:
+        """The arguments, of what the work raised: its name, its first line, about memory."""
+        text = (str(error).strip().splitlines() or [""])[0]
+        return type(error).__name__, text[:300], lacks_memory(error)
+
 
 class Child:
     """A process with a `miner.work.Worker` in it.
@@ -211,8 +217,7 @@ def _told(error: Exception) -> tuple[Any, ...]:
     """An error in plain values: not every exception survives being pickled."""
     if isinstance(error, OSError) and error.errno is not None:
         return "machine", error.errno, error.strerror or str(error), error.filename
-    text = (str(error).strip().splitlines() or [""])[0]
-    return "raised", type(error).__name__, text[:300], lacks_memory(error)
+    return "raised", *Raised.told(error)
 
 
 if __name__ == "__main__":

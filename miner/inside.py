@@ -12,7 +12,7 @@ from typing import Any
 from miner.child import Raised
 from miner.config import Config, StageName
 from miner.core import beacon
-from miner.core.errors import Refused, lacks_memory
+from miner.core.errors import Refused
 from miner.interrupts import at_once
 
 
@@ -61,8 +61,7 @@ class Inside:
         except Exception as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            text = (str(error).strip().splitlines() or [""])[0]
-            raise Raised(type(error).__name__, text[:300], lacks_memory(error)) from error
+            raise Raised(*Raised.told(error)) from error
 
     def _heard(self, what: str, value: Any) -> None:
         if what == "stage":

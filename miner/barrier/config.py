@@ -12,7 +12,29 @@ from ner.strata import COLUMNS, DIMENSIONS
 _PUBLISHED = {"source", "group", "image_id"}  # in whatever case they come
 
 
-class Cap(Settings):
+class Strata(Settings):
+    """Samples told apart by what is said of them; see those who inherit."""
+
+    by: tuple[str, ...] = ()
+
+    @pydantic.field_validator("by")
+    @classmethod
+    def _known(cls, by: tuple[str, ...]) -> tuple[str, ...]:
+        return _known(by)
+
+
+class Stratum(Strata):
+    """One of them, or each."""
+
+    value: str = ""
+
+    @pydantic.field_validator("value")
+    @classmethod
+    def _as_printed(cls, value: str, info: pydantic.ValidationInfo) -> str:
+        return _as_printed(value, info)
+
+
+class Cap(Stratum):
     """At most so many samples of a stratum.
 
     Attributes:
@@ -23,18 +45,7 @@ class Cap(Settings):
     """
 
     by: tuple[str, ...] = pydantic.Field(min_length=1)
-    value: str = ""
     max_samples: int = pydantic.Field(ge=0)
-
-    @pydantic.field_validator("value")
-    @classmethod
-    def _as_printed(cls, value: str, info: pydantic.ValidationInfo) -> str:
-        return _as_printed(value, info)
-
-    @pydantic.field_validator("by")
-    @classmethod
-    def _known(cls, by: tuple[str, ...]) -> tuple[str, ...]:
-        return _known(by)
 
 
 class ConceptCap(Settings):
@@ -52,7 +63,7 @@ class ConceptCap(Settings):
     max_samples: int = pydantic.Field(ge=0)
 
 
-class Target(Settings):
+class Target(Stratum):
     """Caps take nothing from a stratum or concept that has not got so many samples.
 
     Attributes:
@@ -62,20 +73,8 @@ class Target(Settings):
         min_samples: number of samples wanted.
     """
 
-    by: tuple[str, ...] = ()
-    value: str = ""
     concept: Annotated[str, pydantic.StringConstraints(to_lower=True)] = ""
     min_samples: int = pydantic.Field(ge=1)
-
-    @pydantic.field_validator("value")
-    @classmethod
-    def _as_printed(cls, value: str, info: pydantic.ValidationInfo) -> str:
-        return _as_printed(value, info)
-
-    @pydantic.field_validator("by")
-    @classmethod
-    def _known(cls, by: tuple[str, ...]) -> tuple[str, ...]:
-        return _known(by)
 
     @pydantic.model_validator(mode="after")
     def _one_of(self) -> Target:
@@ -84,7 +83,7 @@ class Target(Settings):
         return self
 
 
-class Share(Settings):
+class Share(Strata):
     """In which proportion the values of a stratum are written.
 
     As many samples are written as the scarcest value allows; of the others some are left out, by
@@ -108,11 +107,6 @@ class Share(Settings):
         if len(spelled) < len(weights):
             raise ValueError(f"a value is there twice, in other case: {', '.join(weights)}")
         return spelled
-
-    @pydantic.field_validator("by")
-    @classmethod
-    def _known(cls, by: tuple[str, ...]) -> tuple[str, ...]:
-        return _known(by)
 
 
 class SamplingConfig(Settings):
