@@ -7,26 +7,24 @@ import dataclasses
 import hashlib
 import json
 import platform
-import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any, Protocol
 
-from filters.config import FilterConfig
 from miner import estimate, isolation
 from miner.barrier import against
 from miner.barrier.finish import finish, is_finished
 from miner.barrier.protect import prepare
-from miner.barrier.refilter import allowed
 from miner.barrier.swap import finish_swap
+from miner.begun import check_corpora, check_folder, check_run
 from miner.cluster import lease
 from miner.commits import DamagedUnit, Marks, UnitMark, check_marks, forget, keep_marks
 from miner.commits import marks as read_marks
-from miner.config import UNSET, Config, difference
-from miner.core.contents import FILE, completed, contents, value_at
+from miner.config import Config
+from miner.core.contents import contents
 from miner.core.errors import Refused
-from miner.core.layout import FINISHED, NOTEBOOK, RUN
+from miner.core.layout import NOTEBOOK, RUN
 from miner.core.shown import all_masked
 from miner.core.store import Store
 from miner.corpora.config import advice, corpus_name
@@ -55,10 +53,7 @@ PACKAGES = (
 MANY, MANY_SHARE = 24, 0.2
 # Units whose marks are put into a table together; a run that dies leaves fewer than these alone.
 MARKS_TOGETHER = 500
-FEW_SETS = 3  # options that one line can hold
 # Of what differs from an OUT's configuration: how many settings are told, and how much of a value.
-TOLD_SETTINGS = 5
-SHOWN_CHARS = 60
 
 
 class Progress(Protocol):
@@ -115,7 +110,7 @@ def run(
     """
     store = Store(config.out)
     files = contents(config)
-    _check_folder(store)
+    check_folder(store)
     if not store.exists(RUN):  # before anything is written
         for corpus in config.corpora:
             reader(corpus)
@@ -141,10 +136,10 @@ def _run(
     needs = ("identity", "rows", "plan") if marks else ()
     begun = store.read_json(RUN, needs) if store.exists(RUN) else {}
     if marks:  # else nothing is mined yet, as when the first call named a model that is not there
-        _check_run(store, begun, config, files)
+        check_run(store, begun, config, files)
     plan = make_plan(config.corpora, config.runner.unit_rows, store)
     if marks:
-        _check_corpora(store, begun, plan)
+        check_corpora(store, begun, plan)
     _try_side_files(config, plan, store)
     prepare(store, config)
     against.digest(config)  # refuses before anything is mined
@@ -345,87 +340,6 @@ def describe(config: Config, plan: Plan, files: Mapping[str, str]) -> dict[str, 
     }
 
 
-def _check_folder(store: Store) -> None:
-    """Refuse an OUT that cannot be reached, or is something else than an output of ours."""
-    store.reach()
-    if not store.fs.exists(store.root):
-        return
-    if not store.fs.isdir(store.root):
-        raise Refused(f"out: {store.url} is a file")
-    if not store.exists(RUN):
-        ours = ("/plan", f"/{lease.FOLDER}")  # and what a failing disk left half-written
-        there = [p.rstrip("/") for p in store.fs.ls(store.root, detail=False)]
-        if [p for p in there if not p.endswith(ours) and f"/{RUN}.tmp-" not in p]:
-            raise Refused(f"out: {store.url} is not empty and not an output of miner run")
-
-
-def _check_run(
-    store: Store, begun: Mapping[str, Any], config: Config, files: Mapping[str, str]
-) -> None:
-    """Refuse an OUT that was begun with another configuration or other files."""
-    lines = difference(completed(begun["identity"], config), config.identity())
-    lines += difference(begun.get("files", files), dict(files))
-    if lines:
-        names = [line.partition(":")[0] for line in lines]
-        told = [_retold(line, begun["config"]["filters"], config) for line in lines]
-        told = list(dict.fromkeys(told))  # a file's content is in both
-        if len(told) > TOLD_SETTINGS:
-            told[TOLD_SETTINGS:] = [f"and {len(told) - TOLD_SETTINGS} settings more"]
-        said = "; ".join(told)
-        way = "choose another --out"
-        if as_before := _as_before(lines):
-            way = f"give{as_before} to go on with it, or {way}"
-        if store.exists(FINISHED) and all(map(allowed, names)):
-            sets = _sets(lines, config)
-            way = f"miner refilter {store.url}{sets} gives it other verdicts, or {way}"
-        raise Refused(f"out: {store.url} was made with another configuration: {said}; {way}")
-
-
-def _sets(lines: Sequence[str], config: Config) -> str:
-    """Differences as options of the command line; what is no longer set needs none."""
-    plain = config.model_dump(mode="json")
-    sets: dict[str, None] = {}
-    for line in lines:
-        name, new = line.partition(":")[0], line.rpartition(" -> ")[2]
-        if FILE in new:  # of the content of the file that the setting names
-            new = str(value_at(plain, name.split(".")))
-        if new not in ("null", "None", UNSET):
-            sets[f" --set {name}={new}"] = None
-    return "".join(sets)
-
-
-def _as_before(lines: Sequence[str]) -> str:
-    """Options that give OUT's own settings, where a few say it all."""
-    sets: dict[str, None] = {}
-    for line in lines:
-        name, _, change = line.partition(": ")
-        old = change.rpartition(" -> ")[0]
-        if FILE in change or old == UNSET or name.startswith("corpora."):
-            return ""
-        sets[f" --set {shlex.quote(f'{name}={old}')}"] = None
-    return "".join(sets) if len(sets) <= FEW_SETS else ""
-
-
-def _retold(line: str, before: Mapping[str, Any], config: Config) -> str:
-    """A difference in what quality was asked for, with what it was where nobody had set it."""
-    name = line.partition(":")[0]
-    if line.count(FILE) == 2:
-        return f"{name}: the file has another content"
-    if name not in ("filters.precision", "filters.fdr"):
-        return f"{name}: " + " -> ".join(map(_shortened, line[len(name) + 2 :].split(" -> ")))
-    asked = ("precision", "fdr", "at_least", "at_most")
-    old = FilterConfig(**{name: before[name] for name in asked if before.get(name)}).target
-    said = [
-        "thresholds" if target is None else "filters.{}={}".format(*target)
-        for target in (old, config.filters.target)
-    ]
-    return " -> ".join(said)
-
-
-def _shortened(value: str) -> str:
-    return value if len(value) <= SHOWN_CHARS else f"{value[:SHOWN_CHARS]}…"
-
-
 def _try_side_files(config: Config, plan: Plan, store: Store) -> None:
     """Read the side files of each corpus's first unit, before anything is mined for nothing."""
     for corpus in config.corpora:
@@ -456,14 +370,3 @@ def _mostly_unreadable(done: MinedUnit, config: Config) -> str | None:
     (corpus,) = (corpus for corpus in config.corpora if corpus_name(corpus) == name)
     more = advice(corpus, done.unreadable) or f"miner inspect {corpus.path} says more"
     return f"warning: {name}: {bad} of its first {done.rows} rows cannot be read; {more}"
-
-
-def _check_corpora(store: Store, begun: Mapping[str, Any], plan: Plan) -> None:
-    """Refuse corpora that are not those that OUT was begun with."""
-    lines = difference(begun["rows"], dict(plan.rows))
-    if lines or begun["plan"] != plan.fingerprint:
-        said = "; ".join(dict.fromkeys(lines))
-        what = f"rows of {said}" if lines else "their rows or pictures moved"
-        raise Refused(
-            f"out: {store.url} was begun with other corpora ({what}); choose another --out"
-        )

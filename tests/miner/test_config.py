@@ -4,13 +4,13 @@ import pydantic
 import pytest
 from typer.testing import CliRunner
 
+from miner.begun import _retold, _sets
 from miner.cli import app
 from miner.config import difference
 from miner.core import parts
 from miner.core.built_in import BUILT_IN
 from miner.core.errors import Refused
 from miner.load_config import apply_sets, check_config, load_config
-from miner.run import _retold, _sets
 from tests.filters.scorers import PART
 
 QUILT = {"kind": "quilt", "path": "a/quilt"}
